@@ -1,0 +1,100 @@
+# `make help` lists the targets. Tools are installed into .tools at the versions of tools/.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+include tools/versions.mk
+
+HOSTS ?= 1000
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X github.com/ccs-project/ccs/cmd/internal/setup.version=$(VERSION)
+
+# Servers are bin/ccs-<name>, what a person types is bin/<name>; only what exists is built.
+SERVERS  := $(foreach c,access scheduler aggregator agent executor endprocess issuer,$(if $(wildcard cmd/$c/main.go),bin/ccs-$c))
+COMMANDS := $(foreach c,ccsctl devcluster swarm,$(if $(wildcard cmd/$c/main.go),bin/$c))
+BINARIES := $(SERVERS) $(COMMANDS)
+
+GOLANGCI_LINT := .tools/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
+BUF_INSTALLED := .tools/buf/installed
+BUF           := .tools/buf/node_modules/.bin/buf
+CHECKS        := check-format check-lint check-vet check-mod check-proto check-gen check-arch
+
+.PHONY: help build $(BINARIES) gen format check $(CHECKS) test race e2e cover demo smoke bench-swarm clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+build: $(BINARIES) ## build every binary into bin/
+
+# Go knows what is up to date, so these always run. No cgo: a binary runs on any Linux.
+$(SERVERS): bin/ccs-%:
+	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $@ ./cmd/$*
+$(COMMANDS): bin/%:
+	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $@ ./cmd/$*
+
+gen: $(BUF_INSTALLED) ## generate api/gen from api/proto
+	$(BUF) generate
+
+format: $(GOLANGCI_LINT) ## format the Go code
+	$(GOLANGCI_LINT) fmt
+
+check: ## everything that needs no test run: format, lint, protos, generated code, modules, architecture
+	@$(MAKE) --no-print-directory --keep-going $(CHECKS)
+
+check-format: $(GOLANGCI_LINT)
+	@tools/timed format $(GOLANGCI_LINT) fmt --diff
+check-lint: $(GOLANGCI_LINT)
+	@tools/timed lint $(GOLANGCI_LINT) run
+check-vet:
+	@tools/timed vet go vet ./...
+check-mod:
+	@tools/timed modules go mod tidy -diff
+check-proto: $(BUF_INSTALLED)
+	@tools/timed buf-lint $(BUF) lint
+	@tools/timed buf-breaking tools/buf/breaking $(BUF)
+check-gen: $(BUF_INSTALLED)
+	@tools/timed generated-code tools/buf/drift $(BUF)
+# Uncached: the cache cannot see files that were added elsewhere.
+check-arch:
+	@tools/timed architecture go test -count=1 ./internal/archtest
+
+test: build ## unit, conformance, in-process cluster and end-to-end tests, under the race detector
+	@tools/gotest/stages
+
+e2e: build ## only the end-to-end tests, with the real binaries
+	@tools/gotest/stages e2e
+
+race: build ## every test again under the race detector, nothing from the cache
+	@GOFLAGS="$(GOFLAGS) -count=1" tools/gotest/stages
+
+cover: build ## test coverage of pkg into coverage.out
+	go test -coverpkg=./pkg/... -coverprofile=coverage.out ./pkg/... ./internal/...
+	go tool cover -func=coverage.out | tail -n 1
+
+demo: build ## start a local cluster of real processes, run two jobs, leave it up until Ctrl-C
+	@exec bin/devcluster
+
+smoke: build ## the demo without a person: start, run, check every answer, stop
+	@exec bin/devcluster smoke
+
+bench-swarm: build ## time of a ping to HOSTS simulated hosts (default 1000)
+	@exec bin/swarm --hosts $(HOSTS)
+
+clean: ## remove what build and cover made; installed tools stay
+	rm -rf bin coverage.out
+
+# The version is part of the file's name, so another one is installed beside it.
+$(GOLANGCI_LINT):
+	@mkdir -p .tools/bin
+	@echo "installing golangci-lint $(GOLANGCI_LINT_VERSION), about 150 s"
+	@GOBIN=$(CURDIR)/.tools/install GOFLAGS= tools/timed golangci-lint-install \
+		go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	@mv .tools/install/golangci-lint $@
+	@rmdir .tools/install
+
+# The checksums are in the lock file; scripts of packages are not run.
+$(BUF_INSTALLED): tools/buf/package-lock.json tools/buf/package.json tools/buf/.npmrc
+	@tools/need npm:npm
+	@mkdir -p .tools/buf
+	@cp $^ .tools/buf/
+	@cd .tools/buf && ../../tools/timed buf-install npm ci --ignore-scripts --silent
+	@touch $@

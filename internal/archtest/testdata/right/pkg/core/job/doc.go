@@ -1,0 +1,2 @@
+// Package job is the life of one job.
+package job

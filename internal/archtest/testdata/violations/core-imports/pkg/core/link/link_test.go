@@ -1,0 +1,6 @@
+package link
+
+import (
+	_ "math/rand"
+	_ "testing"
+)

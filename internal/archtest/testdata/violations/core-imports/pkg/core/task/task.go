@@ -1,0 +1,7 @@
+package task
+
+import (
+	_ "errors"
+	_ "fmt"
+	_ "github.com/ccs-project/ccs/pkg/core/job"
+)

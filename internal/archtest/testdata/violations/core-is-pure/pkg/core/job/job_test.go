@@ -1,0 +1,5 @@
+package job
+
+import "time"
+
+var began = time.Now()

@@ -1,0 +1,3 @@
+package proc
+
+import _ "os/exec"

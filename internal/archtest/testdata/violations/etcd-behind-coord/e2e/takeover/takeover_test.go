@@ -1,0 +1,3 @@
+package takeover
+
+import _ "go.etcd.io/etcd/client/v3"

@@ -1,0 +1,3 @@
+package scheduler
+
+import _ "go.etcd.io/etcd/client/v3"

@@ -1,0 +1,3 @@
+package setup
+
+import _ "github.com/ccs-project/ccs/pkg/run/lifecycle"

@@ -1,0 +1,6 @@
+package lifecycle
+
+import (
+	_ "context"
+	_ "github.com/ccs-project/ccs/pkg/state/coord"
+)

@@ -1,0 +1,3 @@
+package executor
+
+import _ "go.etcd.io/etcd/client/v3"

@@ -1,0 +1,7 @@
+package wire
+
+type codec struct{}
+
+func (codec) init() {}
+
+func init() {}

@@ -1,0 +1,5 @@
+package cctest
+
+import "time"
+
+func settle() { time.Sleep(1) }

@@ -1,0 +1,5 @@
+package wire
+
+import "time"
+
+func pause() { time.Sleep(1) }

@@ -1,0 +1,3 @@
+package setup_test
+
+import _ "github.com/ccs-project/ccs/cmd/internal/setup"

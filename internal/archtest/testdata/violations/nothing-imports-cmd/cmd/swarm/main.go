@@ -1,0 +1,6 @@
+package main
+
+import (
+	_ "github.com/ccs-project/ccs/cmd/agent"
+	_ "github.com/ccs-project/ccs/cmd/internal/setup"
+)

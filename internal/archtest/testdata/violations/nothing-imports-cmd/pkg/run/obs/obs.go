@@ -1,0 +1,3 @@
+package obs
+
+import _ "github.com/ccs-project/ccs/cmd/internal/setup"

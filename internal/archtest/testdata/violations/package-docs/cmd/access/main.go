@@ -1,0 +1,2 @@
+// Access is the door.
+package main

@@ -1,0 +1,2 @@
+// Package crash kills things.
+package crash

@@ -1,0 +1,2 @@
+// This package observes.
+package obs

@@ -1,0 +1,2 @@
+// Package wire is documented in the wrong file.
+package wire

@@ -1,0 +1,5 @@
+package main
+
+import "os"
+
+var home = os.Getenv("HOME")

@@ -1,0 +1,3 @@
+package agent
+
+import _ "github.com/ccs-project/ccs/api/gen/ccs/types/v1"

@@ -1,0 +1,3 @@
+package sqlite
+
+import _ "github.com/ccs-project/ccs/pkg/state/store"

@@ -1,0 +1,3 @@
+package access
+
+import _ "github.com/ccs-project/ccs/pkg/state/store"

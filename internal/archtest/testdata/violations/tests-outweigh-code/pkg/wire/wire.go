@@ -1,0 +1,30 @@
+package wire
+
+const (
+	line000 = 0
+	line001 = 1
+	line002 = 2
+	line003 = 3
+	line004 = 4
+	line005 = 5
+	line006 = 6
+	line007 = 7
+	line008 = 8
+	line009 = 9
+	line010 = 10
+	line011 = 11
+	line012 = 12
+	line013 = 13
+	line014 = 14
+	line015 = 15
+	line016 = 16
+	line017 = 17
+	line018 = 18
+	line019 = 19
+	line020 = 20
+	line021 = 21
+	line022 = 22
+	line023 = 23
+	line024 = 24
+	line025 = 25
+)

@@ -1,0 +1,3 @@
+package agent
+
+import _ "github.com/ccs-project/ccs/pkg/tier/executor"
