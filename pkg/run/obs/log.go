@@ -1,0 +1,54 @@
+package obs
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+)
+
+// LogConfig says how much a process tells.
+type LogConfig struct {
+	// Level is debug, info, warn or error; default info.
+	Level string `mapstructure:"level"`
+}
+
+// Validate returns every fault of c.
+func (c LogConfig) Validate() error {
+	if _, err := c.level(); err != nil {
+		return fmt.Errorf("log.level: %w", err)
+	}
+	return nil
+}
+
+func (c LogConfig) level() (slog.Level, error) {
+	switch c.Level {
+	case "debug":
+		return slog.LevelDebug, nil
+	case "", "info":
+		return slog.LevelInfo, nil
+	case "warn":
+		return slog.LevelWarn, nil
+	case "error":
+		return slog.LevelError, nil
+	}
+	return slog.LevelInfo, fmt.Errorf("%q must be debug, info, warn or error", c.Level)
+}
+
+// NewLog returns a logger that writes one JSON object a line to w. A faulty
+// level means info. Values whose key names a secret are masked.
+func NewLog(w io.Writer, c LogConfig) *slog.Logger {
+	level, _ := c.level()
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: redact}))
+}
+
+func redact(_ []string, a slog.Attr) slog.Attr {
+	switch {
+	case a.Value.Kind() == slog.KindGroup:
+	case IsSecretKey(a.Key):
+		a.Value = slog.StringValue(Masked)
+	case a.Value.Kind() == slog.KindString && strings.Contains(a.Value.String(), "://"):
+		a.Value = slog.StringValue(RedactURL(a.Value.String()))
+	}
+	return a
+}
