@@ -1,0 +1,117 @@
+package job
+
+import (
+	"github.com/ccs-project/ccs/pkg/core/task"
+)
+
+// reached: the host is here. A task that may not have arrived is sent again, a
+// wish is said again; reports need no asking, for a host says all that was not
+// Forgotten in every new session.
+func (m *Machine) reached(ev Reached) error {
+	o, ok := m.targets.Find(ev.Host)
+	if !ok {
+		return ErrUnknownHost
+	}
+	e := &m.tasks[o]
+	if ev.Incarnation != m.targets.At(o).Incarnation {
+		m.replaced(o)
+		return nil
+	}
+	if e.seen.State.Final() {
+		return nil
+	}
+	if !e.is(attached) {
+		e.set(attached, true)
+		e.awayNano = 0
+		m.owed.changed.add(o)
+	}
+	if !e.is(released) {
+		m.ready.add(o)
+		return nil
+	}
+	m.enliven(o)
+	if e.is(unheard) || e.seen.State == task.Unknown {
+		m.owed.query.add(o)
+	} else if e.seen.State < task.Accepted {
+		m.owed.dispatch.add(o)
+	}
+	if m.row.Wish >= task.DesiredStop {
+		m.owed.stop.add(o)
+	}
+	return nil
+}
+
+// replaced: the state directory that was the target is gone for good.
+func (m *Machine) replaced(o uint32) {
+	e := &m.tasks[o]
+	if e.seen.State.Final() {
+		return
+	}
+	m.detach(o)
+	if e.is(released) {
+		m.conclude(o, task.Lost, task.StateWiped)
+	} else {
+		m.conclude(o, task.Skipped, task.NewIncarnation)
+	}
+}
+
+// gone: the host is away. Its task stays what it is.
+func (m *Machine) gone(ev Gone) error {
+	o, ok := m.targets.Find(ev.Host)
+	if !ok {
+		return ErrUnknownHost
+	}
+	e := &m.tasks[o]
+	if e.seen.State.Final() {
+		return nil
+	}
+	m.detach(o)
+	e.awayNano = 0
+	if !ev.Since.IsZero() {
+		e.awayNano = ev.Since.UnixNano()
+	}
+	m.owed.changed.add(o)
+	return nil
+}
+
+func (m *Machine) detach(o uint32) {
+	m.tasks[o].set(attached, false)
+	m.ready.remove(o)
+	m.live.remove(o)
+}
+
+// notKnown: the pull has found that a release did not arrive, or that its
+// aggregator died with it. The same release goes out again: the host starts it
+// once at most.
+func (m *Machine) notKnown(list []uint32) error {
+	if err := m.known(list); err != nil {
+		return err
+	}
+	for _, o := range list {
+		if m.live.has(o) {
+			m.tasks[o].set(unheard, false)
+			m.owed.dispatch.add(o)
+		}
+	}
+	return nil
+}
+
+// notHere: what was sent is on its way to where the host was. If the host is
+// said to be elsewhere, that has dispatched the task again already, or will;
+// this is for the case that nothing more is said. It waits a little, so that
+// two sides that disagree do not answer each other at full speed.
+func (m *Machine) notHere(list []uint32) error {
+	if err := m.known(list); err != nil {
+		return err
+	}
+	for _, o := range list {
+		if !m.live.has(o) || m.tasks[o].seen.State >= task.Accepted {
+			continue
+		}
+		if m.retry.empty() {
+			m.retryAt = m.now.Add(rerouteGap)
+		}
+		m.retry.add(o)
+	}
+	return nil
+}

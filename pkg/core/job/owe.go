@@ -1,0 +1,82 @@
+package job
+
+import (
+	"github.com/ccs-project/ccs/pkg/core/task"
+)
+
+// Ready releases what may be released now and returns all that is owed since
+// the last Ready, in a deterministic order. Its cost follows what has changed,
+// not the number of targets.
+func (m *Machine) Ready() Ready {
+	if m.row.State == Quarantined {
+		return Ready{}
+	}
+	m.elapse() // an attempt that was taken over may have been due long ago
+	fresh := m.release()
+	var rd Ready
+	if m.row.State != Done && m.row.Counts.unsettled() == 0 {
+		m.row.State = Done
+		m.row.DoneAt = m.now
+		m.owed.row = true
+		rd.Settled = true
+	}
+	rd.Persist = m.persist(fresh)
+	rd.Send = m.send()
+	rd.Changed = m.owed.changed.drain()
+	return rd
+}
+
+func (m *Machine) persist(fresh []uint32) Persist {
+	o := &m.owed
+	if !o.row && len(fresh) == 0 && o.rows.empty() {
+		return Persist{}
+	}
+	m.row.Revision++
+	row := m.row
+	row.Counts = row.Counts.durable()
+	p := Persist{Row: &row, Released: fresh, Controls: o.controls}
+	if !o.rows.empty() {
+		p.Tasks = make([]TaskRow, 0, o.rows.n)
+	}
+	for ordinal := range o.rows.all() {
+		e := &m.tasks[ordinal]
+		e.revision = m.row.Revision
+		p.Tasks = append(p.Tasks, TaskRow{Ordinal: ordinal, Report: durable(e.seen), Revision: e.revision, Detail: o.details[ordinal]})
+		o.rows.remove(ordinal)
+	}
+	o.row, o.controls, o.details = false, nil, nil
+	return p
+}
+
+// durable is what of a report is written down: of a live one only the attempt.
+func durable(r task.Report) task.Report {
+	if r.State > task.Dispatched && r.State.Live() {
+		r.State = task.Dispatched
+	}
+	return r
+}
+
+func (m *Machine) send() Send {
+	o := &m.owed
+	stop := m.row.Wish >= task.DesiredStop
+	var s Send
+	for _, ordinal := range o.dispatch.drain() {
+		o.stop.remove(ordinal)
+		o.query.remove(ordinal)
+		if m.live.has(ordinal) {
+			s.Dispatch = append(s.Dispatch, Dispatch{Ordinal: ordinal, Attempt: m.tasks[ordinal].seen.Attempt, Stop: stop})
+		}
+	}
+	for _, ordinal := range o.stop.drain() {
+		if m.live.has(ordinal) {
+			s.Stop = append(s.Stop, Stop{Ordinal: ordinal, Attempt: m.tasks[ordinal].seen.Attempt})
+		}
+	}
+	for _, ordinal := range o.query.drain() {
+		if m.live.has(ordinal) {
+			s.Query = append(s.Query, ordinal)
+		}
+	}
+	s.Forget = o.forget.drain()
+	return s
+}

@@ -1,0 +1,54 @@
+package job
+
+// Ready is what the caller owes a machine, in this order: persist everything in
+// it in one transaction, and only then send anything in it. A Ready that could
+// not be persisted is not retried with another: the owner that cannot write
+// drops the machine and restores it from the store. All lists are ascending by
+// ordinal.
+type Ready struct {
+	Persist Persist
+	Send    Send
+	Changed []uint32 // tasks that look different to who watches, durable or not
+	Settled bool     // true once in the life of a job: now all of its targets are settled
+}
+
+// Persist is what must become durable together.
+type Persist struct {
+	Row      *Row     // nil: nothing is to be persisted
+	Released []uint32 // newly released ordinals
+	Tasks    []TaskRow
+	Controls []ControlRow
+}
+
+// Send is what may go out once Persist is durable. All of it may be repeated or
+// lost without harm. It goes to where the host is attached then; what cannot be
+// routed is dropped, and comes again when the host is reached.
+type Send struct {
+	Dispatch []Dispatch
+	Stop     []Stop
+	Forget   []uint32 // outcomes of these are durable: their hosts may forget them
+	Query    []uint32 // what is known of these?
+}
+
+// Dispatch hands a released task to its host, with the wish in force.
+type Dispatch struct {
+	Ordinal uint32
+	Attempt uint32 // from 1
+	Stop    bool   // it is not to be started; if it runs, it is to be ended
+}
+
+// Stop is the wish to end a task that its host knows.
+type Stop struct {
+	Ordinal uint32
+	Attempt uint32 // from 1
+}
+
+// Empty reports whether nothing is owed.
+func (r *Ready) Empty() bool {
+	return r.Persist.Row == nil && r.Send.Empty() && len(r.Changed) == 0 && !r.Settled
+}
+
+// Empty reports whether nothing is to be sent.
+func (s *Send) Empty() bool {
+	return len(s.Dispatch) == 0 && len(s.Stop) == 0 && len(s.Forget) == 0 && len(s.Query) == 0
+}

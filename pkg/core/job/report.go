@@ -1,0 +1,170 @@
+package job
+
+import (
+	"github.com/ccs-project/ccs/pkg/core/task"
+)
+
+// reported takes what a host says of its task. A host is believed about itself
+// and nothing else:
+//
+//   - Another incarnation than the target's is not the target: ErrIncarnation.
+//   - A task that was never released cannot have been started by us:
+//     ErrNotReleased. The host keeps its report and is heard when it is
+//     released. (It happens after the store was restored, or when a host lies.)
+//   - An attempt below ours means that ours has not arrived: it is dispatched
+//     again. One above ours, within what the job allows, was raised by an owner
+//     whose writes a restored store has lost: it is taken over.
+//   - Once the task is final the report changes nothing; a final one is
+//     answered with Forget, whoever sends it, so that no host keeps it for ever.
+func (m *Machine) reported(ev Reported) error {
+	o, ok := m.targets.Find(ev.Host)
+	if !ok {
+		return ErrUnknownHost
+	}
+	if !hostMaySay(ev.Report) {
+		return ErrReport
+	}
+	e := &m.tasks[o]
+	own := ev.Incarnation == m.targets.At(o).Incarnation
+	switch {
+	case e.seen.State.Final() && !(own && inferred(e.seen)):
+		m.repeated(o, ev.Report, own)
+		return nil
+	case !own:
+		return ErrIncarnation
+	case !e.is(released):
+		return ErrNotReleased
+	case ev.Report.Attempt > m.spec.attempts():
+		return ErrAttempt
+	}
+	e.set(unheard, false)
+	if ev.Report.State.Final() {
+		m.outcome(o, ev)
+	} else {
+		m.progress(o, ev)
+	}
+	return nil
+}
+
+// hostMaySay reports whether the report is one that is a host's to make.
+func hostMaySay(r task.Report) bool {
+	switch r.State {
+	case task.Unspecified, task.Pending, task.Unknown, task.Skipped:
+		return false
+	case task.Lost:
+		return r.Valid() && !inferred(r)
+	case task.Dispatched, task.Accepted, task.Starting, task.Running, task.Expired, task.Refused,
+		task.Canceled, task.StartFailed, task.TimedOut, task.Failed, task.Succeeded:
+	}
+	return r.Valid()
+}
+
+// inferred reports whether a LOST is the scheduler's conclusion. It is final,
+// but an outcome that the host sent before it was wiped, and that was under way
+// until now, is the truth: see task.Join.
+func inferred(r task.Report) bool {
+	return r.State == task.Lost && (r.Exit.Reason == task.StateWiped || r.Exit.Reason == task.Forgotten)
+}
+
+// repeated: the task is final already.
+func (m *Machine) repeated(o uint32, r task.Report, own bool) {
+	if !r.State.Final() {
+		return
+	}
+	m.owed.forget.add(o)
+	e := &m.tasks[o]
+	if own && !e.is(conflicted) && task.Conflict(e.seen, r) {
+		e.set(conflicted, true)
+		m.row.Conflicts++
+		m.owed.row = true
+	}
+}
+
+// progress: the host has come further, or not.
+func (m *Machine) progress(o uint32, ev Reported) {
+	e := &m.tasks[o]
+	if e.seen.State.Settled() {
+		return // UNKNOWN waits for an outcome only
+	}
+	if ev.Report.Attempt < e.seen.Attempt {
+		m.again(o)
+		return
+	}
+	if e.is(overdue) != ev.Detail.Overdue {
+		e.set(overdue, ev.Detail.Overdue)
+		m.owed.changed.add(o)
+	}
+	seen := task.Join(e.seen, ev.Report)
+	switch {
+	case seen == e.seen:
+	case seen.Attempt != e.seen.Attempt:
+		m.write(o, seen, nil)
+	default:
+		m.see(o, seen)
+	}
+}
+
+// outcome: the attempt has ended. The task is final with it, unless it may be
+// run again.
+func (m *Machine) outcome(o uint32, ev Reported) {
+	e := &m.tasks[o]
+	if ev.Report.Attempt < e.seen.Attempt {
+		m.again(o)
+		return
+	}
+	if next, ok := m.rerun(e.seen, ev.Report); ok {
+		m.write(o, next, nil)
+		m.again(o)
+		return
+	}
+	if seen := task.Join(e.seen, ev.Report); seen != e.seen {
+		m.write(o, seen, &ev.Detail)
+	}
+	m.owed.forget.add(o)
+}
+
+// rerun is the next attempt after one that was lost, if the job's recovery
+// allows one and nobody wants the job to end. What a user may have stopped
+// waiting for is not started again.
+func (m *Machine) rerun(seen, lost task.Report) (task.Report, bool) {
+	stopping := m.row.State == Stopping || m.row.Wish >= task.DesiredStop
+	if seen.State.Settled() || stopping || lost.Attempt >= m.spec.attempts() || !m.now.Before(m.spec.RerunUntil) {
+		return task.Report{}, false
+	}
+	return task.Rerun(lost)
+}
+
+// again dispatches the attempt in force, if the host is here.
+func (m *Machine) again(o uint32) {
+	if m.live.has(o) {
+		m.owed.dispatch.add(o)
+	}
+}
+
+// pastW: the host does not know the task and cannot start it any more. It was
+// certainly not started only if nothing was ever heard of it under the store
+// generation that released it, and no attempt was made before; else the record
+// of what it did may have been forgotten on the word of a store that has since
+// been restored.
+func (m *Machine) pastW(ev PastW) error {
+	o, ok := m.targets.Find(ev.Host)
+	if !ok {
+		return ErrUnknownHost
+	}
+	e := &m.tasks[o]
+	switch {
+	case e.seen.State.Final():
+		return nil
+	case ev.Incarnation != m.targets.At(o).Incarnation:
+		return ErrIncarnation
+	case !e.is(released):
+		return ErrNotReleased
+	}
+	silent := e.seen.State == task.Dispatched || e.seen.Exit.Reason == task.Silent
+	if ev.SameGeneration && silent && e.seen.Attempt == 1 {
+		m.conclude(o, task.Expired, task.StartByPassed)
+	} else {
+		m.conclude(o, task.Lost, task.Forgotten)
+	}
+	return nil
+}
