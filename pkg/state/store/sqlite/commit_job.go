@@ -1,0 +1,137 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	driver "modernc.org/sqlite"
+	lib "modernc.org/sqlite/lib"
+
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/state/store"
+)
+
+// writtenBy marks an id with the batch that made it, so that the same batch,
+// sent again after a lost reply, knows its own jobs from those it met.
+type writtenBy struct {
+	epoch  job.Epoch
+	number uint64
+}
+
+// isImpossible reports whether the error is the batch's fault, not the store's.
+func isImpossible(err error) bool {
+	var e *driver.Error
+	if !errors.As(err, &e) {
+		return errors.Is(err, store.ErrBatch)
+	}
+	switch e.Code() & 0xff {
+	case lib.SQLITE_CONSTRAINT, lib.SQLITE_TOOBIG, lib.SQLITE_MISMATCH, lib.SQLITE_RANGE:
+		return true
+	}
+	return false
+}
+
+// applyJob writes what changed in one job, or nothing if its id was taken.
+func (t *tx) applyJob(ctx context.Context, shard job.ShardID, by writtenBy, b *store.JobBatch, e *encodedJob) (*store.ExistsError, error) {
+	var seq int64
+	var err error
+	if b.Create != nil {
+		existing, err := t.existing(ctx, b.ID, writtenBy{})
+		if existing != nil || err != nil {
+			return existing, err
+		}
+		seq, err = t.create(ctx, shard, by, b, e)
+		if err != nil {
+			return nil, err
+		}
+	} else if seq, err = t.find(ctx, shard, b, e); err != nil {
+		return nil, err
+	}
+	if err := t.release(ctx, seq, b.Persist.Released); err != nil {
+		return nil, err
+	}
+	if err := t.putTasks(ctx, seq, e.tasks); err != nil {
+		return nil, err
+	}
+	for _, o := range e.outputs {
+		if err := t.exec(ctx, "INSERT INTO outputs (job, digest, codec, size, content) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+			seq, o.digest[:], o.codec, o.size, o.content); err != nil {
+			return nil, err
+		}
+	}
+	for _, c := range e.controls {
+		if err := t.exec(ctx, "INSERT INTO controls (job, request, row) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET row = excluded.row",
+			seq, c.request, c.row); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// existing returns who holds an id; nil if nobody does, or if the batch named
+// by except made it.
+func (t *tx) existing(ctx context.Context, id job.ID, except writtenBy) (*store.ExistsError, error) {
+	found := &store.ExistsError{Identity: store.Identity{ID: id}}
+	var digest []byte
+	var by writtenBy
+	err := t.row(ctx, "SELECT pool, shard, digest, by_generation, by_n, by_batch FROM ids WHERE id = ?", []any{id[:]},
+		&found.Shard.Pool, &found.Shard.N, &digest, &by.epoch.Generation, &by.epoch.N, &by.number)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && by == except {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	copy(found.Digest[:], digest)
+	return found, nil
+}
+
+func (t *tx) create(ctx context.Context, shard job.ShardID, by writtenBy, b *store.JobBatch, e *encodedJob) (seq int64, err error) {
+	if err := t.exec(ctx, "INSERT INTO ids (id, pool, shard, digest, keep_until, by_generation, by_n, by_batch) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		b.ID[:], shard.Pool, shard.N, b.Create.Digest[:], nanos(b.Create.KeepUntil),
+		by.epoch.Generation, by.epoch.N, by.number); err != nil {
+		return 0, err
+	}
+	err = t.row(ctx, "INSERT INTO jobs (id, pool, shard, submitter, state, live, spec, row) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
+		[]any{b.ID[:], shard.Pool, shard.N, e.submitter, e.state, e.live, e.spec, e.row}, &seq)
+	if err != nil {
+		return 0, err
+	}
+	return seq, t.exec(ctx, "INSERT INTO bodies (job, capsule, targets) VALUES (?, ?, ?)", seq, e.capsule, e.targets)
+}
+
+// find returns the job's number, and writes its row if that changed.
+func (t *tx) find(ctx context.Context, shard job.ShardID, b *store.JobBatch, e *encodedJob) (seq int64, err error) {
+	if e.row != nil {
+		err = t.row(ctx, "UPDATE jobs SET state = ?, live = ?, row = ? WHERE id = ? AND pool = ? AND shard = ? RETURNING seq",
+			[]any{e.state, e.live, e.row, b.ID[:], shard.Pool, shard.N}, &seq)
+	} else {
+		err = t.row(ctx, "SELECT seq FROM jobs WHERE id = ? AND pool = ? AND shard = ?", []any{b.ID[:], shard.Pool, shard.N}, &seq)
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("%w: job %s is not in shard %s", store.ErrBatch, b.ID, shard)
+	}
+	return seq, err
+}
+
+func (t *tx) putTasks(ctx context.Context, seq int64, rows []encodedTask) error {
+	const query = `INSERT INTO tasks (job, ordinal, state, revision, attempt, reason, code, signal, started, ended, outputs, signature, message, overdue)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET state = excluded.state, revision = excluded.revision, attempt = excluded.attempt,
+			reason = excluded.reason, code = excluded.code, signal = excluded.signal, started = excluded.started, ended = excluded.ended,
+			outputs = excluded.outputs, signature = excluded.signature, message = excluded.message, overdue = excluded.overdue`
+	st, err := t.prepared(ctx, query)
+	if err != nil {
+		return err
+	}
+	args := make([]any, 0, 14)
+	for i := range rows {
+		args = rows[i].appendArgs(args[:0], seq)
+		if _, err := st.ExecContext(ctx, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}

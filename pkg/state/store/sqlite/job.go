@@ -1,0 +1,172 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/state/store"
+)
+
+// jobColumns are what scanJob reads.
+const jobColumns = "SELECT jobs.seq, jobs.id, jobs.pool, jobs.shard, ids.digest, jobs.spec, jobs.row FROM jobs JOIN ids ON ids.id = jobs.id "
+
+func scanJob(scan func(...any) error) (seq int64, j store.Job, err error) {
+	var id, digest, spec, row []byte
+	if err := scan(&seq, &id, &j.Shard.Pool, &j.Shard.N, &digest, &spec, &row); err != nil {
+		return 0, j, err
+	}
+	copy(j.ID[:], id)
+	copy(j.Digest[:], digest)
+	if j.Spec, err = decodeSpec(j.ID, j.Shard.Pool, spec); err != nil {
+		return 0, j, err
+	}
+	j.Row, err = decodeRow(row)
+	return seq, j, err
+}
+
+// jobFailure says which job could not be read, and that it is not there, if so.
+func jobFailure(id job.ID, err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("job %s: %w", id, store.ErrNotFound)
+	}
+	return failure("read job "+id.String(), err)
+}
+
+// GetJob returns a job.
+func (s *Store) GetJob(ctx context.Context, id job.ID) (store.Job, error) {
+	_, j, err := s.now().job(ctx, id)
+	if err != nil {
+		return store.Job{}, jobFailure(id, err)
+	}
+	return j, nil
+}
+
+func (s *snapshot) job(ctx context.Context, id job.ID) (seq int64, j store.Job, err error) {
+	found := false
+	err = s.each(ctx, jobColumns+"WHERE jobs.id = ?", []any{id[:]}, func(scan func(...any) error) error {
+		found = true
+		seq, j, err = scanJob(scan)
+		return err
+	})
+	if err == nil && !found {
+		err = sql.ErrNoRows
+	}
+	return seq, j, err
+}
+
+// LocateJob tells where an id is.
+func (s *Store) LocateJob(ctx context.Context, id job.ID) (store.Identity, error) {
+	found := store.Identity{ID: id}
+	var digest []byte
+	err := s.now().row(ctx, "SELECT pool, shard, digest FROM ids WHERE id = ?", []any{id[:]}, &found.Shard.Pool, &found.Shard.N, &digest)
+	if err != nil {
+		return store.Identity{}, jobFailure(id, err)
+	}
+	copy(found.Digest[:], digest)
+	return found, nil
+}
+
+// ListJobs returns a page of jobs, the newest first.
+func (s *Store) ListJobs(ctx context.Context, query store.JobQuery) ([]store.Job, string, error) {
+	before, err := query.Before()
+	if err != nil {
+		return nil, "", err
+	}
+	text, args := jobColumns+"WHERE jobs.seq < ?", []any{before}
+	if query.State != 0 {
+		text, args = text+" AND jobs.state = ?", append(args, query.State)
+	}
+	if query.Submitter != "" {
+		text, args = text+" AND jobs.submitter = ?", append(args, query.Submitter)
+	}
+	limit := store.Page(query.Limit)
+	var jobs []store.Job
+	var last, more int64
+	err = s.now().each(ctx, text+" ORDER BY jobs.seq DESC LIMIT ?", append(args, limit+1), func(scan func(...any) error) error {
+		seq, j, err := scanJob(scan)
+		if len(jobs) == limit {
+			more = last
+			return err
+		}
+		last, jobs = seq, append(jobs, j)
+		return err
+	})
+	if err != nil {
+		return nil, "", failure("list jobs", err)
+	}
+	return jobs, query.Next(more), nil
+}
+
+// LoadJob returns all of a job, from one moment.
+func (s *Store) LoadJob(ctx context.Context, id job.ID) (r store.Record, err error) {
+	err = s.frozen(ctx, func(s *snapshot) error {
+		seq, j, err := s.job(ctx, id)
+		if err != nil {
+			return err
+		}
+		r.Identity, r.Spec, r.Row = j.Identity, j.Spec, j.Row
+		return s.loadLists(ctx, seq, &r)
+	})
+	if err != nil {
+		return store.Record{}, jobFailure(id, err)
+	}
+	return r, nil
+}
+
+func (s *snapshot) loadLists(ctx context.Context, seq int64, r *store.Record) error {
+	var targets []byte
+	err := s.row(ctx, "SELECT capsule, targets FROM bodies WHERE job = ?", []any{seq}, &r.Capsule, &targets)
+	if err != nil {
+		return err
+	}
+	if r.Targets, err = decodeTargets(targets); err != nil {
+		return err
+	}
+	if r.Released, err = s.released(ctx, seq); err != nil {
+		return err
+	}
+	if r.Tasks, err = s.tasks(ctx, taskColumns+"WHERE job = ? ORDER BY ordinal", seq); err != nil {
+		return err
+	}
+	return s.each(ctx, "SELECT row FROM controls WHERE job = ? ORDER BY request", []any{seq}, func(scan func(...any) error) error {
+		var b []byte
+		var c job.ControlRow
+		if err := scan(&b); err != nil {
+			return err
+		}
+		if err := fromJSON("a control request", b, &c); err != nil {
+			return err
+		}
+		r.Controls = append(r.Controls, c)
+		return nil
+	})
+}
+
+// LoadShard yields the live jobs of a shard. Only their ids are read at once.
+func (s *Store) LoadShard(ctx context.Context, shard job.ShardID) iter.Seq2[store.Record, error] {
+	const query = "SELECT id FROM jobs WHERE pool = ? AND shard = ? AND live = 1 ORDER BY seq"
+	return func(yield func(store.Record, error) bool) {
+		var ids []job.ID
+		err := s.now().each(ctx, query, []any{shard.Pool, shard.N}, func(scan func(...any) error) error {
+			var id []byte
+			err := scan(&id)
+			if err == nil {
+				ids = append(ids, job.ID(id))
+			}
+			return err
+		})
+		if err != nil {
+			yield(store.Record{}, failure("load shard "+shard.String(), err))
+			return
+		}
+		for _, id := range ids {
+			if r, err := s.LoadJob(ctx, id); !yield(r, err) || err != nil {
+				return
+			}
+		}
+	}
+}
