@@ -1,0 +1,172 @@
+package mesh_test
+
+import (
+	"crypto/sha256"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
+	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/wire"
+)
+
+// kinds are the messages that an aggregator has heard by now, by kind.
+func (a *aggregator) kinds() (owns []*meshv1.Owns, haves []*meshv1.HaveReports, credits []*typesv1.ClassCredit) {
+	synctest.Wait()
+	for len(a.heard) > 0 {
+		msg := <-a.heard
+		if o := msg.GetOwns(); o != nil {
+			owns = append(owns, o)
+		}
+		if h := msg.GetHave(); h != nil {
+			haves = append(haves, h)
+		}
+		credits = append(credits, msg.GetCredits().GetCredits()...)
+	}
+	return owns, haves, credits
+}
+
+func TestEveryAggregatorIsToldWhatIsOwned(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		r.mesh.SetOwns(map[uint32]job.Epoch{2: {Generation: 1, N: 7}})
+		a, b := r.aggregator("a1"), r.aggregator("a2")
+		for _, a := range []*aggregator{a, b} {
+			if hello := <-a.hello; hello.GetScheduler() != "s1" || hello.GetPool() != "p" || hello.GetBootId() != "boot" {
+				t.Errorf("hello is %v", hello)
+			}
+			owns, _, _ := a.kinds()
+			if len(owns) != 1 || owns[0].GetShardCount() != 4 || owns[0].GetShards()[0].GetShard() != 2 || owns[0].GetShards()[0].GetEpoch().GetN() != 7 {
+				t.Errorf("%s was told %v", a.name, owns)
+			}
+		}
+		r.mesh.SetOwns(nil)
+		if owns, _, _ := a.kinds(); len(owns) != 1 || len(owns[0].GetShards()) != 0 {
+			t.Errorf("after the shard was given up: %v", owns)
+		}
+	})
+}
+
+func TestABrokenStreamIsOpenedAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		a := r.aggregator("a1")
+		<-a.hello
+		a.breaks <- struct{}{}
+		if via := <-r.sink.lost; via != "a1" {
+			t.Errorf("lost sight of %s", via)
+		}
+		began := time.Now()
+		<-a.hello
+		if waited := time.Since(began); waited > time.Second {
+			t.Errorf("the second stream came after %s", waited)
+		}
+	})
+}
+
+func TestABatchIsAcknowledgedAndItsCreditGivenBack(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		a := r.aggregator("a1")
+		<-a.hello
+		a.kinds()
+		id := job.NewID(time.Now(), [10]byte{1})
+		blob := []byte("hello\n")
+		digest := sha256.Sum256(blob)
+		result := wire.ResultToProto(task.Report{Attempt: 1, State: task.Succeeded},
+			job.Detail{Outputs: []job.OutputRef{{Stream: job.Stdout, Digest: digest, Size: 6}}})
+		incarnation := make([]byte, 16)
+		incarnation[0] = 1
+		a.say <- reports(&meshv1.Reports{
+			Class: "std", Number: 1,
+			Jobs: []*meshv1.JobReports{{JobId: id[:], Pool: "p", Items: []*meshv1.HostReport{
+				{HostId: "h1", Ordinal: 3, Incarnation: incarnation, Result: result},
+				{HostId: "h2", Ordinal: 4, Incarnation: incarnation, PastW: true},
+			}}},
+			Blobs: []*typesv1.Blob{{Digest: digest[:], Content: blob}},
+		})
+		b := <-r.sink.reports
+		if len(b.Reports) != 2 || b.Reports[0].Job != id || b.Reports[0].Report.State != task.Succeeded || !b.Reports[1].PastW || string(b.Blobs[digest]) != "hello\n" {
+			t.Errorf("batch is %+v", b)
+		}
+		_, haves, credits := a.kinds()
+		if len(haves) != 1 || haves[0].GetNumber() != 1 || len(credits) != 1 || credits[0].GetMore() != 2 {
+			t.Errorf("have %v, credits %v", haves, credits)
+		}
+	})
+}
+
+func TestAFalseBatchEndsTheStream(t *testing.T) {
+	tests := map[string]*meshv1.Reports{
+		"a gap":                    {Class: "std", Number: 5},
+		"a job id that is none":    {Class: "std", Number: 1, Jobs: []*meshv1.JobReports{{JobId: []byte("short"), Items: []*meshv1.HostReport{{}}}}},
+		"an output of other bytes": {Class: "std", Number: 1, Blobs: []*typesv1.Blob{{Digest: make([]byte, 32), Content: []byte("x")}}},
+	}
+	for name, batch := range tests {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, r *rig) {
+				a := r.aggregator("a1")
+				<-a.hello
+				a.say <- reports(batch)
+				<-r.sink.lost
+				<-a.hello
+				if len(r.sink.reports) != 0 {
+					t.Error("the batch was passed on")
+				}
+			})
+		})
+	}
+}
+
+func TestAnAggregatorOfAnotherVersionIsNotUsed(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		a := r.aggregatorOf("a1", 2)
+		<-a.hello
+		<-a.hello
+		if len(r.sink.lost) != 0 {
+			t.Error("a stream that never opened was said to be lost")
+		}
+	})
+}
+
+func TestAHostThatComesAndGoesIsPassedOn(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		a := r.aggregator("a1")
+		<-a.hello
+		incarnation := make([]byte, 16)
+		a.say <- &meshv1.ConnectResponse{Message: &meshv1.ConnectResponse_Attachments{Attachments: &meshv1.Attachments{
+			SnapshotBegin: true, SnapshotEnd: true, Items: []*meshv1.Attachment{{HostId: "h1", Incarnation: incarnation, Session: 9, Attached: true}},
+		}}}
+		got := <-r.sink.attachments
+		if got.Via != "a1" || !got.Begin || !got.End || got.Items[0].Host != "h1" || got.Items[0].Session != 9 || !got.Items[0].Attached {
+			t.Errorf("attachments are %+v", got)
+		}
+	})
+}
+
+func TestALargeOutputIsFetchedAndChecked(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		a := r.aggregator("a1")
+		<-a.hello
+		synctest.Wait()
+		content := make([]byte, 300_000)
+		digest := sha256.Sum256(content)
+		a.blobs[string(digest[:])] = content
+		got, err := r.mesh.FetchBlob(t.Context(), "a1", digest, uint64(len(content)))
+		if err != nil || len(got) != len(content) {
+			t.Fatalf("%d bytes, %v", len(got), err)
+		}
+		other := sha256.Sum256([]byte("other"))
+		a.blobs[string(other[:])] = content
+		if _, err := r.mesh.FetchBlob(t.Context(), "a1", other, uint64(len(content))); !errors.Is(err, wire.ErrMessage) {
+			t.Errorf("bytes of another digest: %v", err)
+		}
+		if _, err := r.mesh.FetchBlob(t.Context(), "a1", digest, 5); !errors.Is(err, wire.ErrMessage) {
+			t.Errorf("more bytes than said: %v", err)
+		}
+		if _, err := r.mesh.FetchBlob(t.Context(), "a2", digest, 5); !errors.Is(err, wire.ErrUnavailable) {
+			t.Errorf("an aggregator without a stream: %v", err)
+		}
+	})
+}

@@ -1,0 +1,213 @@
+package mesh
+
+import (
+	"slices"
+
+	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
+	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
+	"github.com/ccs-project/ccs/pkg/core/fleet"
+	"github.com/ccs-project/ccs/pkg/core/job"
+	corelink "github.com/ccs-project/ccs/pkg/core/link"
+)
+
+// queue is what is owed on one stream, by task, so that it is bounded by the
+// tasks of the jobs and not by how often something is said of them. Classes
+// take turns, and within a class jobs do: a large job does not hold up a small
+// one. It is not safe for concurrent use.
+type queue struct {
+	room   fleet.Room
+	window *corelink.Window // releases that the aggregator takes, by class
+	owns   bool             // the shards that are owned are to be told
+
+	jobs    map[job.ID]*owed
+	classes []*classQueue // in the order of their turns
+	sent    *sentPayloads
+
+	have    []*meshv1.HaveReports
+	credits []*typesv1.ClassCredit
+	granted map[string]bool // classes whose reports have a window
+}
+
+// classQueue is the jobs of one class that are owed something, first come first.
+type classQueue struct {
+	name string
+	jobs []*owed
+}
+
+// owed is what is owed to the hosts of one job.
+type owed struct {
+	payload  *Payload
+	queued   bool
+	dispatch map[uint32]job.Dispatch
+	stop     map[uint32]job.Stop
+	forget   map[uint32]struct{}
+	query    map[uint32]struct{}
+}
+
+// maxWindow bounds what an aggregator can make this process send at once.
+const maxWindow = 1 << 20
+
+func newQueue(r room) *queue {
+	q := &queue{
+		room: r.name, window: corelink.NewWindow(maxWindow), jobs: map[job.ID]*owed{},
+		sent: newSentPayloads(), granted: map[string]bool{},
+	}
+	q.grant(r.credits)
+	return q
+}
+
+// grant notes how many releases the aggregator takes.
+func (q *queue) grant(credits []*typesv1.ClassCredit) {
+	for _, c := range credits {
+		q.window.Grant(c.GetClass(), c.GetMore())
+	}
+}
+
+// admit opens a window for the reports of classes that have none yet.
+func (q *queue) admit(classes []string, window uint32) {
+	for _, class := range classes {
+		if !q.granted[class] {
+			q.granted[class] = true
+			q.credits = append(q.credits, &typesv1.ClassCredit{Class: class, More: window})
+		}
+	}
+}
+
+// received acknowledges a batch and gives its credit back.
+func (q *queue) received(class string, number uint64, reports int) {
+	q.have = append(q.have, &meshv1.HaveReports{Class: class, Number: number})
+	q.credits = append(q.credits, &typesv1.ClassCredit{Class: class, More: uint32(reports)})
+}
+
+// add queues what is owed to hosts of a job.
+func (q *queue) add(p *Payload, s job.Send) {
+	o := q.jobs[p.Job]
+	if o == nil {
+		o = &owed{
+			dispatch: map[uint32]job.Dispatch{}, stop: map[uint32]job.Stop{},
+			forget: map[uint32]struct{}{}, query: map[uint32]struct{}{},
+		}
+		q.jobs[p.Job] = o
+	}
+	o.payload = p
+	o.add(s)
+	q.enqueue(o)
+}
+
+func (o *owed) add(s job.Send) {
+	for _, d := range s.Dispatch {
+		o.dispatch[d.Ordinal] = d
+	}
+	for _, stop := range s.Stop {
+		if d, ok := o.dispatch[stop.Ordinal]; ok && d.Attempt <= stop.Attempt {
+			d.Stop = true
+			o.dispatch[stop.Ordinal] = d
+			continue
+		}
+		o.stop[stop.Ordinal] = stop
+	}
+	for _, ordinal := range s.Query {
+		o.query[ordinal] = struct{}{}
+	}
+	for _, ordinal := range s.Forget {
+		delete(o.dispatch, ordinal)
+		delete(o.stop, ordinal)
+		delete(o.query, ordinal)
+		o.forget[ordinal] = struct{}{}
+	}
+}
+
+func (o *owed) empty() bool {
+	return len(o.dispatch)+len(o.stop)+len(o.forget)+len(o.query) == 0
+}
+
+func (q *queue) enqueue(o *owed) {
+	if o.queued || o.empty() {
+		return
+	}
+	o.queued = true
+	for _, c := range q.classes {
+		if c.name == o.payload.Class {
+			c.jobs = append(c.jobs, o)
+			return
+		}
+	}
+	q.classes = append(q.classes, &classQueue{name: o.payload.Class, jobs: []*owed{o}})
+}
+
+// next takes the next message; nil: nothing can be sent now.
+func (q *queue) next() (*meshv1.ConnectRequest, error) {
+	if msg := q.nextAnswer(); msg != nil {
+		return msg, nil
+	}
+	for range q.classes {
+		c := q.classes[0]
+		q.classes = append(q.classes[1:], c)
+		if msg, err := q.nextOf(c); msg != nil || err != nil {
+			return msg, err
+		}
+	}
+	return nil, nil //nolint:nilnil // there is nothing to send, and nothing wrong
+}
+
+// nextAnswer is what is owed for reports: it comes before all else, because the
+// other side may be waiting for it.
+func (q *queue) nextAnswer() *meshv1.ConnectRequest {
+	if len(q.have) > 0 {
+		h := q.have[0]
+		q.have = q.have[1:]
+		return &meshv1.ConnectRequest{Message: &meshv1.ConnectRequest_Have{Have: h}}
+	}
+	if len(q.credits) > 0 {
+		c := &meshv1.Credits{Credits: q.credits}
+		q.credits = nil
+		return &meshv1.ConnectRequest{Message: &meshv1.ConnectRequest_Credits{Credits: c}}
+	}
+	return nil
+}
+
+// nextOf is the next message of a class. A job whose releases have no credit
+// keeps its turn; its wishes go all the same.
+func (q *queue) nextOf(c *classQueue) (*meshv1.ConnectRequest, error) {
+	for i := 0; i < len(c.jobs); i++ {
+		o := c.jobs[i]
+		msg, err := q.nextOfJob(o)
+		if msg == nil && err == nil {
+			if o.empty() {
+				c.jobs = slices.Delete(c.jobs, i, i+1)
+				q.drop(o)
+				i--
+			}
+			continue
+		}
+		c.jobs = slices.Delete(c.jobs, i, i+1)
+		o.queued = false
+		if o.empty() {
+			q.drop(o)
+		} else {
+			q.enqueue(o)
+		}
+		return msg, err
+	}
+	return nil, nil //nolint:nilnil // the class has nothing that can be sent
+}
+
+func (q *queue) drop(o *owed) {
+	o.queued = false
+	delete(q.jobs, o.payload.Job)
+}
+
+func (q *queue) nextOfJob(o *owed) (*meshv1.ConnectRequest, error) {
+	if len(o.stop)+len(o.forget) > 0 {
+		return o.wishes(), nil
+	}
+	if len(o.dispatch) > 0 {
+		if n := q.window.Take(o.payload.Class, uint32(min(len(o.dispatch), maxReleases))); n > 0 {
+			return q.dispatch(o, int(n))
+		}
+	}
+	if len(o.query) > 0 {
+		return o.ask(), nil
+	}
+	return nil, nil //nolint:nilnil // its releases wait for credit
+}

@@ -1,0 +1,212 @@
+package mesh
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
+	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
+	"github.com/ccs-project/ccs/pkg/core/fleet"
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/trust/capsule"
+	"github.com/ccs-project/ccs/pkg/wire"
+)
+
+// testPayload is a job of a class on n hosts in each of the rooms a and b.
+func testPayload(t *testing.T, number byte, class string, n int) *Payload {
+	t.Helper()
+	var b job.TargetsBuilder
+	var leaves []capsule.Hash
+	for _, room := range []fleet.Room{"a", "b"} {
+		for i := range n {
+			target := job.Target{Host: fleet.HostID(fmt.Sprintf("%s-%06d", room, i)), Incarnation: fleet.Incarnation{1}}
+			if err := b.Add(room, target); err != nil {
+				t.Fatal(err)
+			}
+			leaves = append(leaves, capsule.LeafHash(target.Host, target.Incarnation))
+		}
+	}
+	targets, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := capsule.NewTree(leaves)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := job.NewID(time.Unix(1_800_000_000, 0), [10]byte{number})
+	return &Payload{Job: id, Pool: "p", Class: class, Targets: targets, Tree: tree}
+}
+
+// testQueue is the queue of an aggregator of room b that takes any number of
+// releases of class std, and so many of class bulk.
+func testQueue(bulk uint32) *queue {
+	return newQueue(room{name: "b", credits: []*typesv1.ClassCredit{{Class: "std", More: maxWindow}, {Class: "bulk", More: bulk}}})
+}
+
+func dispatches(ordinals ...uint32) job.Send {
+	var s job.Send
+	for _, o := range ordinals {
+		s.Dispatch = append(s.Dispatch, job.Dispatch{Ordinal: o, Attempt: 1})
+	}
+	return s
+}
+
+// drain takes every message that can be sent.
+func drain(t *testing.T, q *queue) (out []*meshv1.ConnectRequest) {
+	t.Helper()
+	for {
+		msg, err := q.next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if msg == nil {
+			return out
+		}
+		out = append(out, msg)
+	}
+}
+
+func TestTheTargetsOfARoomAreSentOnceAJob(t *testing.T) {
+	q, p := testQueue(0), testPayload(t, 1, "std", 4)
+	q.add(p, dispatches(4, 5))
+	first := drain(t, q)[0].GetDispatch()
+	checkPayload(t, p, first.GetPayload(), 4, 4)
+	q.add(p, dispatches(6))
+	if again := drain(t, q)[0].GetDispatch(); again.GetPayload() != nil {
+		t.Error("the second dispatch carries the payload again")
+	}
+	q.sent.lost(p.Job)
+	q.add(p, dispatches(7))
+	if after := drain(t, q)[0].GetDispatch(); after.GetPayload() == nil {
+		t.Error("the dispatch after the aggregator lost the payload does not carry it")
+	}
+}
+
+func TestAHostThatChangedItsRoomHasARangeOfOne(t *testing.T) {
+	q, p := testQueue(0), testPayload(t, 1, "std", 4)
+	q.add(p, dispatches(2, 5))
+	messages := drain(t, q)
+	if len(messages) != 2 {
+		t.Fatalf("%d messages, want one for the stranger and one for the room", len(messages))
+	}
+	checkPayload(t, p, messages[0].GetDispatch().GetPayload(), 2, 1)
+	checkPayload(t, p, messages[1].GetDispatch().GetPayload(), 4, 4)
+}
+
+func TestALargeRoomIsSentInChunks(t *testing.T) {
+	q, p := testQueue(0), testPayload(t, 1, "std", maxChunk+5)
+	first := uint32(maxChunk + 5)
+	q.add(p, dispatches(first+1, first+maxChunk+1))
+	messages := drain(t, q)
+	if len(messages) != 2 {
+		t.Fatalf("%d messages, want 2", len(messages))
+	}
+	checkPayload(t, p, messages[0].GetDispatch().GetPayload(), first, maxChunk)
+	checkPayload(t, p, messages[1].GetDispatch().GetPayload(), first+maxChunk, 5)
+}
+
+// checkPayload reports whether the payload is that run of the signed tree.
+func checkPayload(t *testing.T, p *Payload, got *meshv1.Payload, first, count uint32) {
+	t.Helper()
+	proof, err := wire.RangeProofFromProto(got.GetProof())
+	if err != nil || proof.First != uint64(first) || proof.Count != uint64(count) {
+		t.Fatalf("payload is for %d..+%d (%v), want %d..+%d", proof.First, proof.Count, err, first, count)
+	}
+	var leaves []capsule.Hash
+	for _, target := range got.GetTargets() {
+		dom, err := wire.TargetFromProto(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaves = append(leaves, capsule.LeafHash(dom.Host, dom.Incarnation))
+	}
+	if err := capsule.VerifyRange(leaves, proof, p.Tree.Root()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAClassWithoutCreditDoesNotHoldUpAnother(t *testing.T) {
+	q := testQueue(2)
+	bulk, std := testPayload(t, 1, "bulk", 4), testPayload(t, 2, "std", 4)
+	q.add(bulk, dispatches(4, 5, 6, 7))
+	q.add(std, dispatches(4))
+	released := map[string]int{}
+	for _, m := range drain(t, q) {
+		released[m.GetDispatch().GetClass()] += len(m.GetDispatch().GetReleases())
+	}
+	if released["bulk"] != 2 || released["std"] != 1 {
+		t.Fatalf("released %v, want 2 of bulk (its credit) and 1 of std", released)
+	}
+	q.add(bulk, job.Send{Stop: []job.Stop{{Ordinal: 4, Attempt: 1}}})
+	if w := drain(t, q); len(w) != 1 || len(w[0].GetWishes().GetStop()) != 1 {
+		t.Fatalf("a stop waits for credit: %v", w)
+	}
+	q.grant([]*typesv1.ClassCredit{{Class: "bulk", More: 9}})
+	if m := drain(t, q); len(m) != 1 || len(m[0].GetDispatch().GetReleases()) != 2 {
+		t.Fatalf("after more credit: %v", m)
+	}
+}
+
+func TestASmallJobDoesNotWaitForALargeOne(t *testing.T) {
+	q := testQueue(0)
+	large, small := testPayload(t, 1, "std", 3*maxReleases), testPayload(t, 2, "std", 1)
+	for o := range uint32(3 * maxReleases) {
+		q.add(large, dispatches(3*maxReleases+o))
+	}
+	q.add(small, dispatches(1))
+	for i, m := range drain(t, q) {
+		if string(m.GetDispatch().GetJobId()) == string(small.Job[:]) {
+			if i > 1 {
+				t.Errorf("the small job came as message %d", i)
+			}
+			return
+		}
+	}
+	t.Error("the small job was not sent")
+}
+
+func TestAStopThatComesBeforeItsDispatchWasSentRidesWithIt(t *testing.T) {
+	q, p := testQueue(0), testPayload(t, 1, "std", 4)
+	q.add(p, dispatches(4))
+	q.add(p, job.Send{Stop: []job.Stop{{Ordinal: 4, Attempt: 1}}})
+	messages := drain(t, q)
+	if len(messages) != 1 || !messages[0].GetDispatch().GetReleases()[0].GetStop() {
+		t.Fatalf("messages %v, want one dispatch with stop", messages)
+	}
+}
+
+func TestWhatIsForgottenIsNotSentAnyMore(t *testing.T) {
+	q, p := testQueue(0), testPayload(t, 1, "std", 4)
+	q.add(p, dispatches(4))
+	q.add(p, job.Send{Query: []uint32{4}})
+	q.add(p, job.Send{Forget: []uint32{4}})
+	messages := drain(t, q)
+	if len(messages) != 1 || messages[0].GetWishes().GetForget()[0].GetHostId() != "b-000000" {
+		t.Fatalf("messages %v, want one forget", messages)
+	}
+	if len(q.jobs) != 0 {
+		t.Error("the queue keeps a job that is owed nothing")
+	}
+}
+
+func TestAcknowledgementsComeBeforeReleases(t *testing.T) {
+	q, p := testQueue(0), testPayload(t, 1, "std", 4)
+	q.add(p, dispatches(4))
+	q.received("std", 7, 3)
+	messages := drain(t, q)
+	if len(messages) != 3 || messages[0].GetHave().GetNumber() != 7 || messages[1].GetCredits().GetCredits()[0].GetMore() != 3 {
+		t.Fatalf("messages %v, want have, credits, dispatch", messages)
+	}
+}
+
+func TestReportsOfAClassGetTheirWindowOnce(t *testing.T) {
+	q := testQueue(0)
+	q.admit([]string{"std"}, 10)
+	q.admit([]string{"std", "bulk"}, 10)
+	messages := drain(t, q)
+	if len(messages) != 1 || len(messages[0].GetCredits().GetCredits()) != 2 {
+		t.Fatalf("messages %v, want one with credit for two classes", messages)
+	}
+}

@@ -1,0 +1,145 @@
+package mesh
+
+import (
+	"context"
+	"maps"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ccs-project/ccs/pkg/core/fleet"
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/state/coord"
+)
+
+// Mesh is all streams of one process. It is safe for concurrent use.
+type Mesh struct {
+	cfg  Config
+	deps Deps
+	sink Sink
+
+	mu      sync.Mutex // protects what follows
+	links   map[fleet.Via]*link
+	owns    map[uint32]job.Epoch
+	classes []string
+}
+
+// New returns a mesh that is not running.
+func New(cfg Config, d Deps, sink Sink) (*Mesh, error) {
+	cfg.setDefaults()
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Mesh{cfg: cfg, deps: d, sink: sink, links: map[fleet.Via]*link{}, owns: map[uint32]job.Epoch{}}, nil
+}
+
+// Run keeps a stream to every aggregator that is announced, until ctx ends. An
+// aggregator that is not announced any more is left alone as long as its stream
+// holds: etcd may be wrong.
+func (m *Mesh) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return coord.WatchClasses(ctx, m.deps.Coord, func(c coord.Classes) { m.setClasses(c) })
+	})
+	group.Go(func() error {
+		return coord.WatchMembers(ctx, m.deps.Coord, coord.Aggregator, func(members coord.Members) {
+			if members.Alarm != nil {
+				m.deps.Log.ErrorContext(ctx, "coordination went back in time; keeping the aggregators that are known", "error", members.Alarm)
+			}
+			for _, fault := range members.Faults {
+				m.deps.Log.WarnContext(ctx, "entry of an aggregator cannot be read", "error", fault)
+			}
+			for _, l := range m.meet(members.Members) {
+				group.Go(func() error { return m.keep(ctx, l) })
+			}
+		})
+	})
+	err := group.Wait()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// meet notes who is announced and where, and returns the links that are new.
+func (m *Mesh) meet(members []coord.Member) (fresh []*link) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	announced := map[fleet.Via]bool{}
+	for _, a := range members {
+		via := fleet.Via(a.Name)
+		announced[via] = true
+		l := m.links[via]
+		if l == nil {
+			l = newLink(m, via, fleet.Room(a.Room))
+			m.links[via] = l
+			fresh = append(fresh, l)
+		}
+		l.announce(a.Addr)
+	}
+	for via, l := range m.links {
+		if !announced[via] {
+			l.announce("")
+		}
+	}
+	return fresh
+}
+
+// keep runs one link until ctx ends or the aggregator is gone for good.
+func (m *Mesh) keep(ctx context.Context, l *link) error {
+	for {
+		l.run(ctx)
+		m.mu.Lock()
+		gone := ctx.Err() != nil || l.address() == ""
+		if gone {
+			delete(m.links, l.via)
+		}
+		m.mu.Unlock()
+		if gone {
+			return nil
+		}
+	}
+}
+
+func (m *Mesh) setClasses(c coord.Classes) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.classes = m.classes[:0:0]
+	for class := range c.Pool {
+		m.classes = append(m.classes, class)
+	}
+	for _, l := range m.links {
+		l.admit(m.classes)
+	}
+}
+
+// SetOwns says which shards of the pool this process owns now, and tells every
+// aggregator.
+func (m *Mesh) SetOwns(shards map[uint32]job.Epoch) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.owns = maps.Clone(shards)
+	for _, l := range m.links {
+		l.tellOwns()
+	}
+}
+
+func (m *Mesh) owned() map[uint32]job.Epoch {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.owns
+}
+
+// Send queues what is owed to the hosts of one aggregator. It does not block.
+// Without a stream it is dropped: it comes again when the hosts are seen.
+func (m *Mesh) Send(via fleet.Via, p *Payload, s job.Send) {
+	if l := m.link(via); l != nil {
+		l.send(p, s)
+	}
+}
+
+func (m *Mesh) link(via fleet.Via) *link {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.links[via]
+}
