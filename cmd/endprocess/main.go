@@ -1,0 +1,35 @@
+// Command ccs-endprocess runs one attempt of one command. The executor starts
+// it; a person never needs to.
+package main
+
+import (
+	"os"
+	"strconv"
+
+	"github.com/ccs-project/ccs/pkg/tier/endprocess"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+const usage = `usage: ccs-endprocess <command directory> <attempt>
+Runs the attempt of the command that is specified in the directory, and records
+the outcome there. The executor starts it.
+`
+
+func main() {
+	if len(os.Args) == 2 && os.Args[1] == "--version" {
+		_, _ = os.Stdout.WriteString("ccs-endprocess " + version + "\n")
+		return
+	}
+	if len(os.Args) != 3 {
+		_, _ = os.Stderr.WriteString(usage)
+		os.Exit(2)
+	}
+	attempt, err := strconv.ParseUint(os.Args[2], 10, 32)
+	if err != nil {
+		_, _ = os.Stderr.WriteString(usage)
+		os.Exit(2)
+	}
+	os.Exit(endprocess.Run(os.Args[1], uint32(attempt)))
+}

@@ -1,0 +1,117 @@
+package proc
+
+import (
+	"context"
+	"errors"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Process is a hold on one process by pidfd: it cannot come to mean another
+// one. Not safe for concurrent use, except Signal.
+type Process struct {
+	id Identity
+	fd int
+}
+
+// Open takes hold of the process named. ErrGone: it is another boot, nobody has
+// the pid, or somebody else has. A process that has ended and was not waited
+// for can be held.
+func Open(id Identity) (*Process, error) {
+	boot, err := BootID()
+	if err != nil {
+		return nil, err
+	}
+	if id.Boot != boot || id.PID <= 0 {
+		return nil, ErrGone
+	}
+	fd, err := unix.PidfdOpen(id.PID, 0)
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) {
+		return nil, ErrGone
+	}
+	if err != nil {
+		return nil, os.NewSyscallError("pidfd_open", err)
+	}
+	// Look after opening: the pid may have changed hands before, not after.
+	st, err := ReadStat(id.PID)
+	if err != nil || st.Start != id.Start {
+		unix.Close(fd)
+		if err == nil {
+			err = ErrGone
+		}
+		return nil, err
+	}
+	return &Process{id: id, fd: fd}, nil
+}
+
+// OpenFD wraps a pidfd that came with the start of a child.
+func OpenFD(fd, pid int) (*Process, error) {
+	id, err := Of(pid)
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return &Process{id: id, fd: fd}, nil
+}
+
+// Identity returns whom it holds.
+func (p *Process) Identity() Identity { return p.id }
+
+// FD returns the pidfd: poll(2) reports it readable when the process has ended.
+func (p *Process) FD() int { return p.fd }
+
+// Close lets go of it.
+func (p *Process) Close() {
+	if p.fd >= 0 {
+		unix.Close(p.fd)
+		p.fd = -1
+	}
+}
+
+// Signal sends a signal, or returns ErrGone.
+func (p *Process) Signal(sig syscall.Signal) error {
+	err := unix.PidfdSendSignal(p.fd, sig, nil, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return ErrGone
+	}
+	return err
+}
+
+// Ended reports whether the process has ended, waited for or not.
+func (p *Process) Ended() bool {
+	fds := []unix.PollFd{{Fd: int32(p.fd), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(fds, 0)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		return err == nil && n > 0
+	}
+}
+
+// Wait returns when the process has ended, or with the context's error. It
+// parks the goroutine and holds no thread.
+func (p *Process) Wait(ctx context.Context) error {
+	fd, err := unix.FcntlInt(uintptr(p.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return os.NewSyscallError("fcntl", err)
+	}
+	file := os.NewFile(uintptr(fd), "pidfd")
+	defer func() { _ = file.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = file.Close() })
+	defer stop()
+	conn, err := file.SyscallConn()
+	if err == nil {
+		err = conn.Read(func(fd uintptr) bool { return (&Process{fd: int(fd)}).Ended() })
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}

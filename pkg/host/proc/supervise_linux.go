@@ -1,0 +1,253 @@
+package proc
+
+import (
+	"errors"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// How long the last steps of a command may take.
+const (
+	drainFor     = time.Second           // output of descendants after the leader's end
+	leftoverTerm = 2 * time.Second       // between TERM and KILL of leftovers, at most
+	sweepEvery   = 20 * time.Millisecond // while a tree is being ended
+	lookEvery    = time.Second           // a tree without a leader
+	lastPulls    = 64                    // more than any pipe holds
+)
+
+// Output is one stream that is drained while a process runs.
+type Output interface {
+	// FD is readable when there is something to take; -1: it is at its end.
+	FD() int
+	// Pull takes what is there without blocking, a bounded amount. It
+	// reports whether there may be more at once.
+	Pull() (more bool)
+}
+
+// Cause says who ended a process.
+type Cause uint8
+
+// The causes of an end.
+const (
+	ByItself  Cause = iota
+	ByTimeout       // the tree was ended because its time was up
+	ByStop          // the tree was ended because a stop was wished
+)
+
+// Ending is how a supervised tree ended.
+type Ending struct {
+	Cause     Cause
+	Status    Status
+	Known     bool      // Status could be learnt
+	At        time.Time // when the leader's end was seen
+	Leftovers int       // descendants that outlived the leader and were ended
+	Abandoned bool      // Abandon said so; nothing else is meaningful
+}
+
+// Supervision watches a tree from its start to its end: it drains, enforces
+// the timeout and the stop, and ends what the leader leaves behind. The
+// end-process runs one over its offspring; the executor runs one over orphans
+// if an end-process died.
+type Supervision struct {
+	Leader  *Process // nil: unknown; done is then when the tree is gone
+	Gone    bool     // with a nil Leader: it is known to have ended
+	Tree    Tree
+	Outputs []Output
+	Reap    func() // waits for orphans; called often
+
+	Wake    int           // fd: readable when Stop or Abandon should be asked again; -1: none
+	Stopped func() bool   // a stop is wished
+	Abandon func() bool   // give up watching, leave everything alone; nil: never
+	Overdue func()        // the time is up and is only reported
+	Timeout time.Duration // from now on; 0: none
+	Report  bool          // the timeout only reports
+	Grace   time.Duration // between TERM and KILL
+
+	cause  Cause
+	timeUp time.Time // zero: no timeout or it was handled
+	killAt time.Time // zero: not ending yet
+}
+
+// Run returns when the leader has ended and nothing of the tree lives. It
+// blocks its thread.
+func (s *Supervision) Run() Ending {
+	if s.Timeout > 0 {
+		s.timeUp = time.Now().Add(s.Timeout)
+	}
+	for {
+		s.pull()
+		s.Reap()
+		if s.leaderEnded() {
+			break
+		}
+		if s.abandoned() {
+			return Ending{Abandoned: true}
+		}
+		s.enforce(time.Now())
+		s.poll(s.pause(time.Now()), true)
+	}
+	end := Ending{Cause: s.cause, At: time.Now()}
+	if s.Leader != nil {
+		end.Status, end.Known = s.Leader.Peek()
+	}
+	return s.finish(end)
+}
+
+func (s *Supervision) leaderEnded() bool {
+	if s.Leader == nil {
+		return s.Gone || !s.Tree.Alive()
+	}
+	return s.Leader.Ended()
+}
+
+// enforce starts or hardens the end of the tree.
+func (s *Supervision) enforce(now time.Time) {
+	switch {
+	case s.cause != ByItself:
+		if now.After(s.killAt) {
+			s.Tree.Signal(unix.SIGKILL)
+		}
+	case s.Stopped():
+		s.end(ByStop, now)
+	case !s.timeUp.IsZero() && !now.Before(s.timeUp):
+		s.timeUp = time.Time{}
+		if s.Report {
+			s.Overdue()
+			return
+		}
+		s.end(ByTimeout, now)
+	}
+}
+
+func (s *Supervision) end(cause Cause, now time.Time) {
+	s.cause = cause
+	s.killAt = now.Add(s.Grace)
+	s.Tree.Signal(unix.SIGTERM)
+	s.Tree.Signal(unix.SIGCONT) // a stopped process cannot obey
+}
+
+// pause is how long nothing needs to be done; -1: until something happens.
+func (s *Supervision) pause(now time.Time) time.Duration {
+	switch {
+	case s.cause != ByItself && now.After(s.killAt):
+		return sweepEvery
+	case s.cause != ByItself:
+		return min(lookEvery, s.killAt.Sub(now)+time.Millisecond)
+	case !s.timeUp.IsZero() && s.Leader == nil:
+		return min(lookEvery, max(0, s.timeUp.Sub(now)))
+	case !s.timeUp.IsZero():
+		return max(0, s.timeUp.Sub(now)) + time.Millisecond
+	case s.Leader == nil:
+		return lookEvery
+	}
+	return -1
+}
+
+// finish takes the last output and ends what is left. What the leader itself
+// wrote is in the FIFO already; its descendants get drainFor to write more. If
+// the leader was told to end, so were they, and they have the rest of the grace.
+func (s *Supervision) finish(end Ending) Ending {
+	for until := end.At.Add(drainFor); s.cause == ByItself && s.open() && s.Tree.Alive(); {
+		left := time.Until(until)
+		if left <= 0 || s.Stopped() {
+			break
+		}
+		s.poll(min(left, sweepEvery), false)
+		s.pull()
+		s.Reap()
+	}
+	if s.Tree.Alive() {
+		if s.cause == ByItself {
+			end.Leftovers = s.Tree.Count()
+			s.killAt = time.Now().Add(min(s.Grace, leftoverTerm))
+			s.Tree.Signal(unix.SIGTERM)
+			s.Tree.Signal(unix.SIGCONT)
+		}
+		if !s.endLeftovers() {
+			return Ending{Abandoned: true}
+		}
+	}
+	for range lastPulls { // bounded: a process that no tree shows may write for ever
+		if !s.pull() {
+			break
+		}
+	}
+	return end
+}
+
+// endLeftovers returns when nothing lives, or false if it was abandoned.
+func (s *Supervision) endLeftovers() bool {
+	for s.Tree.Alive() {
+		if s.abandoned() {
+			return false
+		}
+		if time.Now().After(s.killAt) {
+			s.Tree.Signal(unix.SIGKILL)
+		}
+		s.poll(sweepEvery, false)
+		s.pull()
+		s.Reap()
+	}
+	return true
+}
+
+func (s *Supervision) abandoned() bool { return s.Abandon != nil && s.Abandon() }
+
+func (s *Supervision) open() bool {
+	for _, out := range s.Outputs {
+		if out.FD() >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// pull takes from every output once and reports whether any has more.
+func (s *Supervision) pull() bool {
+	more := false
+	for _, out := range s.Outputs {
+		if out.FD() >= 0 && out.Pull() {
+			more = true
+		}
+	}
+	return more
+}
+
+// poll waits until something is readable or the pause is over.
+func (s *Supervision) poll(pause time.Duration, withLeader bool) {
+	fds := make([]unix.PollFd, 0, 4)
+	for _, out := range s.Outputs {
+		if out.FD() >= 0 {
+			fds = append(fds, unix.PollFd{Fd: int32(out.FD()), Events: unix.POLLIN})
+		}
+	}
+	if withLeader && s.Leader != nil {
+		fds = append(fds, unix.PollFd{Fd: int32(s.Leader.FD()), Events: unix.POLLIN})
+	}
+	if s.Wake >= 0 {
+		fds = append(fds, unix.PollFd{Fd: int32(s.Wake), Events: unix.POLLIN})
+	}
+	timeout := -1
+	if pause >= 0 {
+		timeout = int((pause + time.Millisecond - 1) / time.Millisecond)
+	}
+	if _, err := unix.Poll(fds, timeout); err != nil && !errors.Is(err, syscall.EINTR) {
+		return
+	}
+	s.quietWake()
+}
+
+// quietWake empties the wake fd: what it said will be asked for now.
+func (s *Supervision) quietWake() {
+	if s.Wake < 0 {
+		return
+	}
+	var buf [64]byte
+	for {
+		if n, err := unix.Read(s.Wake, buf[:]); n <= 0 || err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package spool
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Path returns the directory of a command, there or not.
+func (r *Root) Path(id string) string { return filepath.Join(r.commands.path, id) }
+
+// Command opens a command's directory; ErrMissing.
+func (r *Root) Command(id string) (*Command, error) { return OpenCommand(r.Path(id)) }
+
+// Accept makes a command durable: script and stdin first, the spec last. The
+// caller makes sure that no other call names the same id. On an error there is
+// no command, and nothing will run.
+func (r *Root) Accept(spec Spec, script, stdin []byte) (err error) {
+	err = unix.Mkdirat(r.commands.fd, spec.ID, 0o700)
+	if errors.Is(err, unix.EEXIST) && r.unborn(spec.ID) { // of a failure before
+		_ = os.RemoveAll(r.Path(spec.ID))
+		err = unix.Mkdirat(r.commands.fd, spec.ID, 0o700)
+	}
+	if err != nil {
+		return r.commands.fault("mkdir", spec.ID, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(r.Path(spec.ID))
+		}
+	}()
+	c, err := r.Command(spec.ID)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if spec.Run.Script.Present {
+		err = c.attach(scriptFile, script)
+	}
+	if err == nil && spec.Run.Stdin.Present {
+		err = c.attach(stdinFile, stdin)
+	}
+	// The name of the directory is durable before the spec: a spec without a
+	// directory cannot be, a directory without a spec is swept.
+	if err == nil {
+		err = r.commands.sync()
+	}
+	if err == nil {
+		err = c.dir.replace(specFile, spec.encode())
+	}
+	return err
+}
+
+// attach writes a file beside the spec. Everybody may read it who gets an open
+// file of it: accounts that a script runs as. Nobody else reaches it, since the
+// directory is closed.
+func (c *Command) attach(name string, data []byte) error {
+	temp, err := c.dir.temp(data, 0o444, true)
+	if err != nil {
+		return err
+	}
+	if err := unix.Renameat(c.dir.fd, temp, c.dir.fd, name); err != nil {
+		return c.dir.fault("rename", name, err)
+	}
+	return nil
+}
+
+// Remove deletes a command's directory. Its tombstone must be durable.
+func (r *Root) Remove(id string) error {
+	// The spec goes first: what is left of an interrupted removal is swept.
+	err := unix.Unlinkat(r.commands.fd, filepath.Join(id, specFile), 0)
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return r.commands.fault("unlink", id, err)
+	}
+	return os.RemoveAll(r.Path(id))
+}
+
+// Found is what a scan sees of one command.
+type Found struct {
+	ID      string
+	Spec    Spec // only the id if Damaged
+	Latest  uint32
+	Damaged bool // the spec could not be read and was set aside
+}
+
+// Scan reads all commands. Directories that were never accepted, and what is
+// left of removed ones, are deleted; what cannot be understood is moved to
+// damaged/ and named.
+func (r *Root) Scan(now time.Time) (found []Found, aside []string, err error) {
+	entries, err := os.ReadDir(r.commands.path)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, entry := range entries {
+		f, keep, err := r.look(entry)
+		if err != nil {
+			return nil, nil, err
+		}
+		if keep {
+			found = append(found, f)
+			continue
+		}
+		if gone, err := r.sweep(entry.Name(), now); err != nil {
+			return nil, nil, err
+		} else if !gone {
+			aside = append(aside, entry.Name())
+		}
+	}
+	return found, aside, nil
+}
+
+// look reads one directory; keep says that it is a command.
+func (r *Root) look(entry os.DirEntry) (f Found, keep bool, err error) {
+	f.ID = entry.Name()
+	if !entry.IsDir() || CheckID(f.ID) != nil {
+		return f, false, nil
+	}
+	c, err := r.Command(f.ID)
+	if err != nil {
+		return f, false, err
+	}
+	defer c.Close()
+	f.Latest = c.Latest()
+	f.Spec, err = c.Spec()
+	switch {
+	case err == nil:
+		return f, true, nil
+	case errors.Is(err, ErrDamaged):
+		err = c.setDamagedSpecAside()
+	case errors.Is(err, ErrMissing) && c.dir.has(damagedOne):
+		err = nil
+	case errors.Is(err, ErrMissing):
+		return f, false, nil
+	}
+	f.Spec, f.Damaged = Spec{ID: f.ID}, true
+	return f, true, err
+}
+
+// sweep deletes what was never a command, or was removed under a tombstone, and
+// sets anything else aside.
+func (r *Root) sweep(name string, now time.Time) (gone bool, err error) {
+	if r.removed(name) || r.unborn(name) {
+		return true, os.RemoveAll(r.Path(name))
+	}
+	to := filepath.Join(r.top.path, damagedDir, name+"."+strconv.FormatInt(now.UnixNano(), 10))
+	return false, os.Rename(r.Path(name), to)
+}
+
+func (r *Root) removed(name string) bool { return r.tombs.has(name) }
+
+// unborn reports whether the directory holds only what comes before a spec.
+func (r *Root) unborn(name string) bool {
+	entries, err := os.ReadDir(r.Path(name))
+	if err != nil {
+		return false
+	}
+	for _, e := range entries {
+		if e.Name() != scriptFile && e.Name() != stdinFile && !strings.HasPrefix(e.Name(), ".tmp.") {
+			return false
+		}
+	}
+	return true
+}

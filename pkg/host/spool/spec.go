@@ -1,0 +1,170 @@
+package spool
+
+import (
+	"errors"
+	"hash/crc32"
+	"strings"
+	"time"
+)
+
+// Limits of a command (contract of the executor's API).
+const (
+	MaxID      = 64
+	MaxScript  = 1 << 20
+	MaxStdin   = 1 << 20
+	MaxArgs    = 128 << 10
+	MaxContext = 4 << 10
+	MaxKept    = 16 << 20
+
+	DefaultKept  = 1 << 20
+	DefaultGrace = 10 * time.Second
+)
+
+// Spec is a command as it was accepted. It never changes afterwards.
+type Spec struct {
+	ID            string    // opaque, 1..64 of [a-z0-9-]
+	SlotGroup     string    // opaque; empty: the default group
+	StartBy       time.Time // the first attempt is not started later; zero: no limit
+	RememberUntil time.Time // E; zero in a spec that was lost
+	Accepted      time.Time // when it was accepted: the order of starting
+	Context       []byte    // opaque bytes of the caller, at most MaxContext
+	Run           Run
+}
+
+// Run is what to run.
+type Run struct {
+	Argv        []string // program and arguments; empty with a script
+	Interpreter []string // of the script, with its arguments
+	Env         []string // additions, NAME=value
+	Dir         string   // working directory; empty: /
+	Account     string   // account to run as; empty: the executor's own
+	Keep        uint64   // bytes kept of each output, 1..MaxKept
+	Timeout     time.Duration
+	Grace       time.Duration // between TERM and KILL
+	ReportOnly  bool          // the timeout is only reported
+	Script      Attachment
+	Stdin       Attachment
+}
+
+// Attachment is a file beside the spec.
+type Attachment struct {
+	Present bool
+	Size    uint64
+	Sum     uint32 // CRC-32C: against damage, not against people
+}
+
+// Attach describes the bytes; nil bytes are no attachment.
+func Attach(data []byte) Attachment {
+	if data == nil {
+		return Attachment{}
+	}
+	return Attachment{Present: true, Size: uint64(len(data)), Sum: crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli))}
+}
+
+// CheckID reports whether the id can name a directory.
+func CheckID(id string) error {
+	ok := len(id) >= 1 && len(id) <= MaxID
+	for _, c := range []byte(id) {
+		ok = ok && (c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-')
+	}
+	if !ok {
+		return errors.New("the command id must be 1..64 of [a-z0-9-]")
+	}
+	return nil
+}
+
+// Check reports every fault of a specification that is to be accepted.
+func (s Spec) Check() error {
+	faults := []error{CheckID(s.ID)}
+	fault := func(wrong bool, text string) {
+		if wrong {
+			faults = append(faults, errors.New(text))
+		}
+	}
+	r := s.Run
+	fault(s.RememberUntil.IsZero(), "remember_until is missing")
+	fault(len(s.SlotGroup) > MaxID, "slot_group is longer than 64 bytes")
+	fault(len(s.Context) > MaxContext, "context is longer than 4 KiB")
+	fault(!r.Script.Present && len(r.Argv) == 0, "argv is empty and there is no script")
+	fault(r.Script.Present && len(r.Interpreter) == 0, "the script has no interpreter")
+	fault(r.Script.Present && len(r.Argv) > 0, "there are both argv and a script")
+	fault(!r.Script.Present && len(r.Interpreter) > 0, "the interpreter has no script")
+	fault(r.Script.Size > MaxScript, "the script is longer than 1 MiB")
+	fault(r.Stdin.Size > MaxStdin, "stdin is longer than 1 MiB")
+	fault(r.Keep > MaxKept, "output_limit is over 16 MiB")
+	fault(r.Timeout < 0 || r.Grace < 0, "timeout and grace must not be negative")
+	fault(hasZero(r.Argv, r.Interpreter, r.Env, []string{r.Dir, r.Account}), "a text holds a zero byte")
+	fault(total(r.Argv, r.Interpreter, r.Env) > MaxArgs, "argv and env are longer than 128 KiB together")
+	return errors.Join(faults...)
+}
+
+func total(lists ...[]string) (n int) {
+	for _, list := range lists {
+		for _, s := range list {
+			n += len(s) + 1
+		}
+	}
+	return n
+}
+
+func hasZero(lists ...[]string) bool {
+	for _, list := range lists {
+		for _, s := range list {
+			if strings.ContainsRune(s, 0) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (a Attachment) put(r *record, name string) {
+	if a.Present {
+		r.size(name+"_size", a.Size).size(name+"_sum", uint64(a.Sum))
+	}
+}
+
+func (r *reader) attachment(name string) Attachment {
+	if len(r.values[name+"_size"]) == 0 {
+		return Attachment{}
+	}
+	return Attachment{Present: true, Size: r.size(name + "_size"), Sum: r.uint32(name + "_sum")}
+}
+
+func (s Spec) encode() []byte {
+	r := newRecord("spec").text("command", s.ID).opt("slot_group", s.SlotGroup)
+	r.when("accepted", s.Accepted).when("start_by", s.StartBy).when("remember_until", s.RememberUntil)
+	r.opt("context", string(s.Context))
+	r.list("argv", s.Run.Argv).list("interpreter", s.Run.Interpreter).list("env", s.Run.Env)
+	r.opt("cwd", s.Run.Dir).opt("run_as", s.Run.Account).size("output_limit", s.Run.Keep)
+	r.text("timeout", s.Run.Timeout.String()).text("grace", s.Run.Grace.String())
+	r.flag("timeout_report_only", s.Run.ReportOnly)
+	s.Run.Script.put(r, "script")
+	s.Run.Stdin.put(r, "stdin")
+	return r.encode()
+}
+
+func decodeSpec(data []byte) (Spec, error) {
+	r, err := decode("spec", data)
+	if err != nil {
+		return Spec{}, err
+	}
+	s := Spec{
+		ID: r.text("command"), SlotGroup: r.opt("slot_group"),
+		Accepted: r.when("accepted"), StartBy: r.when("start_by"), RememberUntil: r.when("remember_until"),
+		Context: []byte(r.opt("context")),
+		Run: Run{
+			Argv: r.list("argv"), Interpreter: r.list("interpreter"), Env: r.list("env"),
+			Dir: r.opt("cwd"), Account: r.opt("run_as"), Keep: r.size("output_limit"),
+			Timeout: r.duration("timeout"), Grace: r.duration("grace"), ReportOnly: r.flag("timeout_report_only"),
+			Script: r.attachment("script"), Stdin: r.attachment("stdin"),
+		},
+	}
+	return s, r.done()
+}
+
+func (r *reader) duration(key string) time.Duration {
+	d, err := time.ParseDuration(r.text(key))
+	r.failed = r.failed || err != nil
+	return d
+}

@@ -1,0 +1,180 @@
+package endprocess
+
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/host/proc"
+	"github.com/ccs-project/ccs/pkg/host/spool"
+)
+
+// Exit statuses of the program. They only help a person: the record on disk is
+// what counts.
+const (
+	Done       = 0 // the attempt has a record, ours or somebody else's
+	NotThere   = 3 // no such command, or it may not start: nothing was run
+	NoRecord   = 4 // the attempt's record could not be made: nothing was run
+	BadCommand = 5 // the specification cannot be read: nothing was run
+)
+
+// endProcess is one attempt under way.
+type endProcess struct {
+	dir     *spool.Command
+	attempt uint32
+	spec    spool.Spec
+	mark    string
+	signals *signals
+}
+
+// Run carries the attempt of the command in the directory to its outcome and
+// returns an exit status. It takes over signals, children and session of the
+// whole process.
+func Run(path string, attempt uint32) int {
+	_, _ = unix.Setsid() // fails if the executor has done it
+	signals := catchSignals()
+	dir, err := spool.OpenCommand(path)
+	if err != nil {
+		return NotThere
+	}
+	defer dir.Close()
+	spec, err := dir.Spec()
+	switch {
+	case errors.Is(err, spool.ErrMissing):
+		return NotThere
+	case err != nil:
+		return BadCommand
+	case attempt < 1 || !dir.MayStart(attempt):
+		return NotThere
+	}
+	p := &endProcess{dir: dir, attempt: attempt, spec: spec, signals: signals}
+	mine, err := p.claim(time.Now())
+	switch {
+	case errors.Is(err, spool.ErrMissing):
+		return NotThere
+	case err != nil:
+		return NoRecord
+	case mine:
+		p.live()
+	}
+	dir.Bell()
+	return Done
+}
+
+// claim creates the attempt's record, before anything is run. False: the
+// attempt is decided and is not ours to run.
+func (p *endProcess) claim(now time.Time) (bool, error) {
+	record := spool.Attempt{At: now}
+	if state, reason := p.forbidden(now); state != task.Unspecified {
+		record.Decided = spool.Outcome{State: state, Exit: task.Exit{Reason: reason}, Ended: now}
+		return false, unlessExists(p.dir.Decide(p.attempt, record))
+	}
+	self, err := proc.Self()
+	if err != nil {
+		return false, err
+	}
+	if p.mark, err = spool.NewMark(); err != nil {
+		return false, err
+	}
+	record.Supervisor, record.Mark = self, p.mark
+	err = p.dir.Decide(p.attempt, record)
+	if err != nil {
+		return false, unlessExists(err)
+	}
+	if p.dir.Removed() {
+		return false, spool.ErrMissing
+	}
+	return true, nil
+}
+
+func unlessExists(err error) error {
+	if errors.Is(err, spool.ErrExists) {
+		return nil
+	}
+	return err
+}
+
+// forbidden says why the attempt must not begin; Unspecified: it may.
+func (p *endProcess) forbidden(now time.Time) (task.State, task.Reason) {
+	startBy := p.spec.StartBy
+	if p.attempt > 1 {
+		if a, err := p.dir.Accepted(p.attempt); err == nil {
+			startBy = a.StartBy
+		}
+	}
+	switch {
+	case p.dir.Stopped():
+		return task.Canceled, task.BeforeStart
+	case !startBy.IsZero() && now.After(startBy):
+		return task.Expired, task.StartByPassed
+	}
+	return task.Unspecified, task.NoReason
+}
+
+// live runs the attempt, whose record is ours, and records its outcome.
+func (p *endProcess) live() {
+	// Look again: who wished a stop after forbidden looked has found our record
+	// and signals us; who wished it before the record was made has not.
+	if p.dir.Stopped() {
+		p.end(spool.Outcome{State: task.Canceled, Exit: task.Exit{Reason: task.BeforeStart}})
+		return
+	}
+	leader, sinks, at, fault := p.start()
+	if fault != nil {
+		p.end(spool.Outcome{State: task.StartFailed, Exit: task.Exit{Reason: fault.reason}, Message: fault.text})
+		return
+	}
+	// A failure to write it costs nothing while we live.
+	_ = p.dir.Begin(p.attempt, spool.Started{Leader: leader.Identity(), At: at})
+	p.dir.Bell()
+	out := p.supervise(leader, sinks)
+	out.Started = at
+	p.end(out)
+	_, _ = leader.Reap() // only now: until the record is made, a successor can still learn the status
+	proc.ReapOrphans(0)
+}
+
+func (p *endProcess) supervise(leader *proc.Process, sinks [2]*spool.Sink) spool.Outcome {
+	run := p.spec.Run
+	overdue := false
+	s := &proc.Supervision{
+		Leader: leader, Tree: proc.Offspring{}, Outputs: []proc.Output{sinks[0], sinks[1]},
+		Reap: func() { proc.ReapOrphans(leader.Identity().PID) },
+		Wake: p.signals.fd(),
+		Stopped: func() bool {
+			return p.signals.take() && p.dir.Stopped()
+		},
+		Overdue: func() {
+			overdue = true
+			_ = p.dir.MarkOverdue(p.attempt)
+			p.dir.Bell()
+		},
+		Timeout: run.Timeout, Report: run.ReportOnly, Grace: run.Grace,
+	}
+	end := s.Run()
+	out := spool.Ended(end)
+	out.Overdue = overdue
+	for i, sink := range sinks {
+		out.Kept[i], out.Cut[i] = sink.Kept(), sink.Cut()
+		sink.Close()
+	}
+	return out
+}
+
+// end records the outcome. It does not give up: while it lives the leader's
+// status is kept, and a disk that was full may have room again.
+func (p *endProcess) end(out spool.Outcome) {
+	if out.Ended.IsZero() {
+		out.Ended = time.Now()
+	}
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
+		err := p.dir.End(p.attempt, out)
+		if err == nil || errors.Is(err, spool.ErrExists) || errors.Is(err, spool.ErrMissing) {
+			break
+		}
+		p.signals.pause(pause)
+	}
+	p.dir.Unlink(p.attempt)
+}

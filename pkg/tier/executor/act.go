@@ -1,0 +1,122 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/ccs-project/ccs/pkg/core/adopt"
+	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/host/spool"
+)
+
+// act carries out what core/adopt decides of what was seen.
+func (e *Executor) act(ctx context.Context, c *command, s sight) {
+	if s.err != nil {
+		e.log.ErrorContext(ctx, "cannot look at a command; it is looked at again later", slog.String("command_id", c.id), slog.Any("error", s.err))
+		return
+	}
+	if s.found.Claim == adopt.Begun && s.found.Exit != adopt.Whole {
+		state := task.Starting
+		if s.found.Run == adopt.Whole {
+			state = task.Running
+		}
+		if c.see(state, s.run.At, s.overdue) {
+			e.changed(c)
+		}
+	}
+	switch action := adopt.Decide(s.found, s.live); action {
+	case adopt.Report:
+		e.finish(ctx, c, s)
+	case adopt.Watch:
+		if s.found.Claim == adopt.Begun {
+			e.occupy(c)
+			e.watchEndProcess(ctx, c, s.claim.Supervisor)
+		}
+	case adopt.StartEndProcess:
+		e.startOrGiveUp(ctx, c)
+	case adopt.TakeOver:
+		e.occupy(c)
+		e.takeOver(ctx, c, s)
+	case adopt.RecordCanceled, adopt.RecordExpired, adopt.SetAside, adopt.RecordRebooted, adopt.RecordSupervisorLost:
+		e.record(ctx, c, action, s)
+	case adopt.RemoveIncomplete, adopt.FinishRelease: // done when the directory is read
+	}
+}
+
+// finish takes the outcome from the disk to the callers.
+func (e *Executor) finish(ctx context.Context, c *command, s sight) {
+	c.settle(s.outcome, s.sums)
+	e.log.InfoContext(ctx, "a command has ended", slog.String("command_id", c.id), slog.Uint64("attempt", uint64(c.attempt)),
+		slog.String("state", c.report.State.String()), slog.String("reason", c.report.Exit.Reason.String()))
+	e.vacate(ctx, c)
+	e.changed(c)
+}
+
+// startTries is how many end-processes may end without a record before the
+// attempt is given up.
+const startTries = 4
+
+// startOrGiveUp starts an end-process, or records that none can be started.
+func (e *Executor) startOrGiveUp(ctx context.Context, c *command) {
+	if c.supervised {
+		return
+	}
+	if c.tries < startTries {
+		e.enqueue(ctx, c)
+		return
+	}
+	e.decide(ctx, c, spool.Outcome{
+		State: task.StartFailed, Exit: task.Exit{Reason: task.NoResources}, Ended: time.Now(),
+		Message: "cannot start the command: its end-process could not make its record; see to disk space, memory and pids of this host",
+	})
+}
+
+// record writes the outcome that an action stands for.
+func (e *Executor) record(ctx context.Context, c *command, action adopt.Action, s sight) {
+	state, reason, _ := action.Records()
+	o := spool.Outcome{State: state, Exit: task.Exit{Reason: reason}, Ended: time.Now(), Overdue: s.overdue}
+	if state != task.Lost {
+		e.decide(ctx, c, o)
+		return
+	}
+	o.Started = s.run.At
+	attempt := c.attempt
+	e.beside(ctx, c, func(dir *spool.Command) error {
+		for i := range spool.Streams {
+			o.Kept[i], o.Cut[i] = dir.Drained(attempt, i)
+		}
+		if s.found.Exit == adopt.Damaged {
+			if err := dir.DropDamagedExit(attempt); err != nil {
+				return err
+			}
+		}
+		return dir.End(attempt, o)
+	})
+}
+
+// decide creates the attempt's record with an outcome that needs no start.
+func (e *Executor) decide(ctx context.Context, c *command, o spool.Outcome) {
+	attempt := c.attempt
+	e.beside(ctx, c, func(dir *spool.Command) error {
+		return dir.Decide(attempt, spool.Attempt{At: o.Ended, Decided: o})
+	})
+}
+
+// beside writes a record beside the loop and looks again. A write that fails is
+// tried again by the slow pull, which comes to the same decision.
+func (e *Executor) beside(ctx context.Context, c *command, write func(dir *spool.Command) error) {
+	e.work.Go(func() {
+		dir, err := e.root.Command(c.id)
+		if err == nil {
+			err = write(dir)
+			dir.Close()
+		}
+		if err != nil && !errors.Is(err, spool.ErrExists) {
+			e.log.ErrorContext(ctx, "cannot record what became of a command; it is tried again", slog.String("command_id", c.id), slog.Any("error", err))
+			return
+		}
+		e.post(func(ctx context.Context) { e.look(c) })
+	})
+}

@@ -1,0 +1,56 @@
+package executor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Config is what an executor is told.
+type Config struct {
+	// StateDir is the directory that holds everything it knows; absolute.
+	StateDir string `mapstructure:"state_dir"`
+	// Socket is the path of its unix socket; absolute, at most 100 bytes.
+	Socket string `mapstructure:"socket"`
+	// EndProcess is the program ccs-endprocess; absolute.
+	EndProcess string `mapstructure:"endprocess"`
+	// Slots is how many commands of one slot group run at a time, 1..10000.
+	Slots int `mapstructure:"slots"`
+	// MaxRecords is how many commands are remembered, tombstones included,
+	// 100..1000000. At the limit new ones are answered BUSY.
+	MaxRecords int `mapstructure:"max_records"`
+}
+
+// Default is the configuration of a host that says nothing.
+func Default() Config {
+	c := Config{
+		StateDir: "/var/lib/ccs/executor", Socket: "/run/ccs/executor.sock",
+		Slots: 64, MaxRecords: 50_000,
+	}
+	if self, err := os.Executable(); err == nil {
+		c.EndProcess = filepath.Join(filepath.Dir(self), "ccs-endprocess")
+	}
+	return c
+}
+
+// Validate names every fault.
+func (c Config) Validate() error {
+	var faults []error
+	fault := func(wrong bool, format string, args ...any) {
+		if wrong {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
+	}
+	// A unix socket's address holds 108 bytes; some are kept for a temporary name.
+	const socketLen = 100
+	fault(!filepath.IsAbs(c.StateDir), "state_dir: %q is not an absolute path; name a directory on a local disk", c.StateDir)
+	fault(!filepath.IsAbs(c.Socket), "socket: %q is not an absolute path; name a file such as /run/ccs/executor.sock", c.Socket)
+	fault(len(c.Socket) > socketLen, "socket: the path has %d bytes, the kernel takes about %d; choose a shorter one", len(c.Socket), socketLen)
+	fault(c.Slots < 1 || c.Slots > 10_000, "slots: %d is not within 1..10000", c.Slots)
+	fault(c.MaxRecords < 100 || c.MaxRecords > 1_000_000, "max_records: %d is not within 100..1000000", c.MaxRecords)
+	if st, err := os.Stat(c.EndProcess); err != nil || st.IsDir() || st.Mode()&0o111 == 0 || !filepath.IsAbs(c.EndProcess) {
+		fault(true, "endprocess: %q is not the absolute path of a program; it is installed as ccs-endprocess beside ccs-executor", c.EndProcess)
+	}
+	return errors.Join(faults...)
+}

@@ -1,0 +1,15 @@
+// Package executor is the host's layer that runs commands and remembers what
+// became of them. It backs a command up first and answers then; it starts one
+// end-process per command, and after its own restart picks up where the
+// directories are.
+//
+// It is generic: opaque command ids, attempts and slot groups; it knows nothing
+// of jobs, users or signatures. It does not watch user processes itself, unless
+// an end-process died. It never kills because it cannot supervise.
+//
+// One goroutine, the loop, owns all state. Whatever touches disk or processes
+// runs beside it and comes back as a call into the loop. What to do with a
+// command is always decided in the same way, at first, after a change and after
+// a restart: look at its records and at who lives (look.go), ask core/adopt,
+// carry it out (act.go).
+package executor

@@ -1,0 +1,182 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/ccs-project/ccs/pkg/host/proc"
+	"github.com/ccs-project/ccs/pkg/host/spool"
+	"github.com/ccs-project/ccs/pkg/wire"
+)
+
+// lookAgainEvery is the slow pull: an end-process rings a bell when there is
+// news, and a ring may be lost.
+const lookAgainEvery = 15 * time.Second
+
+// lookers is how many commands are looked at side by side.
+const lookers = 16
+
+// errStopping answers calls that come while the executor stops.
+var errStopping = fmt.Errorf("%w: the executor stops; the same again later will work", wire.ErrUnavailable)
+
+// Executor runs commands. Make it with Open, then Run it. Its service may be
+// called from any goroutine.
+type Executor struct {
+	cfg     Config
+	version string
+	log     *slog.Logger
+	root    *spool.Root
+	boot    string
+	orphans *orphans
+
+	calls   chan func(ctx context.Context) // run by the loop, one at a time
+	stopped chan struct{}                  // closed when the loop takes no more calls
+	work    sync.WaitGroup                 // everything that runs beside the loop
+	looking chan struct{}                  // one token for each looker
+	hangUp  chan struct{}                  // closed: streams that never end by themselves are to end
+	hang    sync.Once
+
+	// Owned by the loop.
+	commands   map[string]*command
+	tombs      map[string]time.Time // released commands and their remember-until
+	watermark  time.Time            // W
+	serverTime time.Time            // the greatest that a caller told
+	purging    bool
+	groups     map[string]*group
+	watchers   map[*watcher]struct{}
+}
+
+// Open takes the state directory and reads what is in it. It starts nothing
+// yet. The error names a second executor on the same directory.
+func Open(cfg Config, version string, log *slog.Logger) (*Executor, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	boot, err := proc.BootID()
+	if err != nil {
+		return nil, fmt.Errorf("cannot read this boot's id: %w", err)
+	}
+	root, err := spool.Open(cfg.StateDir)
+	if err != nil {
+		return nil, err
+	}
+	e := &Executor{
+		cfg: cfg, version: version, log: log, root: root, boot: boot, orphans: newOrphans(),
+		calls: make(chan func(context.Context)), stopped: make(chan struct{}), looking: make(chan struct{}, lookers), hangUp: make(chan struct{}),
+		commands: map[string]*command{}, tombs: map[string]time.Time{},
+		groups: map[string]*group{}, watchers: map[*watcher]struct{}{},
+	}
+	if err := e.load(time.Now()); err != nil {
+		root.Close()
+		return nil, fmt.Errorf("cannot read the state directory %s: %w", cfg.StateDir, err)
+	}
+	return e, nil
+}
+
+// Run is the loop. It returns when the context is done and everything that ran
+// beside it has ended; end-processes go on. Call it once.
+func (e *Executor) Run(ctx context.Context) error {
+	defer e.root.Close()
+	if err := proc.BecomeSubreaper(); err != nil {
+		close(e.stopped)
+		return fmt.Errorf("cannot become a subreaper: %w", err)
+	}
+	bell, err := e.root.OpenBell()
+	if err != nil {
+		close(e.stopped)
+		return fmt.Errorf("cannot open the bell: %w", err)
+	}
+	e.work.Go(func() { e.listen(bell) })
+	e.adoptAll(ctx)
+	e.loop(ctx)
+	close(e.stopped)
+	err = bell.Close()
+	e.work.Wait()
+	return err
+}
+
+// HangUp ends the streams of Watch, so that a server can stop in good order. It
+// may be called again, from any goroutine.
+func (e *Executor) HangUp() { e.hang.Do(func() { close(e.hangUp) }) }
+
+func (e *Executor) loop(ctx context.Context) {
+	again := time.NewTicker(lookAgainEvery)
+	defer again.Stop()
+	for {
+		select {
+		case call := <-e.calls:
+			call(ctx)
+		case <-again.C:
+			e.lookAgain()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// lookAgain is the slow pull over everything that is not settled.
+func (e *Executor) lookAgain() {
+	e.work.Go(e.orphans.reap)
+	now := time.Now()
+	for _, c := range e.commands {
+		waits := c.queued && (c.startBy.IsZero() || now.Before(c.startBy))
+		if !c.report.State.Final() && !c.busy && !waits {
+			e.look(c)
+		}
+	}
+	e.purge(now)
+}
+
+// post brings a call into the loop from beside it. It is dropped if the loop
+// has ended: the disk says it all to the next executor.
+func (e *Executor) post(call func(ctx context.Context)) {
+	select {
+	case e.calls <- call:
+	case <-e.stopped:
+	}
+}
+
+// ask runs a call in the loop and waits until answer was called.
+func ask[T any](ctx context.Context, e *Executor, call func(ctx context.Context, answer func(T, error))) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	var none T
+	wrapped := func(loop context.Context) {
+		call(loop, func(value T, err error) { done <- result{value, err} })
+	}
+	select {
+	case e.calls <- wrapped:
+	case <-e.stopped:
+		return none, errStopping
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-e.stopped:
+		return none, errStopping
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
+}
+
+// writeFault says what a failed write means to the caller: nothing was
+// promised, and the same call may be made again.
+func writeFault(what, id string, err error) error {
+	kind := wire.ErrUnavailable
+	if noRoom(err) {
+		kind = wire.ErrTooMuch
+	}
+	return fmt.Errorf("%w: cannot %s of command %q on this host's disk: %w; nothing was done, ask again later", kind, what, id, err)
+}
+
+// errShutdown stops what waits beside the loop.
+var errShutdown = errors.New("the executor stops")

@@ -1,0 +1,192 @@
+package executor
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	executorv1 "github.com/ccs-project/ccs/api/gen/ccs/executor/v1"
+	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
+	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/wire"
+)
+
+func (h *host) release(id string, serverTime time.Time) bool {
+	h.Helper()
+	r, err := h.api.Release(h.ctx(), &executorv1.ReleaseRequest{CommandId: id, ServerTime: wire.TimeToProto(serverTime)})
+	if err != nil {
+		h.Fatalf("Release(%s): %v", id, err)
+	}
+	return r.GetReleased()
+}
+
+func TestAReleasedCommandIsRememberedAndNotStartedAgain(t *testing.T) {
+	h := boot(t)
+	o := shell("a", "true")
+	if h.release("a", time.Now()) {
+		t.Error("an unknown command was released")
+	}
+	h.accept(o)
+	h.ended("a")
+	for range 2 {
+		if !h.release("a", time.Now()) {
+			t.Error("an ended command was not released")
+		}
+	}
+	if exists(filepath.Join(h.state, "commands", "a")) || !exists(filepath.Join(h.state, "tombs", "a")) {
+		t.Error("its directory is there, or its tombstone is not")
+	}
+	for range 2 {
+		if r := h.start(o); r.GetAcceptance() != executorv1.Acceptance_ACCEPTANCE_RELEASED {
+			t.Errorf("the same start again answers %v", r)
+		}
+		h.kill()
+		h.launch()
+	}
+}
+
+func TestWhatRunsIsNotReleased(t *testing.T) {
+	h := boot(t)
+	o, open, _ := gated(t, "a")
+	h.accept(o)
+	h.running("a")
+	if h.release("a", time.Now()) {
+		t.Error("a running command was released")
+	}
+	open()
+	h.ended("a")
+}
+
+func TestATombstoneGoesOnlyPastEByBothClocksAndThenWSpeaks(t *testing.T) {
+	h := boot(t)
+	o := shell("a", "true")
+	o.Spec.RememberUntil = time.Now().Add(time.Millisecond)
+	o.Spec.StartBy = time.Time{}
+	h.accept(o)
+	h.ended("a")
+	h.release("a", time.Now().Add(-time.Hour)) // past E here, not there
+	if r := h.start(o); r.GetAcceptance() != executorv1.Acceptance_ACCEPTANCE_RELEASED {
+		t.Fatalf("before the purge the start answers %v", r)
+	}
+	later := &executorv1.GetInfoRequest{ServerTime: wire.TimeToProto(time.Now().Add(time.Hour))}
+	h.poll("the purge", func() bool {
+		info, err := h.api.GetInfo(h.ctx(), later)
+		return err == nil && info.GetPurgedUntil().AsTime().Equal(o.Spec.RememberUntil)
+	})
+	for range 2 {
+		if r := h.start(o); r.GetAcceptance() != executorv1.Acceptance_ACCEPTANCE_PAST_W {
+			t.Errorf("past W the start answers %v", r)
+		}
+		r, err := h.api.Signal(h.ctx(), &executorv1.SignalRequest{CommandId: "a", Attempt: 1, RememberUntil: wire.TimeToProto(o.Spec.RememberUntil)})
+		if err != nil || r.GetAcceptance() != executorv1.Acceptance_ACCEPTANCE_PAST_W {
+			t.Errorf("past W the stop answers %v, %v", r, err)
+		}
+		h.kill()
+		h.launch()
+	}
+	h.accept(shell("b", "true")) // E is ahead: W says nothing of it
+	h.becomes("b", task.Succeeded, task.Exit{})
+}
+
+func TestWithNoRoomForAnotherRecordTheAnswerIsBusy(t *testing.T) {
+	h := boot(t) // remembers 100
+	for n := range 100 {
+		h.stop("c"+strconv.Itoa(n), 1)
+	}
+	if r := h.start(shell("one-more", "true")); r.GetAcceptance() != executorv1.Acceptance_ACCEPTANCE_BUSY {
+		t.Errorf("the start answers %v", r)
+	}
+	if r := h.stop("one-more", 1); r.GetAcceptance() != executorv1.Acceptance_ACCEPTANCE_BUSY {
+		t.Errorf("the stop answers %v", r)
+	}
+	if r := h.stop("c7", 1); r.GetAcceptance() != executorv1.Acceptance_ACCEPTANCE_RECORDED {
+		t.Errorf("what is known is answered %v", r)
+	}
+}
+
+func TestADamagedSpecificationIsSetAsideAndNeverRun(t *testing.T) {
+	h := newHost(t)
+	witness := filepath.Join(t.TempDir(), "witness")
+	o := shell("a", "echo x >>"+witness)
+	acceptOnly(t, h, o.Spec)
+	spec := filepath.Join(h.state, "commands", "a", "spec")
+	data, err := os.ReadFile(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(spec, []byte(strings.Replace(string(data), "echo x", "echo y", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.launch()
+	for range 2 {
+		h.becomes("a", task.StartFailed, task.Exit{Reason: task.BadSpec})
+		if s := h.start(o).GetCommand().GetStatus(); s.GetState() != typesv1.TaskState_TASK_STATE_START_FAILED {
+			t.Errorf("the same start again answers %v", s)
+		}
+		h.kill()
+		h.launch()
+	}
+	if !exists(spec+".damaged") || lines(t, witness) != 0 {
+		t.Error("the damaged file is gone, or it was run")
+	}
+	if !h.release("a", time.Now()) {
+		t.Error("it cannot be released")
+	}
+}
+
+func TestADamagedRecordOfTheAttemptIsTakenForAStart(t *testing.T) {
+	h := newHost(t)
+	witness := filepath.Join(t.TempDir(), "witness")
+	o := shell("a", "echo x >>"+witness)
+	acceptOnly(t, h, o.Spec)
+	if err := os.WriteFile(filepath.Join(h.state, "commands", "a", "attempt.1"), []byte("by=\"end-pro"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.launch()
+	h.becomes("a", task.Lost, task.Exit{Reason: task.SupervisorLost})
+	if lines(t, witness) != 0 {
+		t.Error("it was run")
+	}
+}
+
+func TestADamagedOutcomeIsLostAndKeptForAPerson(t *testing.T) {
+	h := boot(t)
+	h.accept(shell("a", "true"))
+	h.ended("a")
+	h.kill()
+	exit := filepath.Join(h.state, "commands", "a", "exit.1")
+	if err := os.Truncate(exit, 20); err != nil {
+		t.Fatal(err)
+	}
+	h.launch()
+	h.becomes("a", task.Lost, task.Exit{Reason: task.SupervisorLost})
+	if !exists(exit + ".damaged") {
+		t.Error("the damaged record is gone")
+	}
+}
+
+func TestLeftoversOfAnInterruptedWriteAreSwept(t *testing.T) {
+	h := newHost(t)
+	acceptOnly(t, h, shell("whole", "true").Spec)
+	half := filepath.Join(h.state, "commands", "half")
+	strange := filepath.Join(h.state, "commands", "strange")
+	for _, dir := range []string{half, strange} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{filepath.Join(half, "script"), filepath.Join(strange, "attempt.1")} {
+		if err := os.WriteFile(name, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.launch()
+	h.becomes("whole", task.Succeeded, task.Exit{})
+	aside, _ := filepath.Glob(filepath.Join(h.state, "damaged", "strange.*"))
+	if exists(half) || exists(strange) || len(aside) != 1 {
+		t.Errorf("half is there: %v, strange is there: %v, set aside: %v", exists(half), exists(strange), aside)
+	}
+}

@@ -1,0 +1,100 @@
+package executor
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/ccs-project/ccs/pkg/host/spool"
+)
+
+// load reads the state directory into the loop's maps, before there is a loop.
+func (e *Executor) load(now time.Time) error {
+	var err error
+	if e.watermark, err = e.root.Watermark(); err != nil {
+		return err
+	}
+	tombs, damaged, err := e.root.Tombs()
+	if err != nil {
+		return err
+	}
+	for _, id := range damaged {
+		e.log.Error("a tombstone cannot be read; it stands until a person removes it", slog.String("command_id", id))
+	}
+	for _, t := range tombs {
+		if t.Released {
+			e.tombs[t.ID] = t.RememberUntil
+		} else {
+			e.commands[t.ID] = fromTomb(t)
+			e.commands[t.ID].born = true
+		}
+	}
+	found, aside, err := e.root.Scan(now)
+	if err != nil {
+		return err
+	}
+	for _, name := range aside {
+		e.log.Error("something in the state directory cannot be understood; it was moved to damaged/", slog.String("name", name))
+	}
+	for _, f := range found {
+		if _, released := e.tombs[f.ID]; released {
+			if err := e.root.Remove(f.ID); err != nil {
+				return err
+			}
+			continue
+		}
+		e.commands[f.ID] = e.fromFound(f)
+	}
+	return nil
+}
+
+func fromTomb(t spool.Tomb) *command {
+	c := newCommand(spool.Spec{ID: t.ID, RememberUntil: t.RememberUntil, Context: t.Context}, t.Attempt)
+	c.buried = true
+	c.settle(t.Outcome, [2][32]byte{})
+	return c
+}
+
+func (e *Executor) fromFound(f spool.Found) *command {
+	if f.Damaged {
+		e.log.Error("a specification cannot be read; it was renamed to spec.damaged", slog.String("command_id", f.ID))
+	}
+	c := newCommand(f.Spec, f.Latest)
+	c.born = true
+	if f.Latest == 1 {
+		return c
+	}
+	if dir, err := e.root.Command(f.ID); err == nil {
+		if a, err := dir.Accepted(f.Latest); err == nil {
+			c.startBy = a.StartBy
+			if len(a.Context) > 0 {
+				c.context = a.Context
+			}
+		}
+		dir.Close()
+	}
+	return c
+}
+
+// adoptAll looks at everything that was found, in the order in which it was
+// accepted: what runs is watched, what waits is started.
+func (e *Executor) adoptAll(ctx context.Context) {
+	all := make([]*command, 0, len(e.commands))
+	for _, c := range e.commands {
+		if !c.report.State.Final() {
+			all = append(all, c)
+		}
+	}
+	slices.SortFunc(all, func(a, b *command) int { return a.accepted.Compare(b.accepted) })
+	for _, c := range all {
+		e.look(c)
+	}
+	if len(all) > 0 {
+		e.log.InfoContext(ctx, "commands were found in the state directory", slog.Int("commands", len(all)))
+	}
+}
+
+// full reports whether nothing more can be remembered. Every command will need
+// a tombstone, so both count.
+func (e *Executor) full() bool { return len(e.commands)+len(e.tombs) >= e.cfg.MaxRecords }

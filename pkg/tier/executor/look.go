@@ -1,0 +1,207 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ccs-project/ccs/pkg/core/adopt"
+	"github.com/ccs-project/ccs/pkg/host/proc"
+	"github.com/ccs-project/ccs/pkg/host/spool"
+)
+
+// sight is one attempt as seen on disk and in the process table.
+type sight struct {
+	found   adopt.Found
+	live    adopt.Liveness
+	claim   spool.Attempt // if found.Claim is Begun or Decided
+	run     spool.Started // if found.Run is Whole
+	outcome spool.Outcome // if there is one
+	sums    [2][32]byte   // of the outputs, with an outcome
+	overdue bool
+	err     error // the disk could not be read; nothing else is meaningful
+}
+
+// look looks at a command beside the loop and acts on what is seen. Looks of
+// one command do not overlap; one that is asked for meanwhile follows.
+func (e *Executor) look(c *command) {
+	if c.buried || c.report.State.Final() {
+		e.looked(c)
+		return
+	}
+	if c.looking {
+		c.again = true
+		return
+	}
+	c.looking = true
+	attempt, ours, startBy := c.attempt, c.supervised && c.wake == nil, c.startBy
+	e.work.Go(func() {
+		e.looking <- struct{}{}
+		s := e.see(c.id, attempt, ours, startBy)
+		<-e.looking
+		e.post(func(ctx context.Context) {
+			c.looking = false
+			if e.commands[c.id] == c && c.attempt == attempt && !c.report.State.Final() {
+				e.act(ctx, c, s)
+			}
+			if c.again {
+				c.again = false
+				e.look(c)
+				return
+			}
+			e.looked(c)
+		})
+	})
+}
+
+// looked tells those who waited for a look.
+func (e *Executor) looked(c *command) {
+	waiters := c.waiters
+	c.waiters = nil
+	for _, w := range waiters {
+		w()
+	}
+}
+
+// see reads the records, looks who lives, and reads the records again until
+// both readings name the same processes: what ended in between has its outcome
+// seen, what began in between is not taken for dead. ours: an end-process that
+// we started and wait for lives.
+func (e *Executor) see(id string, attempt uint32, ours bool, startBy time.Time) sight {
+	dir, err := e.root.Command(id)
+	if err != nil {
+		return sight{err: err}
+	}
+	defer dir.Close()
+	s := read(dir, attempt)
+	for {
+		live := e.liveness(s, ours)
+		now := read(dir, attempt)
+		if now.err != nil {
+			return now
+		}
+		same := now.claim.Supervisor == s.claim.Supervisor && now.run.Leader == s.run.Leader && now.found.Claim == s.found.Claim
+		s = now
+		if same {
+			s.live = live
+			s.live.StartByPassed = !startBy.IsZero() && time.Now().After(startBy)
+			break
+		}
+	}
+	if s.found.Exit == adopt.Whole || s.found.Claim == adopt.Decided {
+		s.sums = digests(dir, attempt, s.outcome)
+	}
+	return s
+}
+
+// read is one reading of the records.
+func read(dir *spool.Command, attempt uint32) sight {
+	var s sight
+	var err error
+	s.claim, err = dir.Attempt(attempt)
+	switch {
+	case errors.Is(err, spool.ErrMissing):
+		s.found.Claim = adopt.NoClaim
+	case errors.Is(err, spool.ErrDamaged):
+		s.found.Claim = adopt.DamagedClaim
+	case err != nil:
+		return sight{err: err}
+	case s.claim.Supervisor.IsZero():
+		s.found.Claim, s.outcome = adopt.Decided, s.claim.Decided
+	default:
+		s.found.Claim = adopt.Begun
+	}
+	s.run, err = dir.Started(attempt)
+	if s.found.Run, err = recordState(err); err != nil {
+		return sight{err: err}
+	}
+	outcome, err := dir.Exit(attempt)
+	if s.found.Exit, err = recordState(err); err != nil {
+		return sight{err: err}
+	}
+	if s.found.Exit == adopt.Whole {
+		s.outcome = outcome
+	}
+	s.found.Stop = dir.Stopped()
+	s.overdue = dir.Overdue(attempt)
+	s.found.Spec = adopt.Whole
+	if s.found.Claim == adopt.NoClaim {
+		_, err = dir.Spec()
+		if s.found.Spec, err = recordState(err); err != nil {
+			return sight{err: err}
+		}
+		if s.found.Spec == adopt.Missing { // it was accepted; what is missing now was set aside
+			s.found.Spec = adopt.Damaged
+		}
+	}
+	return s
+}
+
+func recordState(err error) (adopt.Record, error) {
+	switch {
+	case err == nil:
+		return adopt.Whole, nil
+	case errors.Is(err, spool.ErrMissing):
+		return adopt.Missing, nil
+	case errors.Is(err, spool.ErrDamaged):
+		return adopt.Damaged, nil
+	}
+	return adopt.Missing, err
+}
+
+// liveness looks who lives of what the records name.
+func (e *Executor) liveness(s sight, ours bool) adopt.Liveness {
+	var l adopt.Liveness
+	if s.found.Exit == adopt.Whole || s.found.Claim == adopt.Decided {
+		return l // nothing depends on it
+	}
+	supervisor, leader := s.claim.Supervisor, s.run.Leader
+	l.OtherBoot = supervisor.Boot != "" && supervisor.Boot != e.boot || leader.Boot != "" && leader.Boot != e.boot
+	switch {
+	case supervisor.IsZero() && ours:
+		l.EndProcess = adopt.Alive
+	case !supervisor.IsZero():
+		l.EndProcess = alive(supervisor)
+	}
+	if l.EndProcess == adopt.Dead && s.found.Claim != adopt.NoClaim && !l.OtherBoot {
+		l.Tree = e.tree(s).Alive() || e.canTell(leader)
+	}
+	return l
+}
+
+func alive(id proc.Identity) adopt.Process {
+	p, err := proc.Open(id)
+	if errors.Is(err, proc.ErrGone) {
+		return adopt.Dead
+	}
+	if err != nil {
+		return adopt.Unclear
+	}
+	defer p.Close()
+	if p.Ended() {
+		return adopt.Dead
+	}
+	return adopt.Alive
+}
+
+// tree is what the attempt may have left behind without its end-process.
+func (e *Executor) tree(s sight) proc.Orphans {
+	return proc.Orphans{Leader: s.run.Leader, Since: s.claim.Supervisor.Start, Mark: s.claim.MarkEntry()}
+}
+
+// canTell reports whether we can still say how the leader ended.
+func (e *Executor) canTell(leader proc.Identity) bool {
+	if leader.IsZero() {
+		return false
+	}
+	if _, known := e.orphans.status(leader); known {
+		return true
+	}
+	p, err := proc.Open(leader)
+	if err != nil {
+		return false
+	}
+	defer p.Close()
+	_, known := p.Peek()
+	return known
+}

@@ -1,0 +1,110 @@
+package executor
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// Limits of forgetting.
+const (
+	// longestE is after how long a command whose remember-until was lost is
+	// past it: a deadline is at most 30 days away.
+	longestE = 31 * 24 * time.Hour
+	// purgeAtOnce is how many tombstones go in one sweep.
+	purgeAtOnce = 1000
+)
+
+// release forgets an ended command but for its tombstone, which is durable
+// before the directory goes.
+func (e *Executor) release(ctx context.Context, id string, reply func(bool, error)) {
+	c := e.commands[id]
+	switch {
+	case c == nil:
+		_, tomb := e.tombs[id]
+		reply(tomb, nil)
+		return
+	case c.busy:
+		c.line = append(c.line, func(ctx context.Context) { e.release(ctx, id, reply) })
+		return
+	case !c.report.State.Final():
+		reply(false, nil)
+		return
+	}
+	c.busy = true
+	if c.rememberUntil.IsZero() {
+		c.rememberUntil = time.Now().Add(longestE)
+	}
+	until, buried := c.rememberUntil, c.buried
+	e.work.Go(func() {
+		err := e.root.MarkReleased(id, until)
+		if err == nil && !buried {
+			if left := e.root.Remove(id); left != nil {
+				e.log.WarnContext(ctx, "cannot delete a released command; the next start of the executor will", slog.String("command_id", id), slog.Any("error", left))
+			}
+		}
+		e.post(func(ctx context.Context) {
+			if err == nil {
+				delete(e.commands, id)
+				e.tombs[id] = until
+			}
+			e.unbusy(ctx, c)
+			if err != nil {
+				reply(false, writeFault("record the release", id, err))
+				return
+			}
+			reply(true, nil)
+		})
+	})
+}
+
+// hearTime takes the time that a caller heard from above.
+func (e *Executor) hearTime(t time.Time) {
+	if t.After(e.serverTime) {
+		e.serverTime = t
+		e.purge(time.Now())
+	}
+}
+
+// purge forgets tombstones whose remember-until is past by the local clock,
+// which also refuses late starts, and by the caller's. W is durable first.
+func (e *Executor) purge(now time.Time) {
+	if e.purging {
+		return
+	}
+	var ids []string
+	var w time.Time
+	for id, until := range e.tombs {
+		if until.IsZero() || !until.Before(now) || !until.Before(e.serverTime) {
+			continue
+		}
+		ids = append(ids, id)
+		if until.After(w) {
+			w = until
+		}
+		if len(ids) == purgeAtOnce {
+			break
+		}
+	}
+	if len(ids) == 0 {
+		return
+	}
+	if w.Before(e.watermark) {
+		w = e.watermark
+	}
+	e.purging = true
+	e.work.Go(func() {
+		err := e.root.Purge(ids, w)
+		e.post(func(ctx context.Context) {
+			e.purging = false
+			if err != nil {
+				e.log.WarnContext(ctx, "cannot purge tombstones; it is tried again", slog.Any("error", err))
+				return
+			}
+			e.watermark = w
+			for _, id := range ids {
+				delete(e.tombs, id)
+			}
+		})
+	})
+}

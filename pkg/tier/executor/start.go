@@ -1,0 +1,92 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/host/spool"
+	"github.com/ccs-project/ccs/pkg/wire"
+)
+
+// start accepts an attempt: (1) write the specification, synced (2) answer
+// (3) start the end-process.
+func (e *Executor) start(o wire.StartOrder, reply replier) {
+	again := func(context.Context) { e.start(o, reply) }
+	c, free := e.known(o.Spec.ID, o.Spec.RememberUntil, again, reply)
+	switch {
+	case c == nil && !free:
+	case c == nil && o.Attempt != 1:
+		reply(answer{}, cannotFollow(o.Spec.ID, o.Attempt, nil))
+	case c == nil:
+		e.acceptFirst(o, reply)
+	case o.Attempt <= c.attempt:
+		tell(c, reply)
+	default:
+		e.acceptNext(c, o, reply)
+	}
+}
+
+func (e *Executor) acceptFirst(o wire.StartOrder, reply replier) {
+	o.Spec.Accepted = time.Now()
+	c := newCommand(o.Spec, 1)
+	c.busy = true
+	e.commands[c.id] = c
+	e.work.Go(func() {
+		err := e.root.Accept(o.Spec, o.Script, o.Stdin)
+		e.post(func(ctx context.Context) {
+			if err != nil {
+				delete(e.commands, c.id)
+				e.unbusy(ctx, c)
+				reply(answer{}, writeFault("write the specification", c.id, err))
+				return
+			}
+			e.unbusy(ctx, c)
+			tell(c, reply)
+			e.changed(c)
+			e.look(c)
+		})
+	})
+}
+
+// acceptNext accepts an attempt after one that was lost.
+func (e *Executor) acceptNext(c *command, o wire.StartOrder, reply replier) {
+	next, ok := task.Rerun(c.report)
+	if !ok || next.Attempt != o.Attempt || c.buried {
+		reply(answer{}, cannotFollow(c.id, o.Attempt, c))
+		return
+	}
+	c.busy = true
+	e.work.Go(func() {
+		err := e.write(c.id, func(dir *spool.Command) error {
+			return dir.Accept(o.Attempt, spool.Acceptance{StartBy: o.Spec.StartBy, Context: o.Spec.Context})
+		})
+		e.post(func(ctx context.Context) {
+			if err == nil {
+				c.next(o.Spec.StartBy, o.Spec.Context)
+			}
+			e.unbusy(ctx, c)
+			if err != nil {
+				reply(answer{}, writeFault("accept the next attempt", c.id, err))
+				return
+			}
+			tell(c, reply)
+			e.changed(c)
+			e.look(c)
+		})
+	})
+}
+
+// write runs a write in a command's directory; that it was made before is fine.
+func (e *Executor) write(id string, do func(dir *spool.Command) error) error {
+	dir, err := e.root.Command(id)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := do(dir); err != nil && !errors.Is(err, spool.ErrExists) {
+		return err
+	}
+	return nil
+}

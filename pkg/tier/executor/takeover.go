@@ -1,0 +1,172 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ccs-project/ccs/pkg/core/adopt"
+	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/host/proc"
+	"github.com/ccs-project/ccs/pkg/host/spool"
+)
+
+// recordRetry is the pause between tries to record an outcome.
+const recordRetry = time.Second
+
+// takeOver does beside the loop what a dead end-process did: drain, timeout and
+// stop, until the tree is gone. The outcome is the leader's exit status if it
+// could be waited for, else LOST.
+func (e *Executor) takeOver(ctx context.Context, c *command, s sight) {
+	if c.supervised {
+		return
+	}
+	wake, err := newWake()
+	if err != nil {
+		e.log.ErrorContext(ctx, "cannot take over a command; it is tried again", slog.String("command_id", c.id), slog.Any("error", err))
+		return
+	}
+	e.log.WarnContext(ctx, "an end-process died; its command is taken over", slog.String("command_id", c.id), slog.Uint64("attempt", uint64(c.attempt)))
+	c.supervised, c.wake = true, wake.ring
+	id, attempt := c.id, c.attempt
+	e.work.Go(func() {
+		stop := context.AfterFunc(ctx, wake.ring)
+		err := e.succeed(ctx, id, attempt, s, wake)
+		stop()
+		if err != nil && ctx.Err() == nil {
+			e.log.ErrorContext(ctx, "a take-over failed; it is tried again", slog.String("command_id", id), slog.Any("error", err))
+			err = pausing(ctx, recordRetry)
+		}
+		_ = err
+		e.post(func(context.Context) {
+			e.unsupervised(c, attempt)
+			wake.close()
+		})
+	})
+}
+
+// succeed is the successor of an end-process from its death to the outcome.
+func (e *Executor) succeed(ctx context.Context, id string, attempt uint32, s sight, wake *wake) error {
+	dir, err := e.root.Command(id)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	spec, err := dir.Spec()
+	if err != nil { // without it there is no limit to enforce
+		spec = spool.Spec{Run: spool.Run{Keep: spool.DefaultKept, Grace: spool.DefaultGrace}}
+	}
+	leader, sinks := e.leader(s), openSinks(dir, attempt, spec.Run.Keep)
+	watch := &proc.Supervision{
+		Leader: leader, Gone: leader == nil && s.found.Run == adopt.Whole,
+		Tree: e.tree(s), Reap: func() {},
+		Wake: wake.reader, Stopped: dir.Stopped,
+		Abandon: func() bool { return ctx.Err() != nil },
+		Overdue: func() { _ = dir.MarkOverdue(attempt); dir.Bell() },
+		Report:  spec.Run.ReportOnly, Grace: spec.Run.Grace,
+		Timeout: remaining(spec.Run.Timeout, s),
+	}
+	for _, sink := range sinks {
+		watch.Outputs = append(watch.Outputs, sink)
+		defer sink.Close()
+	}
+	end := watch.Run()
+	if leader != nil {
+		defer leader.Close()
+	}
+	if end.Abandoned {
+		return errShutdown
+	}
+	if !end.Known && !s.run.Leader.IsZero() {
+		e.orphans.reap()
+		end.Status, end.Known = e.orphans.status(s.run.Leader)
+	}
+	return e.conclude(ctx, dir, attempt, s, end, leader)
+}
+
+// conclude records the outcome of a take-over, and only then waits for the
+// leader: until then another successor can still learn how it ended.
+func (e *Executor) conclude(ctx context.Context, dir *spool.Command, attempt uint32, s sight, end proc.Ending, leader *proc.Process) error {
+	out := spool.Ended(end)
+	if s.found.Run != adopt.Whole { // it may not even have begun
+		out.State, out.Exit = task.Lost, task.Exit{Reason: task.SupervisorLost}
+	}
+	out.Started, out.Overdue = s.run.At, dir.Overdue(attempt)
+	for i := range spool.Streams {
+		out.Kept[i], out.Cut[i] = dir.Drained(attempt, i)
+	}
+	for {
+		err := dir.End(attempt, out)
+		if err == nil || errors.Is(err, spool.ErrExists) {
+			break
+		}
+		if pausing(ctx, recordRetry) != nil {
+			return err
+		}
+	}
+	dir.Unlink(attempt)
+	if leader != nil {
+		leader.Reap()
+	}
+	return nil
+}
+
+// leader opens the leader; nil: it is not known, or has ended and was waited
+// for.
+func (e *Executor) leader(s sight) *proc.Process {
+	if s.found.Run != adopt.Whole {
+		return nil
+	}
+	p, err := proc.Open(s.run.Leader)
+	if err != nil {
+		return nil
+	}
+	return p
+}
+
+// openSinks opens what can still be drained.
+func openSinks(dir *spool.Command, attempt uint32, limit uint64) []*spool.Sink {
+	var sinks []*spool.Sink
+	for i := range spool.Streams {
+		if sink, err := dir.OpenSink(attempt, i, limit); err == nil {
+			sinks = append(sinks, sink)
+		}
+	}
+	return sinks
+}
+
+// remaining is what is left of a timeout, by a clock that does not jump; at
+// least a moment, so that it is enforced.
+func remaining(timeout time.Duration, s sight) time.Duration {
+	begun := s.run.Leader.Start
+	if begun == 0 {
+		begun = s.claim.Supervisor.Start
+	}
+	if timeout <= 0 || s.overdue {
+		return 0
+	}
+	used := time.Duration(proc.Uptime()-begun) * (time.Second / proc.TicksPerSecond)
+	return max(timeout-used, time.Millisecond)
+}
+
+// wake is a pipe that a supervision polls.
+type wake struct{ reader, writer int }
+
+func newWake() (*wake, error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_NONBLOCK|unix.O_CLOEXEC); err != nil {
+		return nil, err
+	}
+	return &wake{fds[0], fds[1]}, nil
+}
+
+// ring may be called from any goroutine until close.
+func (w *wake) ring() { _, _ = unix.Write(w.writer, []byte{0}) }
+
+func (w *wake) close() {
+	unix.Close(w.reader)
+	unix.Close(w.writer)
+}
