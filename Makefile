@@ -6,7 +6,8 @@ include tools/versions.mk
 HOSTS ?= 1000
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS := -s -w -X github.com/ccs-project/ccs/cmd/internal/setup.version=$(VERSION)
+# main.version is the end-process's: it is too small to import setup.
+LDFLAGS := -s -w -X github.com/ccs-project/ccs/cmd/internal/setup.version=$(VERSION) -X main.version=$(VERSION)
 
 # Servers are bin/ccs-<name>, what a person types is bin/<name>; only what exists is built.
 SERVERS  := $(foreach c,access scheduler aggregator agent executor endprocess issuer,$(if $(wildcard cmd/$c/main.go),bin/ccs-$c))
