@@ -92,7 +92,7 @@ func CommandToProto(c HostCommand) *executorv1.Command {
 		CommandId: c.ID, Status: StatusToProto(c.Report), Outputs: OutputsToProto(c.Detail.Outputs),
 		StartedAt: TimeToProto(c.Detail.StartedAt), EndedAt: TimeToProto(c.Detail.EndedAt),
 		RememberUntil: TimeToProto(c.RememberUntil), Context: c.Context,
-		Overdue: c.Detail.Overdue, Message: c.Detail.Message,
+		Overdue: c.Detail.Overdue, Message: messageText(c.Detail.Message),
 	}
 }
 

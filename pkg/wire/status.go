@@ -24,8 +24,8 @@ func StatusFromProto(s *typesv1.TaskStatus) (task.Report, error) {
 		return task.Report{}, fmt.Errorf("%w: task status with state %d and reason %d", ErrMessage, s.GetState(), s.GetReason())
 	}
 	r := task.Report{
-		Attempt: s.GetAttempt(), State: task.State(s.GetState()),
-		Exit: task.Exit{Reason: task.Reason(s.GetReason()), Code: s.GetExitCode(), Signal: s.GetSignal()},
+		Attempt: s.GetAttempt(), State: task.State(s.GetState()), //nolint:gosec // bounded above
+		Exit: task.Exit{Reason: task.Reason(s.GetReason()), Code: s.GetExitCode(), Signal: s.GetSignal()}, //nolint:gosec // bounded above
 	}
 	if !r.Valid() {
 		return task.Report{}, fmt.Errorf("%w: no host can say attempt %d, %s, reason %q, exit code %d, signal %d",
@@ -61,7 +61,7 @@ func OutputsFromProto(refs []*typesv1.OutputRef) ([]job.OutputRef, error) {
 			return nil, fmt.Errorf("%w: output reference to stream %d, or to one twice", ErrMessage, stream)
 		}
 		seen[stream] = true
-		ref := job.OutputRef{Stream: job.Stream(stream), Size: o.GetSize(), Cut: o.GetCut()}
+		ref := job.OutputRef{Stream: job.Stream(stream), Size: o.GetSize(), Cut: o.GetCut()} //nolint:gosec // one of two
 		if len(o.GetDigest()) > 0 {
 			digest, err := Digest(o.GetDigest())
 			if err != nil {

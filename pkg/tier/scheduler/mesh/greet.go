@@ -21,7 +21,7 @@ type (
 // room is what an aggregator says of itself.
 type room struct {
 	name    fleet.Room
-	credits []*typesv1.ClassCredit
+	credits wire.Credits // with which each class begins
 }
 
 // version is the range of mesh contracts that this program speaks.
@@ -29,15 +29,12 @@ var version = corelink.VersionRange{Min: 1, Max: 1}
 
 // greet exchanges hellos.
 func (l *link) greet(s stream) (room, error) {
-	classes := l.mesh.classNames()
 	hello := &meshv1.SchedulerHello{
 		Versions:  &typesv1.VersionRange{Min: version.Min, Max: version.Max},
 		Scheduler: l.mesh.cfg.Name,
 		Pool:      l.mesh.cfg.Pool,
 		BootId:    l.mesh.cfg.BootID,
-	}
-	for _, class := range classes {
-		hello.Credits = append(hello.Credits, &typesv1.ClassCredit{Class: class, More: l.mesh.cfg.Window})
+		Credits:   wire.CreditsToProto(wire.Credits{wire.EveryClass: l.mesh.cfg.Window}),
 	}
 	if err := s.Send(&meshv1.ConnectRequest{Message: &meshv1.ConnectRequest_Hello{Hello: hello}}); err != nil {
 		return room{}, err
@@ -54,5 +51,5 @@ func (l *link) greet(s stream) (room, error) {
 		return room{}, fmt.Errorf("%w: the aggregator wants version %d of the mesh, this scheduler speaks %d to %d",
 			wire.ErrMessage, v, version.Min, version.Max)
 	}
-	return room{name: fleet.Room(answer.GetRoom()), credits: answer.GetCredits()}, nil
+	return room{name: fleet.Room(answer.GetRoom()), credits: wire.CreditsFromProto(answer.GetCredits())}, nil
 }

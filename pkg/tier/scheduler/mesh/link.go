@@ -118,21 +118,13 @@ func (l *link) stream(ctx context.Context, conn *grpc.ClientConn) error {
 
 // open makes a queue the one of the stream that is open.
 func (l *link) open(conn *grpc.ClientConn, q *queue) {
-	classes := l.mesh.classNames()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.conn, l.queue = conn, q
 	if q != nil {
 		q.owns = true
-		q.admit(classes, l.mesh.cfg.Window)
 		l.signal()
 	}
-}
-
-func (m *Mesh) classNames() []string {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.Clone(m.classes)
 }
 
 // with changes the queue, if there is one, and wakes the sender.
@@ -153,11 +145,6 @@ func (l *link) signal() {
 }
 
 func (l *link) tellOwns() { l.with(func(q *queue) { q.owns = true }) }
-
-func (l *link) admit(classes []string) {
-	window := l.mesh.cfg.Window
-	l.with(func(q *queue) { q.admit(classes, window) })
-}
 
 // sendAll sends what is owed, as it comes, until the stream breaks.
 func (l *link) sendAll(ctx context.Context, stream stream) error {

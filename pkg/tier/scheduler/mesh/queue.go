@@ -8,6 +8,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	corelink "github.com/ccs-project/ccs/pkg/core/link"
+	"github.com/ccs-project/ccs/pkg/wire"
 )
 
 // queue is what is owed on one stream, by task, so that it is bounded by the
@@ -17,6 +18,7 @@ import (
 type queue struct {
 	room   fleet.Room
 	window *corelink.Window // releases that the aggregator takes, by class
+	begin  wire.Credits     // with what a class begins
 	owns   bool             // the shards that are owned are to be told
 
 	jobs    map[job.ID]*owed
@@ -25,7 +27,7 @@ type queue struct {
 
 	have    []*meshv1.HaveReports
 	credits []*typesv1.ClassCredit
-	granted map[string]bool // classes whose reports have a window
+	begun   map[string]bool // classes that have had what they begin with
 }
 
 // classQueue is the jobs of one class that are owed something, first come first.
@@ -48,28 +50,25 @@ type owed struct {
 const maxWindow = 1 << 20
 
 func newQueue(r room) *queue {
-	q := &queue{
+	return &queue{
 		room: r.name, window: corelink.NewWindow(maxWindow), jobs: map[job.ID]*owed{},
-		sent: newSentPayloads(), granted: map[string]bool{},
-	}
-	q.grant(r.credits)
-	return q
-}
-
-// grant notes how many releases the aggregator takes.
-func (q *queue) grant(credits []*typesv1.ClassCredit) {
-	for _, c := range credits {
-		q.window.Grant(c.GetClass(), c.GetMore())
+		sent: newSentPayloads(), begin: r.credits, begun: map[string]bool{},
 	}
 }
 
-// admit opens a window for the reports of classes that have none yet.
-func (q *queue) admit(classes []string, window uint32) {
-	for _, class := range classes {
-		if !q.granted[class] {
-			q.granted[class] = true
-			q.credits = append(q.credits, &typesv1.ClassCredit{Class: class, More: window})
-		}
+// grant notes how many more releases the aggregator takes.
+func (q *queue) grant(credits wire.Credits) {
+	for class, more := range credits {
+		q.open(class)
+		q.window.Grant(class, more)
+	}
+}
+
+// open gives a class what it begins with, once.
+func (q *queue) open(class string) {
+	if !q.begun[class] {
+		q.begun[class] = true
+		q.window.Grant(class, q.begin.Initial(class))
 	}
 }
 
@@ -202,6 +201,7 @@ func (q *queue) nextOfJob(o *owed) (*meshv1.ConnectRequest, error) {
 		return o.wishes(), nil
 	}
 	if len(o.dispatch) > 0 {
+		q.open(o.payload.Class)
 		if n := q.window.Take(o.payload.Class, uint32(min(len(o.dispatch), maxReleases))); n > 0 {
 			return q.dispatch(o, int(n))
 		}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
-	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
@@ -42,7 +41,7 @@ func testPayload(t *testing.T, number byte, class string, n int) *Payload {
 // testQueue is the queue of an aggregator of room b that takes any number of
 // releases of class std, and so many of class bulk.
 func testQueue(bulk uint32) *queue {
-	return newQueue(room{name: "b", credits: []*typesv1.ClassCredit{{Class: "std", More: maxWindow}, {Class: "bulk", More: bulk}}})
+	return newQueue(room{name: "b", credits: wire.Credits{"std": maxWindow, "bulk": bulk}})
 }
 
 func dispatches(ordinals ...uint32) job.Send {
@@ -143,7 +142,7 @@ func TestAClassWithoutCreditDoesNotHoldUpAnother(t *testing.T) {
 	if w := drain(t, q); len(w) != 1 || len(w[0].GetWishes().GetStop()) != 1 {
 		t.Fatalf("a stop waits for credit: %v", w)
 	}
-	q.grant([]*typesv1.ClassCredit{{Class: "bulk", More: 9}})
+	q.grant(wire.Credits{"bulk": 9})
 	if m := drain(t, q); len(m) != 1 || len(m[0].GetDispatch().GetReleases()) != 2 {
 		t.Fatalf("after more credit: %v", m)
 	}
@@ -201,12 +200,14 @@ func TestAcknowledgementsComeBeforeReleases(t *testing.T) {
 	}
 }
 
-func TestReportsOfAClassGetTheirWindowOnce(t *testing.T) {
-	q := testQueue(0)
-	q.admit([]string{"std"}, 10)
-	q.admit([]string{"std", "bulk"}, 10)
-	messages := drain(t, q)
-	if len(messages) != 1 || len(messages[0].GetCredits().GetCredits()) != 2 {
-		t.Fatalf("messages %v, want one with credit for two classes", messages)
+func TestAClassThatTheAggregatorDoesNotNameBeginsWithTheWindowOfEveryClass(t *testing.T) {
+	q, p := newQueue(room{name: "b", credits: wire.Credits{wire.EveryClass: 3, "bulk": 1}}), testPayload(t, 1, "std", 4)
+	q.add(p, dispatches(4, 5, 6, 7))
+	if messages := drain(t, q); len(messages) != 1 || len(messages[0].GetDispatch().GetReleases()) != 3 {
+		t.Fatalf("messages %v, want one with three releases", messages)
+	}
+	q.grant(wire.Credits{"std": 1})
+	if messages := drain(t, q); len(messages) != 1 || len(messages[0].GetDispatch().GetReleases()) != 1 {
+		t.Fatalf("messages %v, want one with the last release", messages)
 	}
 }

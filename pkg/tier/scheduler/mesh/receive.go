@@ -41,7 +41,7 @@ func (l *link) take(ctx context.Context, msg *meshv1.ConnectResponse, cursors ma
 	case *meshv1.ConnectResponse_Returns:
 		return l.takeReturns(ctx, m.Returns)
 	case *meshv1.ConnectResponse_Credits:
-		l.with(func(q *queue) { q.grant(m.Credits.GetCredits()) })
+		l.with(func(q *queue) { q.grant(wire.CreditsFromProto(m.Credits.GetCredits())) })
 	default:
 		return fmt.Errorf("%w: the aggregator sent what this scheduler does not know", wire.ErrMessage)
 	}

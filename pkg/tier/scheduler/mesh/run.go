@@ -18,10 +18,9 @@ type Mesh struct {
 	deps Deps
 	sink Sink
 
-	mu      sync.Mutex // protects what follows
-	links   map[fleet.Via]*link
-	owns    map[uint32]job.Epoch
-	classes []string
+	mu    sync.Mutex // protects what follows
+	links map[fleet.Via]*link
+	owns  map[uint32]job.Epoch
 }
 
 // New returns a mesh that is not running.
@@ -38,9 +37,6 @@ func New(cfg Config, d Deps, sink Sink) (*Mesh, error) {
 // holds: etcd may be wrong.
 func (m *Mesh) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		return coord.WatchClasses(ctx, m.deps.Coord, func(c coord.Classes) { m.setClasses(c) })
-	})
 	group.Go(func() error {
 		return coord.WatchMembers(ctx, m.deps.Coord, coord.Aggregator, func(members coord.Members) {
 			if members.Alarm != nil {
@@ -98,18 +94,6 @@ func (m *Mesh) keep(ctx context.Context, l *link) error {
 		if gone {
 			return nil
 		}
-	}
-}
-
-func (m *Mesh) setClasses(c coord.Classes) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.classes = m.classes[:0:0]
-	for class := range c.Pool {
-		m.classes = append(m.classes, class)
-	}
-	for _, l := range m.links {
-		l.admit(m.classes)
 	}
 }
 

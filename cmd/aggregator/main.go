@@ -1,0 +1,96 @@
+// Command ccs-aggregator holds the sessions of the hosts of one room: commands
+// go down through it, and reports come up. Two or more of them serve a room.
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ccs-project/ccs/cmd/internal/etcdconn"
+	"github.com/ccs-project/ccs/cmd/internal/setup"
+	"github.com/ccs-project/ccs/pkg/tier/aggregator"
+	"github.com/ccs-project/ccs/pkg/trust/identity"
+)
+
+type config struct {
+	Domain        string            `mapstructure:"domain"`         // trust domain
+	Listen        string            `mapstructure:"listen"`         // mesh: for schedulers
+	SessionListen string            `mapstructure:"session_listen"` // for hosts
+	TLS           identity.Files    `mapstructure:"tls"`
+	Etcd          etcdconn.Config   `mapstructure:"etcd"`
+	Aggregator    aggregator.Config `mapstructure:",squash"`
+}
+
+// Validate lists every fault. What is advertised may be left out: it is then
+// what the mesh port listens on.
+func (c config) Validate() error {
+	c.Aggregator.Advertise = cmp.Or(c.Aggregator.Advertise, c.Listen)
+	faults := []error{c.TLS.Validate(), c.Etcd.Validate(), c.Aggregator.Validate()}
+	for _, k := range []struct{ key, value, do string }{
+		{"domain", c.Domain, "give the trust domain, such as demo.ccs"},
+		{"listen", c.Listen, "give host:port of the mesh, such as :7420"},
+		{"session_listen", c.SessionListen, "give host:port for hosts, such as :7421"},
+	} {
+		if k.value == "" {
+			faults = append(faults, fmt.Errorf("%s is not set: %s", k.key, k.do))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func main() {
+	os.Exit(setup.Run(context.Background(), setup.Program[config]{
+		Name:  "aggregator",
+		Short: "ccs-aggregator holds the sessions of the hosts of a room.",
+		Default: config{
+			Listen: ":7420", SessionListen: ":7421",
+			Etcd: etcdconn.DefaultConfig(), Aggregator: aggregator.DefaultConfig(),
+		},
+		Run: serve,
+	}))
+}
+
+func serve(ctx context.Context, p setup.Process, c config) (err error) {
+	source, err := identity.NewSource(c.TLS, p.Log)
+	if err != nil {
+		return err
+	}
+	if id := source.ID(); id.Domain != c.Domain || id.Role != identity.Aggregator || id.Name != c.Aggregator.Name {
+		return fmt.Errorf("cannot serve: this is aggregator %s of %s, but the certificate %s is of %s", c.Aggregator.Name, c.Domain, c.TLS.Cert, id)
+	}
+	etcd, err := etcdconn.Open(c.Etcd, p.Log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, etcd.Close()) }()
+	mesh, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("cannot listen for schedulers: %w", err)
+	}
+	session, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.SessionListen)
+	if err != nil {
+		return fmt.Errorf("cannot listen for hosts: %w", errors.Join(err, mesh.Close()))
+	}
+	c.Aggregator.Advertise = cmp.Or(c.Aggregator.Advertise, mesh.Addr().String())
+	server, err := aggregator.New(c.Aggregator, aggregator.Deps{Log: p.Log, Identity: source, Coord: etcd, Version: p.Version})
+	if err != nil {
+		return errors.Join(err, mesh.Close(), session.Close())
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return server.Run(ctx, mesh, session) })
+	group.Go(func() error {
+		select {
+		case <-server.Ready():
+			return p.Ready(map[string]string{"listen": mesh.Addr().String(), "session_listen": session.Addr().String()})
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	return group.Wait()
+}

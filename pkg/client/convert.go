@@ -1,0 +1,72 @@
+package client
+
+import (
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
+)
+
+func jobFrom(j *typesv1.Job) Job {
+	out := Job{
+		ID: j.GetId(), State: word(j.GetState().String(), "JOB_STATE_"), Pool: j.GetPool(), Class: j.GetClass(),
+		Account: j.GetAccount(), Submitter: j.GetSubmitter(), Command: j.GetCommand(), Selector: j.GetSelector(), Note: j.GetNote(),
+		Targets: int(j.GetTargets()), InFlight: int(j.GetInFlight()), Counts: map[string]int{},
+		Revision: j.GetRevision(), ControlRevision: j.GetControlRevision(),
+		Concurrency: Amount{Count: j.GetRollout().GetConcurrency().GetCount(), Percent: j.GetRollout().GetConcurrency().GetPercent()},
+		CreatedAt:   timeFrom(j.GetCreatedAt()), StartBy: timeFrom(j.GetStartBy()),
+		Deadline: timeFrom(j.GetRollout().GetDeadline()), DoneAt: timeFrom(j.GetDoneAt()),
+	}
+	for _, c := range j.GetCounts() {
+		out.Counts[word(c.GetState().String(), "TASK_STATE_")] = int(c.GetCount())
+	}
+	return out
+}
+
+func taskFrom(t *typesv1.Task) Task {
+	r, s := t.GetResult(), t.GetResult().GetStatus()
+	out := Task{
+		Ordinal: int(t.GetOrdinal()), Host: t.GetHostId(), Room: t.GetRoom(),
+		State: word(s.GetState().String(), "TASK_STATE_"), Attempt: int(s.GetAttempt()),
+		ExitCode: int(s.GetExitCode()), Signal: int(s.GetSignal()), Message: r.GetMessage(),
+		StartedAt: timeFrom(r.GetStartedAt()), EndedAt: timeFrom(r.GetEndedAt()),
+		Revision: t.GetRevision(), Unreachable: t.GetUnreachable(), UnreachableSince: timeFrom(t.GetUnreachableSince()),
+		Overdue: t.GetOverdue(), Signature: r.GetSignature(),
+	}
+	if reason := s.GetReason(); reason != typesv1.Reason_REASON_UNSPECIFIED {
+		out.Reason = strings.ToLower(word(reason.String(), "REASON_"))
+	}
+	for _, o := range r.GetOutputs() {
+		ref := OutputRef{Digest: hex.EncodeToString(o.GetDigest()), Size: o.GetSize(), Cut: o.GetCut()}
+		switch o.GetStream() {
+		case typesv1.Stream_STREAM_STDOUT:
+			out.Stdout = ref
+		case typesv1.Stream_STREAM_STDERR:
+			out.Stderr = ref
+		case typesv1.Stream_STREAM_UNSPECIFIED:
+		}
+	}
+	return out
+}
+
+func hostFrom(h *typesv1.Host) Host {
+	return Host{
+		ID: h.GetId(), Address: h.GetAddress(), Room: h.GetRoom(), Labels: h.GetLabels(), Facts: h.GetFacts(),
+		Incarnation: hex.EncodeToString(h.GetIncarnation()), KeyState: word(h.GetKeyState().String(), "KEY_STATE_"),
+		Attached: h.GetAttached(), Since: timeFrom(h.GetSince()), Aggregator: h.GetAggregator(),
+	}
+}
+
+// word is an enum value as people say it. A value that this version does not
+// know stays a number.
+func word(name, prefix string) string { return strings.TrimPrefix(name, prefix) }
+
+func timeFrom(t *timestamppb.Timestamp) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.AsTime()
+}

@@ -1,0 +1,91 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/ccs-project/ccs/pkg/wire"
+)
+
+// Code says what kind of error it is.
+type Code int
+
+// The codes.
+const (
+	Internal    Code = iota // a fault of CCS
+	Invalid                 // the request cannot be; change it
+	NotFound                // there is no such thing
+	Conflict                // the id is taken by another body, or the control state has changed
+	Expired                 // the resolution is too old: resolve and sign again
+	WrongState              // what it is about does not allow it as it is now; look at it first
+	Denied                  // refused: not authenticated, or not allowed
+	TooMuch                 // a limit is reached
+	Unavailable             // could not be reached; the same again may work
+	Canceled                // the caller's context ended
+)
+
+// Error is what every method of the client fails with.
+type Error struct {
+	Code    Code
+	Message string // for a person: what happened, to what, what to do
+	cause   error
+	after   time.Duration // that the server asks to wait
+}
+
+// Error is the message.
+func (e *Error) Error() string { return e.Message }
+
+// Unwrap is the context's error when that ended the call.
+func (e *Error) Unwrap() error { return e.cause }
+
+// CodeOf is the code of an error of this package, Internal for any other.
+func CodeOf(err error) Code {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	return Internal
+}
+
+func invalid(format string, args ...any) error {
+	return &Error{Code: Invalid, Message: fmt.Sprintf(format, args...)}
+}
+
+var codeOf = map[codes.Code]Code{
+	codes.InvalidArgument:    Invalid,
+	codes.OutOfRange:         Invalid,
+	codes.NotFound:           NotFound,
+	codes.AlreadyExists:      Conflict,
+	codes.Aborted:            Conflict,
+	codes.FailedPrecondition: WrongState,
+	codes.PermissionDenied:   Denied,
+	codes.Unauthenticated:    Denied,
+	codes.ResourceExhausted:  TooMuch,
+	codes.Unavailable:        Unavailable,
+	codes.Canceled:           Canceled,
+	codes.DeadlineExceeded:   Canceled,
+}
+
+// failed is the error of a call.
+func failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	s := status.Convert(err)
+	e := &Error{Code: codeOf[s.Code()], Message: s.Message(), after: wire.RetryDelay(err)}
+	if wire.IsStale(err) {
+		e.Code = Expired
+	}
+	switch s.Code() {
+	case codes.Canceled:
+		e.cause = context.Canceled
+	case codes.DeadlineExceeded:
+		e.cause = context.DeadlineExceeded
+	default:
+	}
+	return e
+}

@@ -1,0 +1,105 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
+	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/wire"
+)
+
+// Targets is a frozen list of hosts, ready to be signed for. It is good for ten
+// minutes.
+type Targets struct {
+	list     *job.Targets
+	resolved *accessv1.Resolution
+}
+
+// Len is the number of hosts.
+func (t *Targets) Len() int { return t.list.Len() }
+
+// ResolvedAt is when the list was made, by the servers' clock.
+func (t *Targets) ResolvedAt() time.Time { return wire.TimeFromProto(t.resolved.GetResolvedAt()) }
+
+// Hosts are the ids, sorted by room and id.
+func (t *Targets) Hosts() []string {
+	out := make([]string, t.list.Len())
+	for i := range out {
+		out[i] = string(t.list.At(uint32(i)).Host)
+	}
+	return out
+}
+
+// Rooms are the rooms with the number of their hosts.
+func (t *Targets) Rooms() map[string]int {
+	out := map[string]int{}
+	for _, r := range t.list.Rooms() {
+		out[string(r.Room)] = int(r.Count)
+	}
+	return out
+}
+
+// Resolve finds the hosts that a request names, and freezes the list.
+func (c *Client) Resolve(ctx context.Context, r Request) (*Targets, error) {
+	var out *Targets
+	err := retry(ctx, readFor, func() (err error) {
+		out, err = c.resolveOnce(ctx, r)
+		return err
+	})
+	return out, err
+}
+
+func (c *Client) resolveOnce(ctx context.Context, r Request) (*Targets, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := c.access.ResolveTargets(ctx, &accessv1.ResolveTargetsRequest{
+		Query: &accessv1.TargetQuery{Hosts: r.Hosts, Selector: r.Selector, All: r.All},
+	})
+	if err != nil {
+		return nil, failed(err)
+	}
+	var resolved *accessv1.Resolution
+	var builder job.TargetsBuilder
+	for {
+		msg, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, failed(err)
+		}
+		if resolved == nil {
+			resolved = msg.GetResolution()
+		}
+		if err := wire.AddTargets(&builder, msg.GetRooms()); err != nil {
+			return nil, &Error{Code: Internal, Message: "the servers sent a target list that is not one: " + err.Error()}
+		}
+	}
+	return finish(&builder, resolved)
+}
+
+func finish(builder *job.TargetsBuilder, resolved *accessv1.Resolution) (*Targets, error) {
+	list, err := builder.Build()
+	if err != nil {
+		return nil, &Error{Code: Internal, Message: "the servers sent a target list that is not one: " + err.Error()}
+	}
+	if uint64(list.Len()) != resolved.GetCount() {
+		return nil, &Error{Code: Unavailable, Message: "the target list ended early: resolve again"}
+	}
+	return &Targets{list: list, resolved: resolved}, nil
+}
+
+// chunks sends the list in messages of their size.
+func (t *Targets) chunks(send func([]*typesv1.RoomTargets) error) error {
+	for first := 0; first < t.list.Len(); first += wire.TargetsPerMessage {
+		count := min(wire.TargetsPerMessage, t.list.Len()-first)
+		if err := send(wire.TargetsToProto(t.list, first, count)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

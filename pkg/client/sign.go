@@ -1,0 +1,134 @@
+package client
+
+import (
+	"crypto/rand"
+	"strings"
+	"time"
+
+	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
+	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/trust/capsule"
+	"github.com/ccs-project/ccs/pkg/wire"
+)
+
+// Signed is a job that is ready to be submitted, as often as it takes.
+type Signed struct {
+	ID      string
+	header  *accessv1.SubmitJobHeader
+	targets *Targets
+}
+
+// Sign makes a job of a request for a frozen list, under a new id, and signs
+// it with the user's key.
+func (c *Client) Sign(r Request, t *Targets) (*Signed, error) {
+	now := time.Now()
+	id, err := newID(now)
+	if err != nil {
+		return nil, &Error{Code: Internal, Message: err.Error()}
+	}
+	return c.signAs(id, now, r, t)
+}
+
+func (c *Client) signAs(id job.ID, now time.Time, r Request, t *Targets) (*Signed, error) {
+	times, err := timesOf(r, now)
+	if err != nil {
+		return nil, err
+	}
+	command, err := commandOf(r.Command)
+	if err != nil {
+		return nil, err
+	}
+	if r.Class == "" {
+		r.Class = DefaultClass
+	}
+	payload := capsule.Payload{
+		JobID: id, Account: r.Account, Class: r.Class, Selector: r.Selector,
+		Root: t.root(), Count: uint64(t.Len()),
+		NotBefore: now.Add(-clockSkew), NotAfter: times.startBy,
+		Command: command,
+	}
+	envelope, err := capsule.Sign(payload, c.key)
+	if err != nil {
+		return nil, invalid("cannot sign the job: %s", strings.TrimPrefix(err.Error(), "cannot sign: malformed capsule: "))
+	}
+	return &Signed{
+		ID:      id.String(),
+		targets: t,
+		header: &accessv1.SubmitJobHeader{
+			Capsule:    wire.EnvelopeToProto(envelope),
+			Rollout:    rolloutOf(r, times.deadline),
+			Resolution: t.resolved,
+			Note:       r.Note,
+		},
+	}, nil
+}
+
+func (t *Targets) root() capsule.Hash {
+	leaves := make([]capsule.Hash, t.list.Len())
+	for i := range leaves {
+		target := t.list.At(uint32(i))
+		leaves[i] = capsule.LeafHash(target.Host, target.Incarnation)
+	}
+	return capsule.Root(leaves)
+}
+
+func newID(now time.Time) (job.ID, error) {
+	var random [10]byte
+	if _, err := rand.Read(random[:]); err != nil {
+		return job.ID{}, err
+	}
+	return job.NewID(now, random), nil
+}
+
+type times struct{ startBy, deadline time.Time }
+
+func timesOf(r Request, now time.Time) (times, error) {
+	if r.Deadline < 0 || r.TTL < 0 {
+		return times{}, invalid("deadline and ttl must not be negative; leave them out for the defaults")
+	}
+	if r.Deadline == 0 {
+		r.Deadline = DefaultDeadline
+	}
+	if r.TTL == 0 {
+		r.TTL = r.Deadline
+	}
+	if r.TTL > r.Deadline {
+		return times{}, invalid("ttl %s is longer than the deadline %s: no host could start after the job has ended", r.TTL, r.Deadline)
+	}
+	return times{startBy: now.Add(r.TTL), deadline: now.Add(r.Deadline)}, nil
+}
+
+func rolloutOf(r Request, deadline time.Time) *typesv1.Rollout {
+	return wire.RolloutToProto(job.Rollout{
+		Concurrency: job.Amount{Count: r.Concurrency.Count, Percent: r.Concurrency.Percent},
+		Deadline:    deadline,
+	})
+}
+
+func commandOf(c Command) (capsule.Command, error) {
+	out := capsule.Command{
+		Timeout: c.Timeout, TimeoutAction: capsule.TimeoutKill, Grace: c.Grace,
+		Recovery: capsule.RecoveryReport, MaxAttempts: 1,
+	}
+	if c.TimeoutAction == Report {
+		out.TimeoutAction = capsule.TimeoutReport
+	}
+	switch {
+	case c.Ping && len(c.Argv) == 0 && len(c.Script) == 0:
+		out.Kind = capsule.Ping
+		return out, nil
+	case !c.Ping && len(c.Argv) > 0 && len(c.Script) == 0:
+		out.Kind, out.Argv = capsule.Argv, c.Argv
+	case !c.Ping && len(c.Argv) == 0 && len(c.Script) > 0:
+		out.Kind, out.Script, out.Interpreter = capsule.Script, c.Script, c.Interpreter
+		if len(out.Interpreter) == 0 {
+			out.Interpreter = []string{"/bin/sh"}
+		}
+	default:
+		return out, invalid("a command is a program with arguments, or a script, or a ping: give exactly one of the three")
+	}
+	out.Env, out.Cwd, out.Stdin, out.RunAs = c.Env, c.Cwd, c.Stdin, c.RunAs
+	out.Limits.OutputBytes = c.OutputLimit
+	return out, nil
+}

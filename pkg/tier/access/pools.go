@@ -1,0 +1,38 @@
+package access
+
+import (
+	"sync"
+
+	"github.com/ccs-project/ccs/pkg/core/job"
+)
+
+// maxPools bounds the cache: about 2 MB.
+const maxPools = 20_000
+
+// poolCache remembers which pool holds a job: the pool is stamped on a job when
+// it is accepted, and stays. When it is full the older half goes.
+type poolCache struct {
+	mu         sync.Mutex // protects what follows
+	young, old map[job.ID]string
+}
+
+func newPoolCache() *poolCache { return &poolCache{young: map[job.ID]string{}} }
+
+func (c *poolCache) get(id job.ID) (string, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if pool, ok := c.young[id]; ok {
+		return pool, true
+	}
+	pool, ok := c.old[id]
+	return pool, ok
+}
+
+func (c *poolCache) put(id job.ID, pool string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.young) >= maxPools/2 {
+		c.old, c.young = c.young, map[job.ID]string{}
+	}
+	c.young[id] = pool
+}

@@ -1,0 +1,94 @@
+package access
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+
+	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
+	"github.com/ccs-project/ccs/pkg/state/coord"
+	"github.com/ccs-project/ccs/pkg/trust/identity"
+)
+
+// Deps is what access is given by its process.
+type Deps struct {
+	Log      *slog.Logger
+	Identity *identity.Source
+	Coord    coord.Client
+	// Dial reaches a scheduler; nil: TCP.
+	Dial func(ctx context.Context, addr string) (net.Conn, error)
+}
+
+// Server is one replica. It is safe for concurrent use.
+type Server struct {
+	accessv1.UnimplementedAccessServiceServer
+
+	cfg    Config
+	log    *slog.Logger
+	id     *identity.Source
+	coord  coord.Client
+	routes *routes
+	conns  *conns
+	pools  *poolCache
+}
+
+// New returns a replica that is not serving yet.
+func New(cfg Config, d Deps) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Server{
+		cfg: cfg, log: d.Log, id: d.Identity, coord: d.Coord,
+		routes: newRoutes(),
+		conns:  newConns(d.Identity, d.Dial),
+		pools:  newPoolCache(),
+	}, nil
+}
+
+// Ready is closed when the replica has a map of the schedulers.
+func (s *Server) Ready() <-chan struct{} { return s.routes.ready }
+
+// Run serves users until ctx ends, and then lets calls end within the budget.
+func (s *Server) Run(ctx context.Context, lis net.Listener) error {
+	server := grpc.NewServer(
+		grpc.Creds(credentials.NewTLS(s.id.ServerTLS(identity.User))),
+		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+	)
+	accessv1.RegisterAccessServiceServer(server, s)
+	defer s.conns.close()
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return ended(ctx, s.routes.watch(ctx, s.coord, s.log, s.conns.keep)) })
+	group.Go(func() error { return server.Serve(lis) })
+	group.Go(func() error {
+		<-ctx.Done()
+		s.drain(server)
+		return nil
+	})
+	return group.Wait()
+}
+
+// maxMessage holds a capsule with the largest script and input, and its frame.
+const maxMessage = 4 << 20
+
+// drain lets calls end, and after the budget ends them.
+func (s *Server) drain(server *grpc.Server) {
+	hard := time.AfterFunc(s.cfg.DrainBudget, server.Stop)
+	defer hard.Stop()
+	server.GracefulStop()
+}
+
+// ended takes the end of ctx for what it is: no error.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"google.golang.org/grpc"
+
+	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
+	identityv1 "github.com/ccs-project/ccs/api/gen/ccs/identity/v1"
+	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
+)
+
+// ResolveTargets asks any scheduler: each holds the host table.
+func (s *Server) ResolveTargets(req *accessv1.ResolveTargetsRequest, out grpc.ServerStreamingServer[accessv1.ResolveTargetsResponse]) error {
+	var sent bool
+	return s.toAny(out.Context(), func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) error {
+		return relay(out.Context(), &sent, func(ctx context.Context) (grpc.ServerStreamingClient[schedulerv1.ResolveTargetsResponse], error) {
+			return to.ResolveTargets(ctx, &schedulerv1.ResolveTargetsRequest{Caller: who, Request: req})
+		}, func(m *schedulerv1.ResolveTargetsResponse) error { return out.Send(m.GetResponse()) })
+	})
+}
+
+// WatchJob follows the job at its owner. When the owner changes in the middle
+// the stream ends with UNAVAILABLE, and the client goes on from its revision.
+func (s *Server) WatchJob(req *accessv1.WatchJobRequest, out grpc.ServerStreamingServer[accessv1.WatchJobResponse]) error {
+	id, err := parseID(req.GetJobId())
+	if err != nil {
+		return err
+	}
+	var sent bool
+	return s.toOwner(out.Context(), id, func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) error {
+		return relay(out.Context(), &sent, func(ctx context.Context) (grpc.ServerStreamingClient[schedulerv1.WatchJobResponse], error) {
+			return to.WatchJob(ctx, &schedulerv1.WatchJobRequest{Caller: who, Request: req})
+		}, func(m *schedulerv1.WatchJobResponse) error { return out.Send(m.GetResponse()) })
+	})
+}
+
+// GetOutput asks any scheduler: outputs are in the store.
+func (s *Server) GetOutput(req *accessv1.GetOutputRequest, out grpc.ServerStreamingServer[accessv1.GetOutputResponse]) error {
+	if _, err := parseID(req.GetJobId()); err != nil {
+		return err
+	}
+	var sent bool
+	return s.toAny(out.Context(), func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) error {
+		return relay(out.Context(), &sent, func(ctx context.Context) (grpc.ServerStreamingClient[schedulerv1.GetOutputResponse], error) {
+			return to.GetOutput(ctx, &schedulerv1.GetOutputRequest{Caller: who, Request: req})
+		}, func(m *schedulerv1.GetOutputResponse) error { return out.Send(m.GetResponse()) })
+	})
+}
+
+// relay passes a stream on. Once anything has been sent to the user the stream
+// cannot be begun again elsewhere: see endOfRelay.
+func relay[M any](ctx context.Context, sent *bool, open func(context.Context) (grpc.ServerStreamingClient[M], error), send func(*M) error) error {
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := open(inner)
+	for err == nil {
+		var m *M
+		if m, err = stream.Recv(); err == nil {
+			*sent = true
+			err = send(m)
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return endOfRelay(lost(ctx, err), *sent)
+}

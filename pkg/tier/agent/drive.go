@@ -1,0 +1,228 @@
+package agent
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/link"
+	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/trust/capsule"
+	"github.com/ccs-project/ccs/pkg/wire"
+)
+
+// taskRetry paces what could not be done for a task now.
+var taskRetry = link.Backoff{First: 500 * time.Millisecond, Max: 30 * time.Second}
+
+// drive does the one next thing for a task, if it can be done now. It may be
+// called at any time: it asks what is true.
+func (a *Agent) drive(ctx context.Context, e *entry) {
+	if e.busy || e.retryAt.After(time.Now()) {
+		return
+	}
+	if e.asked != nil && e.asked.Capsule != nil && e.seen.Attempt < e.asked.Attempt && !a.judge(ctx, e) {
+		return
+	}
+	switch act := e.action(); act {
+	case actNothing:
+	case actDrop:
+		a.drop(e)
+	case actFetch:
+		a.fetch(e)
+	case actCopy:
+		a.copyThen(e)
+	case actStart, actDecline, actSignal, actRelease:
+		a.call(ctx, e, act)
+	}
+}
+
+// judge verifies what was asked, and reports whether there is more to do. A
+// ping is answered here and now.
+func (a *Agent) judge(ctx context.Context, e *entry) (more bool) {
+	if a.incarnation.IsZero() {
+		return false // only a command from the cache comes so early
+	}
+	now := time.Now()
+	d := e.asked
+	v := judge{a.host, a.incarnation, a.bundle}.verify(now, *d)
+	e.ticket, e.remember = v.ticket, v.remember
+	e.seen, e.detail = task.Report{Attempt: d.Attempt, State: task.Dispatched}, job.Detail{}
+	e.refusal, e.why, e.told = v.refusal, v.why, false
+	if !v.taken() {
+		a.log.WarnContext(ctx, "command is not taken", slog.String("job", e.id.String()), slog.String("outcome", v.refusal.State.String()),
+			slog.String("reason", v.refusal.Exit.Reason.String()), slog.Any("error", v.why))
+		return true
+	}
+	if v.payload.Command.Kind == capsule.Ping {
+		a.answerPing(ctx, e, now)
+		return false
+	}
+	e.order = orderOf(v.payload, d.Attempt, v.ticket)
+	return true
+}
+
+// answerPing settles a ping without a process and without a record.
+func (a *Agent) answerPing(ctx context.Context, e *entry, now time.Time) {
+	r := task.Report{Attempt: e.seen.Attempt, State: task.Succeeded}
+	if e.want >= task.DesiredStop {
+		r = task.Report{Attempt: e.seen.Attempt, State: task.Canceled, Exit: task.Exit{Reason: task.BeforeStart}}
+	}
+	e.memory, e.seen = true, r
+	e.detail.EndedAt = now
+	a.handed(e, r.Attempt)
+	a.say(e)
+}
+
+// copyThen puts a command into the cache and then goes on. A cache that cannot
+// take it costs only this: it is not acknowledged before the executor has it.
+func (a *Agent) copyThen(e *entry) {
+	d := *e.asked
+	e.busy, e.copied = true, true
+	a.work.Go(func() {
+		content, err := encodeCopy(d)
+		if err == nil {
+			err = a.deps.State.Save(copyName(d.Job), content, false)
+		}
+		a.post(func(ctx context.Context) {
+			e.busy = false
+			if a.tasks[e.id] != e {
+				a.forgetCopy(ctx, e.id.String())
+				return
+			}
+			if err != nil {
+				a.log.WarnContext(ctx, "cannot keep a copy of a command", slog.String("job", e.id.String()), slog.Any("error", err))
+			} else {
+				a.keep(e)
+			}
+			a.drive(ctx, e)
+		})
+	})
+}
+
+// keep notes that a command is in the cache.
+func (a *Agent) keep(e *entry) {
+	if !e.cached {
+		e.cached = true
+		a.cached++
+	}
+	if a.cached <= mostCached {
+		a.acknowledge(e)
+	}
+}
+
+// mostCached is how many commands are acknowledged that the executor does not
+// have: beyond it the window of commands closes.
+const mostCached = 256
+
+// call makes one call to the executor for a task.
+func (a *Agent) call(ctx context.Context, e *entry, act act) {
+	if a.away || !a.snapshot {
+		return // it goes on when the executor is back
+	}
+	if act == actStart && time.Now().After(e.order.Spec.StartBy) {
+		act, e.refusal = actDecline, expired(e.seen.Attempt)
+	}
+	e.busy = true
+	order, refusal, named, heard, cached := e.order, e.refusal, e.named(time.Now()), a.heard, e.asked != nil
+	a.work.Go(func() {
+		var answer Answer
+		var err error
+		switch act {
+		case actStart:
+			answer, err = a.deps.Executor.Start(ctx, order)
+		case actDecline:
+			answer, err = a.deps.Executor.Decline(ctx, named, refusal)
+		case actSignal:
+			answer, err = a.deps.Executor.Signal(ctx, named)
+		case actRelease:
+			_, err = a.deps.Executor.Release(ctx, named.ID, heard)
+			answer.Acceptance = Released
+		case actNothing, actFetch, actCopy, actDrop: // none of the executor's
+		}
+		if cached && err == nil && answer.Acceptance != Busy {
+			a.forgetCopy(ctx, named.ID)
+		}
+		a.post(func(ctx context.Context) {
+			e.busy = false
+			if a.tasks[e.id] == e {
+				a.answered(ctx, e, reply{act, named.Attempt, answer, err})
+			}
+		})
+	})
+}
+
+// reply is what came of a call to the executor.
+type reply struct {
+	act     act
+	attempt uint32
+	answer  Answer
+	err     error
+}
+
+// answered takes the executor's answer.
+func (a *Agent) answered(ctx context.Context, e *entry, r reply) {
+	switch {
+	case errors.Is(r.err, wire.ErrInvalid) && r.act == actStart:
+		// It can never be started. Only a decision on the disk lets the task settle.
+		a.log.ErrorContext(ctx, "executor cannot carry out a command", slog.String("job", e.id.String()), slog.Any("error", r.err))
+		e.refusal, e.why = refused(task.Malformed), r.err
+		e.refusal.Attempt = r.attempt
+	case r.err != nil || r.answer.Acceptance == Busy:
+		a.log.WarnContext(ctx, "executor does not take a command now", slog.String("job", e.id.String()), slog.Any("error", r.err))
+		a.retryLater(e)
+		if e.cached {
+			a.keep(e)
+		}
+	case r.answer.Acceptance == PastW:
+		e.pastW = true
+		a.handed(e, r.attempt)
+		a.say(e)
+	case r.answer.Acceptance == Released:
+		a.handed(e, r.attempt)
+		a.drop(e)
+		return
+	default:
+		r.answer.Command.Detail.Message = cmp.Or(r.answer.Command.Detail.Message, wordsOf(e.why, r.answer.Command.Report))
+		e.told = e.told || r.act == actSignal
+		a.handed(e, r.attempt)
+		a.observe(ctx, r.answer.Command)
+	}
+	a.drive(ctx, e)
+}
+
+// handed notes that the executor has an attempt, or need not have it. A later
+// attempt that came meanwhile is not touched.
+func (a *Agent) handed(e *entry, attempt uint32) {
+	if e.attempt() > attempt {
+		return
+	}
+	if e.cached {
+		a.cached--
+	}
+	e.handover.done()
+	a.acknowledge(e)
+}
+
+// acknowledge counts the items that wait for a task as taken over.
+func (a *Agent) acknowledge(e *entry) {
+	for _, it := range e.waits {
+		a.took(it)
+	}
+	e.waits = nil
+}
+
+// drop forgets a task here.
+func (a *Agent) drop(e *entry) {
+	if e.cached {
+		a.cached--
+	}
+	a.acknowledge(e)
+	delete(a.tasks, e.id)
+	delete(a.retries, e.id)
+	a.outbox.Forget(e.id)
+	a.held.forget(e.id)
+	a.setLive(e.id, false)
+}

@@ -1,0 +1,181 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"google.golang.org/grpc"
+
+	sessionv1 "github.com/ccs-project/ccs/api/gen/ccs/session/v1"
+	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
+	"github.com/ccs-project/ccs/pkg/core/link"
+	"github.com/ccs-project/ccs/pkg/trust/policy"
+	"github.com/ccs-project/ccs/pkg/wire"
+)
+
+const (
+	// commandWindow is how many commands of each class an aggregator may send
+	// before the first is taken over.
+	commandWindow = 64
+	// missed is how many intervals an aggregator may be silent.
+	missed = 3
+	// mostCredit bounds what an aggregator's grants can make a host send.
+	mostCredit = 1 << 16
+	// Bounds of what an aggregator may set the interval to.
+	leastInterval, mostInterval = 10 * time.Millisecond, 10 * time.Minute
+	defaultInterval             = 10 * time.Second
+)
+
+// session is one stream to one aggregator. Any fault ends all of it.
+type session struct {
+	place   uint64 // among the sessions of this process, from 1
+	number  uint64 // the host's, as in the hello
+	address string
+	api     sessionv1.SessionServiceClient
+	stream  grpc.BidiStreamingClient[sessionv1.ConnectRequest, sessionv1.ConnectResponse]
+	end     context.CancelCauseFunc // and with it the stream's context, on which all is done that is for this session
+
+	// The loop alone touches what follows.
+	opened   time.Time
+	interval time.Duration
+	heard    time.Time   // when a message last came
+	replies  link.Cursor // that have come
+	taken    taken
+	owed     wire.Credits // to be granted to the aggregator with the next heartbeat
+	window   *link.Window // reports that it takes; nil: it sets none
+	initial  wire.Credits
+	begun    map[string]struct{} // classes that have had their initial window
+
+	beats    uint64    // number of the last heartbeat
+	beatAt   time.Time // when the next one is due
+	sending  bool
+	stopping bool // it was ended from here
+	resynced bool // everything has been said in this session
+	lanes    lanes
+}
+
+// begin takes the welcome.
+func (s *session) begin(now time.Time, w *sessionv1.Welcome) {
+	s.opened, s.heard, s.beatAt = now, now, now
+	s.interval = defaultInterval
+	s.setInterval(wire.DurationFromProto(w.GetHeartbeatInterval()))
+	if s.initial = wire.CreditsFromProto(w.GetCredits()); s.initial != nil {
+		s.window, s.begun = link.NewWindow(mostCredit), map[string]struct{}{}
+	}
+}
+
+func (s *session) setInterval(d time.Duration) {
+	if d > 0 {
+		s.interval = min(max(d, leastInterval), mostInterval)
+	}
+}
+
+// silentAt is when the aggregator will have been silent for too long.
+func (s *session) silentAt() time.Time { return s.heard.Add(missed*s.interval + s.interval/2) }
+
+// stop ends the session from this side.
+func (s *session) stop(cause error) {
+	s.stopping = true
+	s.end(cause)
+}
+
+// take takes credit for one report; false: there is none now.
+func (s *session) take(class string) bool {
+	if s.window == nil {
+		return true
+	}
+	s.beginClass(class)
+	return s.window.Take(class, 1) == 1
+}
+
+func (s *session) beginClass(class string) {
+	if _, ok := s.begun[class]; !ok {
+		s.begun[class] = struct{}{}
+		s.window.Grant(class, s.initial.Initial(class))
+	}
+}
+
+// grant takes further credit.
+func (s *session) grant(credits wire.Credits) {
+	for class, more := range credits {
+		if s.window != nil {
+			s.beginClass(class)
+			s.window.Grant(class, more)
+		}
+	}
+}
+
+// replied takes one reply. Bundle and Forgets go before commands, which may need
+// the one and must not meet the others.
+func (a *Agent) replied(ctx context.Context, s *session, r *sessionv1.Reply) {
+	if a.session != s || s.stopping {
+		return
+	}
+	if s.replies.Observe(r.GetNumber()) != link.Accepted {
+		s.stop(fmt.Errorf("%w: reply %d came after reply %d", wire.ErrMessage, r.GetNumber(), s.replies.Have()))
+		return
+	}
+	s.heard = time.Now()
+	a.hear(wire.TimeFromProto(r.GetServerTime()))
+	s.setInterval(wire.DurationFromProto(r.GetHeartbeatInterval()))
+	s.taken.arrived(r.GetNumber(), len(r.GetCommands())+len(r.GetStops()))
+	a.outbox.Have(r.GetHaveHeartbeat())
+	if credits := wire.CreditsFromProto(r.GetCredits()); credits != nil {
+		s.grant(credits)
+		for class := range credits {
+			a.unstarve(class)
+		}
+	}
+	if r.GetBundle() != nil {
+		a.offered(ctx, r.GetBundle())
+	}
+	if r.GetResync() {
+		s.resynced = false
+		a.outbox.Reset()
+	}
+	for _, id := range r.GetForget() {
+		a.forget(ctx, id)
+	}
+	for _, stop := range r.GetStops() {
+		a.stop(ctx, stop, item{session: s.place, reply: r.GetNumber()})
+	}
+	for _, c := range r.GetCommands() {
+		a.command(ctx, c, item{session: s.place, reply: r.GetNumber(), class: c.GetClass()})
+	}
+}
+
+// hear keeps the greatest time from above.
+func (a *Agent) hear(t time.Time) {
+	if t.After(a.heard) {
+		a.heard = t
+	}
+}
+
+// offered takes a bundle if the operator signed it and it is newer than the one
+// held. It is on the disk before anything is judged by it: a host never goes
+// back, over restarts too.
+func (a *Agent) offered(ctx context.Context, e *typesv1.Envelope) {
+	envelope := wire.EnvelopeFromProto(e)
+	fresh, err := policy.OpenBundle(envelope, a.deps.Operator)
+	if err == nil {
+		var takes bool
+		if takes, err = a.bundle.Takes(fresh); err == nil && !takes {
+			return
+		}
+	}
+	var text []byte
+	if err == nil {
+		text, err = envelope.JSON()
+	}
+	if err == nil {
+		err = a.deps.State.Save(bundleName, text, true)
+	}
+	if err != nil {
+		a.log.ErrorContext(ctx, "bundle is not taken", slog.Uint64("held", a.bundle.Version), slog.Any("error", err))
+		return
+	}
+	a.bundle = fresh
+	a.log.InfoContext(ctx, "bundle taken", slog.Uint64("version", fresh.Version), slog.Time("expires", fresh.Expires))
+}

@@ -1,0 +1,224 @@
+package aggregator
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"google.golang.org/grpc"
+
+	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
+	sessionv1 "github.com/ccs-project/ccs/api/gen/ccs/session/v1"
+	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
+	"github.com/ccs-project/ccs/pkg/core/fleet"
+	"github.com/ccs-project/ccs/pkg/trust/identity"
+	"github.com/ccs-project/ccs/pkg/wire"
+)
+
+// PutBlob takes output that is too large for a report. When there is no room it
+// grants nothing until there is: that is the back-pressure of outputs.
+func (s *sessions) PutBlob(in grpc.BidiStreamingServer[sessionv1.PutBlobRequest, sessionv1.PutBlobResponse]) error {
+	return wire.StatusError(s.hub.putBlob(in))
+}
+
+func (h *hub) putBlob(in grpc.BidiStreamingServer[sessionv1.PutBlobRequest, sessionv1.PutBlobResponse]) error {
+	id, err := identity.Peer(in.Context())
+	if err != nil {
+		return fmt.Errorf("%w: %w", wire.ErrDenied, err)
+	}
+	first, err := in.Recv()
+	if err != nil {
+		return err
+	}
+	digest, err := wire.Digest(first.GetDigest())
+	if err != nil {
+		return err
+	}
+	if first.GetSize() == 0 || first.GetSize() > wire.MaxBlob || len(first.GetContent()) > 0 {
+		return fmt.Errorf("%w: the upload of %d bytes begins with %d of them; announce 1 to %d bytes and wait for credit",
+			wire.ErrMessage, first.GetSize(), len(first.GetContent()), wire.MaxBlob)
+	}
+	size := int64(first.GetSize()) //nolint:gosec // at most MaxBlob
+	ho, here, err := h.beginUpload(fleet.HostID(id.Name), digest)
+	if err != nil {
+		return err
+	}
+	defer h.endUpload(ho)
+	if here {
+		return in.Send(&sessionv1.PutBlobResponse{Have: true})
+	}
+	if err := h.room(in, size); err != nil {
+		return err
+	}
+	content, err := receiveBlob(in, newGuard(in.Context(), h.cfg.SendTimeout), digest, size)
+	h.mu.Lock()
+	h.blobs.giveBack(size)
+	if err == nil {
+		h.blobs.put(digest, content)
+		ho.uploaded(digest)
+	}
+	h.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return in.Send(&sessionv1.PutBlobResponse{Have: true})
+}
+
+// beginUpload begins the one upload that a session may have at a time. here: the
+// blob is held already.
+func (h *hub) beginUpload(id fleet.HostID, digest [32]byte) (ho *host, here bool, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ho = h.hosts[id]
+	if ho == nil || ho.session == nil {
+		return nil, false, fmt.Errorf("%w: host %s has no session here; open one first", wire.ErrUnavailable, id)
+	}
+	if ho.uploading {
+		return nil, false, fmt.Errorf("%w: host %s uploads a blob already; wait for its end", wire.ErrTooMuch, id)
+	}
+	ho.uploading = true
+	if here = h.blobs.ref(digest); here {
+		ho.uploaded(digest)
+	}
+	return ho, here, nil
+}
+
+func (h *hub) endUpload(ho *host) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ho.uploading = false
+}
+
+// uploaded keeps a blob, whose reference is the caller's, until its report
+// comes; reports that waited for it go on.
+func (ho *host) uploaded(digest [32]byte) {
+	if _, twice := ho.uploads[digest]; twice {
+		ho.hub.blobs.unref(digest)
+	} else {
+		if ho.uploads == nil {
+			ho.uploads = map[[32]byte]time.Time{}
+		}
+		ho.uploads[digest] = time.Now()
+	}
+	for _, first := range ho.tasks {
+		for r := first; r != nil; r = r.next {
+			if len(r.missing) > 0 && r.collect() {
+				r.route()
+			}
+		}
+	}
+}
+
+// uploadDone ends the keeping of an upload: its report holds it now.
+func (ho *host) uploadDone(digest [32]byte) {
+	if _, waited := ho.uploads[digest]; waited {
+		delete(ho.uploads, digest)
+		ho.hub.blobs.unref(digest)
+	}
+}
+
+// room waits until there is some for an upload.
+func (h *hub) room(in grpc.BidiStreamingServer[sessionv1.PutBlobRequest, sessionv1.PutBlobResponse], size int64) error {
+	for {
+		h.mu.Lock()
+		ok, freed := h.blobs.setAside(size)
+		h.mu.Unlock()
+		if ok {
+			return nil
+		}
+		select {
+		case <-freed:
+		case <-in.Context().Done():
+			return in.Context().Err()
+		}
+	}
+}
+
+// receiveBlob grants one piece after the other, below the connection's window.
+func receiveBlob(in grpc.BidiStreamingServer[sessionv1.PutBlobRequest, sessionv1.PutBlobResponse], guard *guard, digest [32]byte, size int64) ([]byte, error) {
+	content := make([]byte, 0, size)
+	granted := int64(0)
+	for int64(len(content)) < size {
+		if more := min(size-granted, wire.BlobPiece-(granted-int64(len(content)))); more > 0 {
+			granted += more
+			if err := in.Send(&sessionv1.PutBlobResponse{More: uint32(more)}); err != nil { //nolint:gosec // at most a piece
+				return nil, err
+			}
+		}
+		var piece *sessionv1.PutBlobRequest
+		err := guard.during(func() (err error) { piece, err = in.Recv(); return err })
+		if errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("%w: the upload ended after %d of %d bytes", wire.ErrMessage, len(content), size)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if n := int64(len(piece.GetContent())); n == 0 || int64(len(content))+n > granted {
+			return nil, fmt.Errorf("%w: a piece of %d bytes, %d were granted", wire.ErrMessage, n, granted-int64(len(content)))
+		}
+		content = append(content, piece.GetContent()...)
+	}
+	if sha256.Sum256(content) != digest {
+		return nil, fmt.Errorf("%w: the content of blob %x is not what its name says", wire.ErrMessage, digest[:4])
+	}
+	return content, nil
+}
+
+// FetchBlob gives a scheduler output that a report names.
+func (m *mesh) FetchBlob(req *meshv1.FetchBlobRequest, out grpc.ServerStreamingServer[meshv1.FetchBlobResponse]) error {
+	digest, err := wire.Digest(req.GetDigest())
+	if err != nil {
+		return wire.StatusError(err)
+	}
+	m.hub.mu.Lock()
+	known := m.hub.blobs.by[digest]
+	m.hub.mu.Unlock()
+	if known == nil {
+		return wire.StatusError(fmt.Errorf("%w: blob %x is not held here", wire.ErrNotFound, digest[:4]))
+	}
+	for content := known.content; len(content) > 0; {
+		n := min(len(content), wire.MeshPiece)
+		if err := out.Send(&meshv1.FetchBlobResponse{Content: content[:n]}); err != nil {
+			return err
+		}
+		content = content[n:]
+	}
+	return nil
+}
+
+// FetchCapsule gives a host a large capsule of which it has a release.
+func (s *sessions) FetchCapsule(req *sessionv1.FetchCapsuleRequest, out grpc.ServerStreamingServer[sessionv1.FetchCapsuleResponse]) error {
+	id, err := identity.Peer(out.Context())
+	if err != nil {
+		return wire.StatusError(fmt.Errorf("%w: %w", wire.ErrDenied, err))
+	}
+	digest, err := wire.Digest(req.GetDigest())
+	if err != nil {
+		return wire.StatusError(err)
+	}
+	envelope := s.hub.capsuleFor(fleet.HostID(id.Name), digest)
+	if envelope == nil {
+		return wire.StatusError(fmt.Errorf("%w: no release with capsule %x is on its way to host %s", wire.ErrNotFound, digest[:4], id.Name))
+	}
+	head := &typesv1.Envelope{PayloadType: envelope.GetPayloadType(), Signatures: envelope.GetSignatures()}
+	for content := envelope.GetPayload(); len(content) > 0; head = nil {
+		n := min(len(content), wire.BlobPiece)
+		if err := out.Send(&sessionv1.FetchCapsuleResponse{Envelope: head, Payload: content[:n]}); err != nil {
+			return err
+		}
+		content = content[n:]
+	}
+	return nil
+}
+
+func (h *hub) capsuleFor(id fleet.HostID, digest [32]byte) *typesv1.Envelope {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	j := h.capsules[digest]
+	if j == nil || h.hosts[id] == nil || h.hosts[id].tasks[j.id] == nil {
+		return nil
+	}
+	return j.capsule
+}

@@ -1,0 +1,222 @@
+package aggregator
+
+import (
+	"slices"
+	"time"
+
+	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
+	"github.com/ccs-project/ccs/pkg/core/fleet"
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/wire"
+)
+
+// releasesAtOnce is how many releases are put on their way while all else waits.
+const releasesAtOnce = 512
+
+// dispatch puts releases on their way. The error is one of this job alone.
+func (h *hub) dispatch(st *stream, in *meshv1.Dispatch) error {
+	defer h.worked(st, in.GetClass(), len(in.GetReleases()))
+	id, releases, fresh, err := readDispatch(in)
+	if err != nil {
+		return err
+	}
+	if fresh != nil {
+		if err := h.learn(id, in.GetPool(), fresh); err != nil {
+			return err
+		}
+	}
+	for some := range slices.Chunk(releases, releasesAtOnce) {
+		h.releases(st, id, some)
+	}
+	return nil
+}
+
+// releases puts some releases on their way, or says why it cannot.
+func (h *hub) releases(st *stream, id job.ID, releases []job.Dispatch) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	j := h.jobs[id]
+	if j == nil || j.capsule == nil {
+		st.returnOf(id).needPayload = true
+		return
+	}
+	j.used = time.Now()
+	for _, release := range releases {
+		target, known := j.target(release.Ordinal)
+		ho := h.hosts[target.Host]
+		switch {
+		case !known:
+			st.returnOf(id).needPayload = true
+		case !ho.here(target.Incarnation):
+			st.returnOf(id).notHere[release.Ordinal] = target.Host
+		default:
+			ho.release(j, target.Incarnation, release)
+			ho.session.poke()
+		}
+	}
+}
+
+// readDispatch does what takes time.
+func readDispatch(in *meshv1.Dispatch) (id job.ID, releases []job.Dispatch, fresh *payload, err error) {
+	if id, err = wire.JobID(in.GetJobId()); err != nil {
+		return id, nil, nil, err
+	}
+	for _, r := range in.GetReleases() {
+		release, err := wire.ReleaseFromProto(r)
+		if err != nil {
+			return id, nil, nil, err
+		}
+		releases = append(releases, release)
+	}
+	if in.GetPayload() != nil {
+		fresh, err = verifyPayload(id, in.GetPayload())
+	}
+	return id, releases, fresh, err
+}
+
+// release puts one release on its way, or answers it with what the host has
+// said already.
+func (ho *host) release(j *knownJob, inc fleet.Incarnation, release job.Dispatch) {
+	r := ho.hold(j, inc)
+	if r.answers(release.Attempt) {
+		r.route()
+		if release.Stop && r.isLive() {
+			r.wishStop()
+		}
+		return
+	}
+	if release.Attempt > r.attempt {
+		r.attempt, r.stop = release.Attempt, false
+	}
+	r.ordinal, r.run = release.Ordinal, j.run(release.Ordinal)
+	r.stop = r.stop || release.Stop
+	r.send()
+}
+
+// worked gives credit back for releases, or withholds it while there is no room.
+func (h *hub) worked(st *stream, class string, n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n == 0 || h.streams[st.name] != st {
+		return
+	}
+	if h.full() {
+		st.withheld[class] += uint32(n) //nolint:gosec // a message holds no 2^32 releases
+		h.thirsty[st] = struct{}{}
+		return
+	}
+	st.owed[class] += uint32(n) //nolint:gosec // likewise
+	st.poke()
+}
+
+// wishes passes on stops and Forgets. The error is one of this job alone.
+func (h *hub) wishes(st *stream, in *meshv1.Wishes) error {
+	id, err := wire.JobID(in.GetJobId())
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.stops(st, id, in.GetStop())
+	for _, done := range in.GetForget() {
+		if ho := h.hosts[fleet.HostID(done.GetHostId())]; ho != nil {
+			for r := ho.tasks[id]; r != nil; r = r.next {
+				r.forget()
+			}
+			ho.addForget(id)
+		}
+	}
+	h.relieve()
+	return nil
+}
+
+// stops passes the wish on that tasks end. A wish names an ordinal alone: whose
+// it is says the payload, or else the reports of the job that claim it.
+func (h *hub) stops(st *stream, id job.ID, wishes []*meshv1.Release) {
+	j := h.jobs[id]
+	var claims map[uint32][]*record
+	for _, w := range wishes {
+		wish := job.Stop{Ordinal: w.GetOrdinal(), Attempt: w.GetAttempt()}
+		if j != nil {
+			if target, known := j.target(wish.Ordinal); known {
+				h.stopTarget(st, j, target, wish)
+				continue
+			}
+		}
+		if claims == nil {
+			claims = h.claims(id)
+		}
+		for _, r := range claims[wish.Ordinal] {
+			r.end(wish.Attempt)
+		}
+		if len(claims[wish.Ordinal]) == 0 {
+			st.returnOf(id).needPayload = true
+		}
+	}
+}
+
+// stopTarget passes the wish on that the task of a known target ends.
+func (h *hub) stopTarget(st *stream, j *knownJob, target job.Target, wish job.Stop) {
+	ho := h.hosts[target.Host]
+	if !ho.here(target.Incarnation) {
+		st.returnOf(j.id).notHere[wish.Ordinal] = target.Host
+		return
+	}
+	ho.hold(j, target.Incarnation).end(wish.Attempt)
+}
+
+// claims is who reports of a job, by the ordinal that it says it has. Who lies
+// gets a wish that is not for it, and keeps it from nobody.
+func (h *hub) claims(id job.ID) map[uint32][]*record {
+	out := map[uint32][]*record{}
+	for _, ho := range h.hosts {
+		for r := ho.tasks[id]; r != nil; r = r.next {
+			if r.said != nil && ho.here(r.inc) {
+				out[r.said.GetOrdinal()] = append(out[r.said.GetOrdinal()], r)
+			}
+		}
+	}
+	return out
+}
+
+// end passes the wish on that a task ends. One that has ended says so again.
+func (r *record) end(attempt uint32) {
+	if r.said != nil && (r.seen.State.Final() || r.pastW) && !r.queued {
+		r.route()
+		return
+	}
+	r.attempt = max(r.attempt, attempt)
+	r.wishStop()
+	r.host.session.poke()
+}
+
+// query says what is known of tasks. The error is one of this job alone.
+func (h *hub) query(st *stream, in *meshv1.Query) error {
+	id, err := wire.JobID(in.GetJobId())
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, t := range in.GetTasks() {
+		host := fleet.HostID(t.GetHostId())
+		ho := h.hosts[host]
+		said, waits := false, false
+		if ho != nil {
+			for r := ho.tasks[id]; r != nil; r = r.next {
+				if r.said != nil {
+					r.route()
+					said = true
+				}
+				waits = waits || r.queued && !r.had()
+			}
+		}
+		switch {
+		case ho == nil || ho.session == nil:
+			st.returnOf(id).notHere[t.GetOrdinal()] = host
+		case !said && !waits && ho.session.synced:
+			st.returnOf(id).notKnown[t.GetOrdinal()] = host
+		}
+	}
+	return nil
+}

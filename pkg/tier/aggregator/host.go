@@ -1,0 +1,164 @@
+package aggregator
+
+import (
+	"time"
+
+	"github.com/ccs-project/ccs/pkg/core/fleet"
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/wire"
+)
+
+// How long something is kept for a host that is away, or for a report that was
+// announced by its outputs.
+const (
+	keepForAway = time.Minute
+	keepUpload  = 2 * time.Minute
+)
+
+// host is what is held of one host, with a session or without. The hub's mutex
+// guards it.
+type host struct {
+	hub     *hub
+	id      fleet.HostID
+	session *session // nil: away
+	last    wire.Attachment
+	numbers []sessionNumber // by incarnation, newest first
+
+	tasks   map[job.ID]*record // of several incarnations, linked
+	classes []*commandQueue
+	next    int // the class whose turn it is
+	stops   []*record
+	forgets forgets
+	uploads map[[32]byte]time.Time // blobs that came before their report
+	live    liveSet
+
+	lossy     bool // a Forget for it was dropped: it has to say everything again
+	queued    int  // releases that it has not answered
+	uploading bool
+}
+
+// sessionNumber is the greatest that an incarnation has used.
+type sessionNumber struct {
+	inc    fleet.Incarnation
+	number uint64
+}
+
+// host is the record of a host, made if need be.
+func (h *hub) host(id fleet.HostID) *host {
+	if known := h.hosts[id]; known != nil {
+		return known
+	}
+	if len(h.hosts) >= rememberHosts*h.cfg.MaxSessions {
+		h.forgetAHost()
+	}
+	made := &host{hub: h, id: id}
+	h.hosts[id] = made
+	return made
+}
+
+// forgetAHost drops what is remembered of some host that is away and owes
+// nothing: its session numbers, and Forgets that it never heard.
+func (h *hub) forgetAHost() {
+	for id, host := range h.hosts {
+		if host.session == nil && len(host.tasks) == 0 && len(host.uploads) == 0 && !host.uploading {
+			delete(h.hosts, id)
+			return
+		}
+	}
+}
+
+// lastNumber is the greatest session number of an incarnation; 0: none.
+func (ho *host) lastNumber(inc fleet.Incarnation) uint64 {
+	for _, n := range ho.numbers {
+		if n.inc == inc {
+			return n.number
+		}
+	}
+	return 0
+}
+
+func (ho *host) setNumber(inc fleet.Incarnation, number uint64) {
+	kept := []sessionNumber{{inc, number}}
+	for _, n := range ho.numbers {
+		if n.inc != inc && len(kept) < rememberNumbers {
+			kept = append(kept, n)
+		}
+	}
+	ho.numbers = kept
+}
+
+// here reports whether this incarnation of the host has a session.
+func (ho *host) here(inc fleet.Incarnation) bool {
+	return ho != nil && ho.session != nil && ho.session.inc == inc
+}
+
+// addForget queues a Forget on its way down. It outlives sessions: a host that
+// keeps its spool id says nothing of what it believes to be had.
+func (ho *host) addForget(id job.ID) {
+	if ho.forgets.size() >= mostForgets {
+		ho.forgets, ho.lossy = forgets{}, true
+		return
+	}
+	if !ho.lossy {
+		ho.forgets.add(id)
+	}
+}
+
+// sweep drops what waited too long for a host that is away, and uploads whose
+// report never came.
+func (ho *host) sweep(now time.Time) {
+	for digest, since := range ho.uploads {
+		if now.Sub(since) >= keepUpload {
+			delete(ho.uploads, digest)
+			ho.hub.blobs.unref(digest)
+		}
+	}
+	away := ho.session == nil && now.Sub(ho.last.Since) >= keepForAway
+	if away && ho.forgets.size() > 0 {
+		ho.forgets, ho.lossy = forgets{}, true
+	}
+	if ho.queued == 0 && !away {
+		return
+	}
+	for _, first := range ho.tasks {
+		for r := first; r != nil; r = r.next {
+			past := r.had() && now.After(r.job.until)
+			if r.queued && (away || past) {
+				r.answered()
+			}
+			if away {
+				r.stopping = false
+			}
+			r.tidy()
+		}
+	}
+	if away {
+		ho.stops, ho.classes, ho.next = nil, nil, 0
+	}
+}
+
+// liveSet is the tasks of the incarnation in session that are accepted and have
+// not ended, as the host has reported them.
+type liveSet struct {
+	n     int
+	known [32]byte
+	fresh bool // known is right
+}
+
+// liveDigest is the digest over the live set, made when it is asked for after a
+// change.
+func (ho *host) liveDigest() [32]byte {
+	if ho.live.fresh {
+		return ho.live.known
+	}
+	ids := make([]job.ID, 0, ho.live.n)
+	for _, first := range ho.tasks {
+		for r := first; r != nil; r = r.next {
+			if r.isLive() && ho.here(r.inc) {
+				ids = append(ids, r.job.id)
+			}
+		}
+	}
+	ho.live = liveSet{n: len(ids), known: wire.LiveDigest(ids), fresh: true}
+	return ho.live.known
+}

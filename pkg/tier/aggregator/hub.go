@@ -1,0 +1,126 @@
+package aggregator
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"sync"
+	"time"
+
+	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
+	"github.com/ccs-project/ccs/pkg/core/fleet"
+	"github.com/ccs-project/ccs/pkg/core/job"
+)
+
+// Limits that are no operator's.
+const (
+	mostClasses     = 32    // of one stream, and of one session
+	mostHostTasks   = 8_192 // of one host, before its credit is withheld
+	mostForgets     = 4_096 // that wait for one host
+	mostRanges      = 256   // runs of one job's targets
+	rememberHosts   = 4     // times max_sessions: hosts of which something is remembered
+	rememberNumbers = 4     // incarnations of a host whose session number is remembered
+)
+
+// hub is what this process knows. Sessions and streams meet here and nowhere
+// else. One mutex guards all of it, with what can be reached from it: hosts,
+// tasks, jobs, sessions, streams, outboxes and windows. Nobody sends, waits,
+// hashes or parses while holding it.
+type hub struct {
+	cfg   Config
+	log   *slog.Logger
+	spool string // id of what is held here
+
+	mu        sync.Mutex
+	closed    bool
+	admission admission
+	hosts     map[fleet.HostID]*host
+	sessions  int
+	jobs      map[job.ID]*knownJob
+	capsules  map[[32]byte]*knownJob // those that are fetched, by digest
+	tasks     int                    // records of all hosts
+	streams   map[string]*stream     // by scheduler
+	owners    map[job.ShardID]owner
+	shards    map[string]uint16 // number of shards, by pool
+	blobs     blobs
+	bundle    bundle
+	starved   map[*session]struct{} // credit of theirs is withheld
+	thirsty   map[*stream]struct{}  // likewise
+}
+
+// bundle is the newest bundle of keys, as it was published.
+type bundle struct {
+	version  uint64 // 0: there is none
+	envelope *typesv1.Envelope
+}
+
+func newHub(cfg Config, log *slog.Logger) *hub {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	return &hub{
+		cfg: cfg, log: log, spool: hex.EncodeToString(id[:]),
+		admission: newAdmission(cfg.AdmitPerSecond),
+		hosts:     map[fleet.HostID]*host{}, jobs: map[job.ID]*knownJob{}, capsules: map[[32]byte]*knownJob{},
+		streams: map[string]*stream{}, owners: map[job.ShardID]owner{}, shards: map[string]uint16{},
+		blobs:   blobs{limit: cfg.BlobBytes, by: map[[32]byte]*blob{}, freed: make(chan struct{})},
+		starved: map[*session]struct{}{}, thirsty: map[*stream]struct{}{},
+	}
+}
+
+// full reports whether nothing new is to be asked for. What was asked for is
+// still taken.
+func (h *hub) full() bool { return h.tasks >= h.cfg.MaxTasks || h.blobs.bytes >= h.blobs.limit }
+
+// relieve grants what was withheld, once there is room again.
+func (h *hub) relieve() {
+	if h.full() {
+		return
+	}
+	for se := range h.starved {
+		give(se.withheld, se.owed)
+		delete(h.starved, se)
+	}
+	for st := range h.thirsty {
+		give(st.withheld, st.owed)
+		delete(h.thirsty, st)
+		st.poke()
+	}
+}
+
+// setBundle takes what was published; version 0: nothing. Hosts are offered it
+// with their next reply.
+func (h *hub) setBundle(b bundle) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.bundle = b
+}
+
+// shutDown ends all sessions and streams; no new ones are taken.
+func (h *hub) shutDown() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	for _, host := range h.hosts {
+		if host.session != nil {
+			host.session.end(errShutdown())
+		}
+	}
+	for _, st := range h.streams {
+		st.end(errShutdown())
+	}
+}
+
+// sweep drops what nobody needs any more. It is called every interval.
+func (h *hub) sweep(now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, host := range h.hosts {
+		host.sweep(now)
+	}
+	for _, j := range h.jobs {
+		if j.records == 0 && now.Sub(j.used) >= idleJob {
+			h.dropJob(j)
+		}
+	}
+	h.relieve()
+}

@@ -1,0 +1,227 @@
+package aggregator
+
+import (
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	sessionv1 "github.com/ccs-project/ccs/api/gen/ccs/session/v1"
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/link"
+	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/wire"
+)
+
+// mostMismatches is how many heartbeats in a row may say that another set of
+// commands lives than was reported, before everything is asked for again. One
+// may: a report can be on its way.
+const mostMismatches = 2
+
+// incoming is one report that was read and checked outside the hub.
+type incoming struct {
+	id     job.ID
+	said   *sessionv1.Report
+	seen   task.Report
+	size   int
+	inline map[[32]byte][]byte
+	refs   [][32]byte
+}
+
+// read checks a report. Its inline outputs leave the message: equal ones of many
+// hosts are held once.
+func read(said *sessionv1.Report) (incoming, error) {
+	r, err := wire.ReportFromProto(said)
+	if err != nil {
+		return incoming{}, err
+	}
+	in := incoming{id: r.Job, said: said, seen: r.Seen}
+	for _, b := range said.GetBlobs() {
+		if in.inline == nil {
+			in.inline = map[[32]byte][]byte{}
+		}
+		in.inline[[32]byte(b.GetDigest())] = b.GetContent()
+	}
+	said.Blobs = nil
+	for _, o := range r.Detail.Outputs {
+		if o.Size > 0 {
+			in.refs = append(in.refs, o.Digest)
+		}
+	}
+	in.size = proto.Size(said.GetResult()) + 64
+	return in, nil
+}
+
+// heartbeat takes one heartbeat. The error ends the session.
+func (se *session) heartbeat(beat *sessionv1.Heartbeat) error {
+	reports := make([]incoming, 0, len(beat.GetReports()))
+	for _, said := range beat.GetReports() {
+		in, err := read(said)
+		if err != nil {
+			// It would come again for ever if it ended the session. The host keeps it.
+			se.hub.log.Error("report of a host cannot be read and is left out", "host", se.host.id, "error", err)
+			in = incoming{}
+		}
+		in.said = said
+		reports = append(reports, in)
+	}
+	now := time.Now()
+	h := se.hub
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if se.host.session != se {
+		return errReplaced
+	}
+	se.beat, se.due = now, true
+	defer se.poke()
+	se.acknowledged(beat)
+	switch se.heartbeats.Observe(beat.GetNumber()) {
+	case link.Duplicate:
+		return nil
+	case link.Gap:
+		se.askResync, se.synced = true, false
+	case link.Accepted:
+	}
+	for i := range reports {
+		if err := se.report(&reports[i], now); err != nil {
+			return err
+		}
+	}
+	if beat.GetResyncComplete() {
+		se.synced = true
+	}
+	se.compareLive(beat, now)
+	return nil
+}
+
+// acknowledged takes what a heartbeat says of replies, windows and the bundle.
+func (se *session) acknowledged(beat *sessionv1.Heartbeat) {
+	if have := min(beat.GetHaveReply(), se.replies); have > se.have {
+		se.have = have
+		se.host.forgets.have(have)
+	}
+	se.down.grant(wire.CreditsFromProto(beat.GetCredits()))
+	se.bundle = max(se.bundle, beat.GetBundle().GetVersion())
+}
+
+// report takes one report into the hub.
+func (se *session) report(in *incoming, now time.Time) error {
+	h, class := se.hub, in.said.GetClass()
+	if se.up.take(class, 1) == 0 {
+		return fmt.Errorf("%w: host %s sent more reports of class %.40q than it has credit for", wire.ErrTooMuch, se.host.id, class)
+	}
+	if in.id.IsZero() { // it could not be read
+		se.owed[class]++
+		return nil
+	}
+	r := se.host.record(in.id, se.inc)
+	if crowded := h.full() || len(se.host.tasks) >= mostHostTasks; r == nil && crowded {
+		se.withheld[class]++
+		h.starved[se] = struct{}{}
+	} else {
+		se.owed[class]++
+	}
+	if r == nil {
+		r = se.host.hold(h.job(in.id), se.inc)
+	}
+	if r.take(in) {
+		r.route()
+	}
+	if len(r.missing) > 0 {
+		se.demandResync(now)
+	}
+	return nil
+}
+
+// take merges a report into what is held, and reports whether that has grown.
+func (r *record) take(in *incoming) (grown bool) {
+	pastW := in.said.GetPastW()
+	switch {
+	case r.said == nil, r.pastW && !pastW:
+	case pastW:
+		if r.pastW || r.seen.State.Final() {
+			return false // an outcome is more than not to know it any longer
+		}
+	default:
+		if task.Conflict(r.seen, in.seen) {
+			r.host.hub.log.Error("host reports two outcomes of one attempt", "host", r.host.id, "job", r.job.id,
+				"attempt", in.seen.Attempt, "first", r.seen.State.String(), "second", in.seen.State.String())
+		}
+		changed := task.Compare(in.seen, r.seen)
+		if changed < 0 || changed == 0 && in.said.GetOverdue() == r.said.GetOverdue() && len(r.missing) == 0 {
+			return false
+		}
+	}
+	r.setSaid(in.said, in.seen, pastW)
+	r.size = in.size
+	if r.answers(r.attempt) {
+		r.answered()
+	}
+	if r.seen.State.Final() || pastW {
+		r.stopping = false
+	}
+	r.attach(in)
+	return true
+}
+
+// attach holds the outputs that a report names, and lets go of those of the one
+// before.
+func (r *record) attach(in *incoming) {
+	before := r.refs
+	r.refs, r.missing = nil, in.refs
+	for digest, content := range in.inline {
+		r.host.hub.blobs.put(digest, content)
+	}
+	r.collect()
+	for digest := range in.inline {
+		r.host.hub.blobs.unref(digest)
+	}
+	for _, digest := range before {
+		r.host.hub.blobs.unref(digest)
+	}
+}
+
+// collect takes hold of the missing outputs that are here now, and reports
+// whether none is missing any more.
+func (r *record) collect() bool {
+	var still [][32]byte
+	for _, digest := range r.missing {
+		if !r.host.hub.blobs.ref(digest) {
+			still = append(still, digest)
+			continue
+		}
+		r.refs = append(r.refs, digest)
+		r.host.uploadDone(digest)
+	}
+	r.missing = still
+	return len(still) == 0
+}
+
+// compareLive asks for everything again if what lives on the host is not what it
+// has reported, twice in a row and with no report on its way.
+func (se *session) compareLive(beat *sessionv1.Heartbeat, now time.Time) {
+	ho := se.host
+	if !se.synced || len(beat.GetReports()) > 0 || len(beat.GetLiveDigest()) == 0 {
+		se.mismatches = 0
+		return
+	}
+	if int(beat.GetLiveCommands()) == ho.live.n {
+		if known := ho.liveDigest(); string(known[:]) == string(beat.GetLiveDigest()) {
+			se.mismatches = 0
+			return
+		}
+	}
+	if se.mismatches++; se.mismatches >= mostMismatches {
+		se.mismatches = 0
+		se.demandResync(now)
+	}
+}
+
+// demandResync asks the host for everything that is not forgotten, at most once
+// an interval.
+func (se *session) demandResync(now time.Time) {
+	if !se.asked.IsZero() && now.Sub(se.asked) < se.hub.cfg.HeartbeatInterval {
+		return
+	}
+	se.asked, se.askResync, se.synced = now, true, false
+}

@@ -1,0 +1,117 @@
+package aggregator
+
+import (
+	"time"
+
+	sessionv1 "github.com/ccs-project/ccs/api/gen/ccs/session/v1"
+	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
+	"github.com/ccs-project/ccs/pkg/wire"
+)
+
+// Bounds of one reply. All of it stays below 64 KiB.
+const (
+	replyBytes   = 60 << 10
+	replyForgets = 512
+	replyStops   = 512
+	commandFrame = 160 // ids, names and tags of a command
+	hashFrame    = 34  // a hash of a proof
+)
+
+// reply is the next message to a host; nil: nothing is due. Only a heartbeat, a
+// command or a stop makes it due; all else rides along.
+func (h *hub) reply(se *session) *sessionv1.ConnectResponse {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	ho := se.host
+	if ho.session != se {
+		return nil
+	}
+	_, next := ho.sendable()
+	if !se.due && next == nil && !ho.stopDue() {
+		return nil
+	}
+	se.replies++
+	have, gap := se.heartbeats.Answer()
+	out := &sessionv1.Reply{Number: se.replies, HaveHeartbeat: have, ServerTime: wire.TimeToProto(time.Now())}
+	if se.due {
+		out.Heartbeat, se.due = have, false
+	}
+	out.Resync, se.askResync = gap || se.askResync, false
+	room := replyBytes
+	if se.bundle < h.bundle.version { // before the commands that it may be needed for
+		se.bundle, out.Bundle = h.bundle.version, h.bundle.envelope
+		room -= envelopeSize(out.Bundle)
+	}
+	for _, id := range ho.forgets.take(se.replies, replyForgets) {
+		out.Forget = append(out.Forget, id[:])
+		room -= len(id) + 2
+	}
+	for len(out.Stops) < replyStops && ho.stopDue() {
+		r := ho.stops[0]
+		ho.stops, r.stopSet = ho.stops[1:], false
+		out.Stops = append(out.Stops, wire.StopToProto(r.job.id, r.attempt))
+		room -= commandFrame / 4
+	}
+	if len(se.owed) > 0 {
+		se.up.grant(se.owed)
+		out.Credits, se.owed = wire.CreditsToProto(se.owed), wire.Credits{}
+		room -= len(out.Credits) * 2 * hashFrame
+	}
+	out.Commands = ho.commands(se.replies, room)
+	return &sessionv1.ConnectResponse{Message: &sessionv1.ConnectResponse_Reply{Reply: out}}
+}
+
+// commands takes releases off the queues, in turn by class, as long as they fit.
+func (ho *host) commands(reply uint64, room int) (out []*sessionv1.Command) {
+	for q, r := ho.sendable(); r != nil; q, r = ho.sendable() {
+		command := r.command()
+		size := commandFrame + len(command.GetPool()) + len(command.GetClass()) +
+			hashFrame*len(command.GetProof().GetHashes()) + envelopeSize(command.GetCapsule())
+		if room -= size; room < 0 {
+			return out
+		}
+		q.pop()
+		r.dirty, r.sentIn = false, reply
+		ho.session.down.take(q.class, 1)
+		ho.next++
+		out = append(out, command)
+	}
+	return out
+}
+
+// command is a release as its host gets it, with the wish in force. The capsule
+// is one message for all hosts.
+func (r *record) command() *sessionv1.Command {
+	j := r.job
+	proof, err := r.run.tree.Inclusion(uint64(r.ordinal))
+	if err != nil { // cannot be: the run has it. The host would refuse, and say so
+		r.host.hub.log.Error("target cannot be proven", "host", r.host.id, "job", j.id, "error", err)
+	}
+	var shared *typesv1.Envelope
+	if j.inline() {
+		shared = j.capsule
+	}
+	return wire.DeliveryToProto(wire.Delivery{
+		Job: j.id, Pool: j.pool, Class: j.class, Attempt: r.attempt,
+		Digest: j.digest, Proof: proof, Stop: r.stop,
+	}, shared)
+}
+
+func envelopeSize(e *typesv1.Envelope) int {
+	if e == nil {
+		return 0
+	}
+	size := len(e.GetPayload()) + len(e.GetPayloadType()) + 16
+	for _, s := range e.GetSignatures() {
+		size += len(s.GetKeyId()) + len(s.GetSig()) + 8
+	}
+	return size
+}
+
+// give moves credit to another account.
+func give(from, to wire.Credits) {
+	for class, n := range from {
+		to[class] += n
+	}
+	clear(from)
+}

@@ -1,0 +1,163 @@
+package aggregator
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+
+	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
+	sessionv1 "github.com/ccs-project/ccs/api/gen/ccs/session/v1"
+	"github.com/ccs-project/ccs/pkg/state/coord"
+	"github.com/ccs-project/ccs/pkg/trust/identity"
+)
+
+// Limits of the two ports (budgets.md says what the small ones save).
+const (
+	sessionMessage = 96 << 10
+	sessionWindow  = 64 << 10
+	sessionBuffer  = 4 << 10
+	meshMessage    = 4 << 20
+	meshWindow     = 4 << 20
+)
+
+// Deps is what an aggregator is given by its process.
+type Deps struct {
+	Log      *slog.Logger
+	Identity *identity.Source
+	Coord    coord.Client
+	Version  string // of the binary, for who looks at members; may be empty
+	// Options are added to both ports, for telemetry.
+	Options []grpc.ServerOption
+}
+
+// Server is one aggregator. It is safe for concurrent use, and runs once.
+type Server struct {
+	cfg       Config
+	log       *slog.Logger
+	id        *identity.Source
+	coord     coord.Client
+	version   string
+	options   []grpc.ServerOption
+	hub       *hub
+	ready     chan struct{}
+	once      sync.Once      // closes ready
+	receivers sync.WaitGroup // goroutines of sessions and streams that outlive their handlers by a moment
+}
+
+// New returns an aggregator that is not serving yet.
+func New(cfg Config, d Deps) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Server{
+		cfg: cfg, log: d.Log, id: d.Identity, coord: d.Coord, version: d.Version, options: d.Options,
+		hub: newHub(cfg, d.Log), ready: make(chan struct{}),
+	}, nil
+}
+
+// Ready is closed when the aggregator serves and is announced.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// Run serves schedulers on one listener and hosts on the other until ctx ends.
+// Then it tells both to go elsewhere, and waits for calls within the budget.
+func (s *Server) Run(ctx context.Context, meshPort, sessionPort net.Listener) error {
+	up, down := s.meshServer(), s.sessionServer()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return up.Serve(listener{meshPort}) })
+	group.Go(func() error { return down.Serve(listener{sessionPort}) })
+	group.Go(func() error { return whileRunning(ctx, s.announce(ctx)) })
+	group.Go(func() error { return whileRunning(ctx, s.watchBundle(ctx)) })
+	group.Go(func() error { s.sweep(ctx); return nil })
+	group.Go(func() error {
+		<-ctx.Done()
+		s.hub.shutDown()
+		s.drain(down, up)
+		return nil
+	})
+	err := group.Wait()
+	s.receivers.Wait()
+	return err
+}
+
+func (s *Server) meshServer() *grpc.Server {
+	server := grpc.NewServer(append([]grpc.ServerOption{
+		grpc.Creds(credentials.NewTLS(s.id.ServerTLS(identity.Scheduler))),
+		grpc.MaxRecvMsgSize(meshMessage), grpc.MaxSendMsgSize(meshMessage),
+		grpc.StaticStreamWindowSize(meshWindow), grpc.StaticConnWindowSize(2 * meshWindow),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 10 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+		grpc.WaitForHandlers(true),
+	}, s.options...)...)
+	meshv1.RegisterMeshServiceServer(server, &mesh{Server: s})
+	return server
+}
+
+func (s *Server) sessionServer() *grpc.Server {
+	server := grpc.NewServer(append([]grpc.ServerOption{
+		grpc.Creds(credentials.NewTLS(s.id.ServerTLS(identity.Host))),
+		grpc.MaxRecvMsgSize(sessionMessage), grpc.MaxSendMsgSize(sessionMessage),
+		grpc.StaticStreamWindowSize(sessionWindow), grpc.StaticConnWindowSize(sessionWindow),
+		grpc.ReadBufferSize(sessionBuffer), grpc.WriteBufferSize(sessionBuffer),
+		grpc.ConnectionTimeout(20 * time.Second), grpc.MaxConcurrentStreams(16), grpc.MaxHeaderListSize(8 << 10),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: s.hub.patience(), Timeout: 20 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+		grpc.WaitForHandlers(true),
+	}, s.options...)...)
+	sessionv1.RegisterSessionServiceServer(server, &sessions{Server: s})
+	return server
+}
+
+// announce makes the aggregator known to schedulers as long as ctx lasts.
+func (s *Server) announce(ctx context.Context) error {
+	member := coord.Member{Kind: coord.Aggregator, Name: s.cfg.Name, Addr: s.cfg.Advertise, Room: s.cfg.Room, Version: s.version}
+	return coord.Keep(ctx, s.coord, s.cfg.LeaseTTL, s.log, func(ctx context.Context, held coord.Session) error {
+		if err := coord.PutMember(ctx, held, member); err != nil {
+			return fmt.Errorf("cannot announce: %w", err)
+		}
+		s.once.Do(func() { close(s.ready) })
+		<-ctx.Done()
+		return nil
+	})
+}
+
+func (s *Server) sweep(ctx context.Context) {
+	tick := time.NewTicker(s.cfg.HeartbeatInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			s.hub.sweep(now)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// drain lets calls end, and after the budget ends them.
+func (s *Server) drain(servers ...*grpc.Server) {
+	var stopped sync.WaitGroup
+	for _, server := range servers {
+		stopped.Go(func() {
+			hard := time.AfterFunc(s.cfg.DrainBudget, server.Stop)
+			defer hard.Stop()
+			server.GracefulStop()
+		})
+	}
+	stopped.Wait()
+}
+
+// whileRunning takes the end of ctx for what it is: no error.
+func whileRunning(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,176 @@
+package charge
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/ccs-project/ccs/pkg/state/coord"
+)
+
+// hold is one session: it announces this scheduler, and then keeps what it
+// holds as it should be. When the session is lost what runs goes on; when the
+// process ends it is ended before the keys are given back, all at once.
+func (k *Keeper) hold(ctx context.Context, s coord.Session) error {
+	for _, c := range k.charges {
+		c.held = false
+	}
+	if err := coord.PutMember(ctx, s, k.me); err != nil {
+		return err
+	}
+	if k.told {
+		k.calm = time.Now().Add(calmFor)
+	} else {
+		k.told = true
+		close(k.known)
+	}
+	for {
+		err := k.tend(ctx, s)
+		if err == nil {
+			err = k.rest(ctx)
+		}
+		if err == nil {
+			continue
+		}
+		if ctx.Err() != nil && !errors.Is(context.Cause(ctx), coord.ErrLost) {
+			k.endAll()
+		}
+		return err
+	}
+}
+
+// rest waits until there is something to look at.
+func (k *Keeper) rest(ctx context.Context) error {
+	timer := time.NewTimer(lookAgain)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-k.wake:
+	case <-timer.C:
+	}
+	return nil
+}
+
+// plan is who should have a key, and who has it, as far as is known.
+type plan struct{ home, owner string }
+
+// plans is the plan of every charge; nil: not enough is known, this scheduler is
+// not seen to be alive yet, or the schedulers of the pool do not agree on how
+// many shards it has: then jobs would be looked for where they are not.
+func (k *Keeper) plans() []plan {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if !k.seen.members || !k.seen.shards || !k.seen.hosts || k.atOdds {
+		return nil
+	}
+	var pool, all []string
+	alive := false
+	for _, m := range k.members {
+		all = append(all, m.Name)
+		if m.Pool == k.me.Pool {
+			pool = append(pool, m.Name)
+		}
+		alive = alive || m.Name == k.me.Name
+	}
+	if !alive {
+		return nil
+	}
+	plans := make([]plan, len(k.charges))
+	for i, c := range k.charges {
+		among := pool
+		if c.Any {
+			among = all
+		}
+		plans[i] = plan{home: coord.Home(c.Key, among), owner: k.owner[c.Key]}
+	}
+	return plans
+}
+
+// tend does the next thing for every charge.
+func (k *Keeper) tend(ctx context.Context, s coord.Session) error {
+	for i, p := range k.plans() {
+		if err := k.tendOne(ctx, s, k.charges[i], p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *Keeper) tendOne(ctx context.Context, s coord.Session, c *charge, p plan) error {
+	mine, free := p.home == k.me.Name, p.owner == "" || p.owner == k.me.Name
+	running := c.running()
+	if mine && !c.held && free && (running || !time.Now().Before(k.calm)) {
+		held, err := s.Acquire(ctx, c.Key, k.me.Name)
+		if err != nil {
+			return err
+		}
+		c.held = held
+	}
+	switch {
+	case mine && c.held && !running && !time.Now().Before(c.restart):
+		k.start(ctx, c)
+	case !mine && c.held && !running:
+		if err := s.Release(ctx, c.Key); err != nil {
+			return err
+		}
+		c.held = false
+	case running && (!mine || !c.held && !free):
+		c.stop()
+	}
+	return nil
+}
+
+// running reports whether it runs, and notes if it has ended.
+func (c *charge) running() bool {
+	if c.done == nil {
+		return false
+	}
+	select {
+	case <-c.done:
+		if !c.stopped {
+			c.restart = time.Now().Add(restartPause)
+		}
+		c.cancel()
+		c.done, c.cancel, c.stopped = nil, nil, false
+		return false
+	default:
+		return true
+	}
+}
+
+// start runs it until it is told to end: not as long as the session lasts.
+func (k *Keeper) start(ctx context.Context, c *charge) {
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	c.cancel, c.done = cancel, done
+	go func() {
+		defer k.look()
+		defer close(done)
+		if err := c.Run(running); err != nil && running.Err() == nil {
+			k.log.WarnContext(running, "shard ended by itself", "shard", c.Label, "error", err)
+		}
+	}()
+}
+
+func (c *charge) stop() {
+	if !c.stopped {
+		c.stopped = true
+		c.cancel()
+	}
+}
+
+// endAll ends all that runs and waits for it.
+func (k *Keeper) endAll() {
+	for _, c := range k.charges {
+		if c.running() {
+			c.stop()
+		}
+	}
+	for _, c := range k.charges {
+		if c.done != nil {
+			<-c.done
+			c.running()
+		}
+	}
+}

@@ -1,0 +1,246 @@
+package charge_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/state/coord"
+	"github.com/ccs-project/ccs/pkg/state/coord/memory"
+	"github.com/ccs-project/ccs/pkg/tier/scheduler/charge"
+)
+
+const shards = 16
+
+// staff is the keepers of a test and what each runs.
+type staff struct {
+	t   *testing.T
+	hub *memory.Hub
+
+	mu      sync.Mutex
+	running map[string][]string // who runs a key; more than one only while nobody can know better
+	starts  int
+	fail    bool          // what is started ends at once
+	linger  time.Duration // until what is told to end has ended
+}
+
+// member is one keeper.
+type member struct {
+	*charge.Keeper
+	stop context.CancelFunc
+	done chan error
+}
+
+func newStaff(t *testing.T) *staff {
+	t.Helper()
+	return &staff{t: t, hub: memory.New(), running: map[string][]string{}}
+}
+
+// hire starts a keeper.
+func (s *staff) hire(name, pool string) *member {
+	s.t.Helper()
+	return s.hireWith(name, pool, shards)
+}
+
+// hireWith is hire for one that counts the shards of the pool otherwise.
+func (s *staff) hireWith(name, pool string, count uint32) *member {
+	s.t.Helper()
+	var charges []charge.Charge
+	for n := range uint32(shards) {
+		key := coord.ShardKey(pool, n)
+		charges = append(charges, charge.Charge{Key: key, Label: job.ShardID{Pool: pool, N: uint16(n)}, Run: s.work(name, key)})
+	}
+	charges = append(charges, charge.Charge{Key: coord.HostTableKey, Any: true, Run: s.work(name, coord.HostTableKey)})
+	m := &member{done: make(chan error, 1)}
+	m.Keeper = charge.New(s.hub, slog.New(slog.DiscardHandler), coord.Member{Kind: coord.Scheduler, Name: name, Addr: name + ":1", Pool: pool, Shards: count}, charges)
+	ctx, stop := context.WithCancel(s.t.Context())
+	m.stop = stop
+	go func() { m.done <- m.Run(ctx) }()
+	s.t.Cleanup(func() { s.leave(m) })
+	<-m.Announced()
+	return m
+}
+
+// leave ends a keeper in good order.
+func (s *staff) leave(m *member) {
+	m.stop()
+	if err := <-m.done; err != nil {
+		s.t.Errorf("a keeper ended with %v", err)
+	}
+	m.done <- nil
+}
+
+func (s *staff) work(name, key string) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		s.mu.Lock()
+		s.starts++
+		fail := s.fail
+		if !fail {
+			s.running[key] = append(s.running[key], name)
+		}
+		s.mu.Unlock()
+		if fail {
+			return errors.New("it cannot run")
+		}
+		<-ctx.Done()
+		<-time.After(s.linger)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.running[key] = slices.DeleteFunc(s.running[key], func(other string) bool { return other == name })
+		return nil
+	}
+}
+
+// settled waits until every key of the pools is run by the one that should.
+func (s *staff) settled(within time.Duration, pools map[string][]string) {
+	s.t.Helper()
+	var all []string
+	want := map[string]string{}
+	for pool, names := range pools {
+		for n := range uint32(shards) {
+			key := coord.ShardKey(pool, n)
+			want[key] = coord.Home(key, names)
+		}
+		all = append(all, names...)
+	}
+	want[coord.HostTableKey] = coord.Home(coord.HostTableKey, all)
+	give := time.Now().Add(within)
+	for {
+		synctest.Wait()
+		got := map[string]string{}
+		s.mu.Lock()
+		for key, names := range s.running {
+			if len(names) > 0 {
+				got[key] = fmt.Sprint(names)
+			}
+		}
+		s.mu.Unlock()
+		if maps.EqualFunc(want, got, func(one, is string) bool { return "["+one+"]" == is }) {
+			return
+		}
+		if time.Now().After(give) {
+			s.t.Fatalf("after %s it is\n%v, want\n%v", within, got, want)
+		}
+		<-time.After(10 * time.Millisecond)
+	}
+}
+
+func TestEveryShardIsRunByTheOneThatShould(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStaff(t)
+		one := s.hire("s1", "standard")
+		s.settled(time.Second, map[string][]string{"standard": {"s1"}})
+		s.hire("s2", "standard")
+		s.settled(time.Second, map[string][]string{"standard": {"s1", "s2"}})
+		s.hire("c1", "critical")
+		s.settled(time.Second, map[string][]string{"standard": {"s1", "s2"}, "critical": {"c1"}})
+		s.leave(one)
+		s.settled(time.Second, map[string][]string{"standard": {"s2"}, "critical": {"c1"}})
+	})
+}
+
+func TestAKeyIsGivenBackOnlyWhenItsWorkHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStaff(t)
+		s.linger = 5 * time.Second
+		s.hire("s1", "standard")
+		s.settled(time.Second, map[string][]string{"standard": {"s1"}})
+		s.hire("s2", "standard")
+		time.Sleep(4 * time.Second)
+		s.mu.Lock()
+		for key, names := range s.running {
+			if !slices.Equal(names, []string{"s1"}) {
+				t.Errorf("%s is run by %v while s1 still ends it", key, names)
+			}
+		}
+		s.mu.Unlock()
+		s.settled(10*time.Second, map[string][]string{"standard": {"s1", "s2"}})
+	})
+}
+
+func TestWithoutTheCoordinationServiceEverythingGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStaff(t)
+		s.hire("s1", "standard")
+		s.hire("s2", "standard")
+		both := map[string][]string{"standard": {"s1", "s2"}}
+		s.settled(time.Second, both)
+		starts := s.starts
+		s.hub.Away()
+		time.Sleep(time.Minute)
+		s.settled(0, both)
+		s.hub.Back()
+		time.Sleep(time.Minute)
+		s.settled(0, both)
+		if s.starts != starts {
+			t.Errorf("%d shards were started anew", s.starts-starts)
+		}
+	})
+}
+
+func TestAfterARestoreFromAnOldSnapshotWhatIsKnownHoldsOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStaff(t)
+		s.hire("s1", "standard")
+		s.settled(time.Second, map[string][]string{"standard": {"s1"}})
+		s.hub.Rewind()
+		time.Sleep(time.Minute)
+		s.settled(0, map[string][]string{"standard": {"s1"}})
+	})
+}
+
+func TestWhatEndsByItselfIsStartedAgainAtAnEasyPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStaff(t)
+		s.fail = true
+		s.hire("s1", "standard")
+		time.Sleep(10 * time.Second)
+		s.mu.Lock()
+		if most := (shards + 1) * 21; s.starts > most || s.starts < shards+1 {
+			t.Errorf("in 10 s there were %d starts, want at most %d", s.starts, most)
+		}
+		s.fail = false
+		s.mu.Unlock()
+		s.settled(5*time.Second, map[string][]string{"standard": {"s1"}})
+	})
+}
+
+func TestAStopWithoutTheCoordinationServiceStillEndsTheWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStaff(t)
+		m := s.hire("s1", "standard")
+		s.settled(time.Second, map[string][]string{"standard": {"s1"}})
+		s.hub.Away()
+		time.Sleep(20 * time.Second) // the lease has ended as well
+		s.leave(m)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for key, names := range s.running {
+			if len(names) > 0 {
+				t.Errorf("%s is still run by %v", key, names)
+			}
+		}
+	})
+}
+
+func TestSchedulersThatCountTheShardsOtherwiseChangeNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStaff(t)
+		s.hire("s1", "standard")
+		s.settled(time.Second, map[string][]string{"standard": {"s1"}})
+		odd := s.hireWith("s2", "standard", shards/2)
+		time.Sleep(time.Minute)
+		s.settled(0, map[string][]string{"standard": {"s1"}})
+		s.leave(odd)
+		s.hire("s3", "standard")
+		s.settled(2*time.Second, map[string][]string{"standard": {"s1", "s3"}})
+	})
+}

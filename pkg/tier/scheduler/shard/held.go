@@ -1,0 +1,179 @@
+package shard
+
+import (
+	"container/heap"
+	"time"
+
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/state/store"
+	"github.com/ccs-project/ccs/pkg/tier/scheduler/mesh"
+	"github.com/ccs-project/ccs/pkg/trust/capsule"
+)
+
+// held is a job in memory.
+type held struct {
+	id      job.ID
+	digest  [32]byte
+	machine *job.Machine
+	capsule []byte             // as stored
+	tree    *capsule.RangeTree // nil until something is sent
+	payload *mesh.Payload      // nil until something is sent
+	here    bool               // accepted under this epoch: all its releases are of this generation
+
+	fresh    *store.Create       // accepted in this round
+	contents map[[32]byte][]byte // of outputs, heard in this round
+	touched  bool
+	gone     bool   // not in memory any more
+	taken    *taken // the id was not free: this job was never accepted
+
+	done     bool
+	used     time.Time // when it was last asked for
+	watchers map[*Watcher]struct{}
+	warned   bool // of reports that are not taken
+
+	dueAt time.Time
+	index int // in the due list; -1: not in it
+}
+
+// named are the contents that rows name, of those that came with their reports.
+func (h *held) named(rows []job.TaskRow) (outputs []store.Output) {
+	seen := map[[32]byte]bool{}
+	for i := range rows {
+		for _, ref := range rows[i].Detail.Outputs {
+			content, heard := h.contents[ref.Digest]
+			if heard && !seen[ref.Digest] {
+				seen[ref.Digest] = true
+				outputs = append(outputs, store.Output{Digest: ref.Digest, Content: content})
+			}
+		}
+	}
+	return outputs
+}
+
+// payloadOf is what all dispatches of the job have in common.
+func (h *held) payloadOf(epoch job.Epoch) (*mesh.Payload, error) {
+	if h.payload != nil {
+		return h.payload, nil
+	}
+	envelope, err := capsule.ParseEnvelope(h.capsule)
+	if err != nil {
+		return nil, err
+	}
+	targets := h.machine.Targets()
+	if h.tree == nil {
+		if h.tree, err = Tree(targets); err != nil {
+			return nil, err
+		}
+	}
+	spec := h.machine.Spec()
+	h.payload = &mesh.Payload{
+		Job: h.id, Pool: spec.Pool, Class: spec.Class, Epoch: epoch,
+		Capsule: envelope, Targets: targets, Tree: h.tree,
+	}
+	return h.payload, nil
+}
+
+// Tree is the Merkle tree over a target list.
+func Tree(targets *job.Targets) (*capsule.RangeTree, error) {
+	leaves := make([]capsule.Hash, targets.Len())
+	for i := range leaves {
+		t := targets.At(uint32(i))
+		leaves[i] = capsule.LeafHash(t.Host, t.Incarnation)
+	}
+	return capsule.NewTree(leaves)
+}
+
+// plan notes when the job is to be looked at again.
+func (t *tenure) plan(h *held) {
+	if !h.done && h.machine.Row().State == job.Done {
+		h.done, h.used = true, t.clock
+		h.payload, h.tree = nil, nil // what is still sent is little
+		t.done++
+		t.live.Add(-1)
+		t.shrink()
+		if h.gone {
+			return
+		}
+	}
+	at, wanted := h.machine.Due()
+	if h.done {
+		if end := h.used.Add(keepDone); !wanted || end.Before(at) {
+			at, wanted = end, true
+		}
+	}
+	t.due.set(h, at, wanted)
+}
+
+// wakeDue steps what is due, and forgets what nobody has asked for.
+func (t *tenure) wakeDue() {
+	for t.fault == nil && len(t.due) > 0 && !t.clock.Before(t.due[0].dueAt) {
+		h := t.due[0]
+		if h.done && len(h.watchers) == 0 && !h.touched && t.clock.Sub(h.used) >= keepDone {
+			t.forget(h)
+			continue
+		}
+		if h.done && len(h.watchers) > 0 {
+			h.used = t.clock
+		}
+		t.due.remove(h) // until its round is over
+		_ = t.stepJob(h, job.Tick{})
+	}
+}
+
+// untilDue is how long nothing is due.
+func (t *tenure) untilDue() time.Duration {
+	const long = time.Hour
+	if len(t.due) == 0 {
+		return long
+	}
+	return min(max(time.Until(t.due[0].dueAt), 0), long)
+}
+
+// dueList is a heap of jobs by when they are due.
+type dueList []*held
+
+func (d *dueList) set(h *held, at time.Time, wanted bool) {
+	switch {
+	case !wanted:
+		d.remove(h)
+		return
+	case h.index >= 0 && h.dueAt.Equal(at):
+		return
+	}
+	h.dueAt = at
+	if h.index >= 0 {
+		heap.Fix(d, h.index)
+	} else {
+		heap.Push(d, h)
+	}
+}
+
+func (d *dueList) remove(h *held) {
+	if h.index >= 0 {
+		heap.Remove(d, h.index)
+	}
+}
+
+func (d dueList) Len() int           { return len(d) }
+func (d dueList) Less(i, j int) bool { return d[i].dueAt.Before(d[j].dueAt) }
+func (d dueList) Swap(i, j int) {
+	d[i], d[j] = d[j], d[i]
+	d[i].index, d[j].index = i, j
+}
+
+// Push adds a job; for container/heap only.
+func (d *dueList) Push(x any) {
+	h := x.(*held)
+	h.index = len(*d)
+	*d = append(*d, h)
+}
+
+// Pop removes the last; for container/heap only.
+func (d *dueList) Pop() any {
+	last := len(*d) - 1
+	h := (*d)[last]
+	(*d)[last] = nil
+	*d = (*d)[:last]
+	h.index = -1
+	return h
+}

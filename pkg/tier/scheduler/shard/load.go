@@ -1,0 +1,162 @@
+package shard
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/state/store"
+)
+
+// crashesToQuarantine is how often a job may crash its shard.
+const crashesToQuarantine = 2
+
+// load restores the live jobs of the shard.
+func (t *tenure) load(ctx context.Context) error {
+	for rec, err := range t.deps.Store.LoadShard(ctx, t.id) {
+		if err != nil {
+			return fmt.Errorf("cannot load shard %s: %w", t.id, err)
+		}
+		switch {
+		case rec.Row.State == job.Quarantined:
+			t.quarantined[rec.ID] = struct{}{}
+		case t.crashes[rec.ID] >= crashesToQuarantine:
+			if err := t.quarantine(ctx, &rec, nil); err != nil {
+				return err
+			}
+		default:
+			if err := t.restoreLive(ctx, &rec); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// restoreLive restores a live job. One whose record makes no sense is set aside
+// at once: it would make none the next time.
+func (t *tenure) restoreLive(ctx context.Context, rec *store.Record) error {
+	h, err := t.restore(rec)
+	if t.fault != nil {
+		return t.fault
+	}
+	if err != nil {
+		return t.quarantine(ctx, rec, err)
+	}
+	t.jobs[h.id] = h
+	return nil
+}
+
+// restore makes a machine of a record.
+func (t *tenure) restore(rec *store.Record) (h *held, err error) {
+	t.guard(rec.ID, func() {
+		m := job.New(rec.Spec, rec.Targets)
+		if err = m.Restore(rec.Record); err == nil {
+			h = &held{id: rec.ID, digest: rec.Digest, machine: m, capsule: rec.Capsule, index: -1, used: t.clock}
+		}
+	})
+	return h, err
+}
+
+// quarantine sets a job aside: visible, stopped, and everybody else goes on.
+func (t *tenure) quarantine(ctx context.Context, rec *store.Record, why error) error {
+	row := rec.Row
+	row.State = job.Quarantined
+	row.Revision++
+	row.ControlRevision++
+	_, err := t.write(ctx, store.Batch{Jobs: []store.JobBatch{{ID: rec.ID, Persist: job.Persist{Row: &row}}}})
+	if err != nil {
+		return err
+	}
+	t.quarantined[rec.ID] = struct{}{}
+	t.deps.Log.ErrorContext(ctx, "job is quarantined", "shard", t.id, "job", rec.ID, "error", why)
+	return nil
+}
+
+// meetHosts tells all jobs who is attached now.
+func (t *tenure) meetHosts() {
+	for _, h := range t.jobs {
+		t.meet(h)
+		t.touch(h)
+	}
+}
+
+// meet tells a job which of its targets are attached now.
+func (t *tenure) meet(h *held) {
+	t.deps.Hosts.Attached(h.machine.Targets(), t.clock, func(r job.Reached) {
+		_ = t.stepJob(h, r) // a target is never an unknown host
+	})
+}
+
+// find is a job in memory; of one that is done, if wanted, brought back from the
+// store. The error is ErrNoJob, job.ErrQuarantined, *ElsewhereError or the
+// store's.
+func (t *tenure) find(ctx context.Context, id job.ID, load bool) (*held, error) {
+	if h := t.jobs[id]; h != nil {
+		h.used = t.clock
+		return h, nil
+	}
+	if _, aside := t.quarantined[id]; aside {
+		return nil, job.ErrQuarantined
+	}
+	if !load || t.unknown.has(id) {
+		return nil, ErrNoJob
+	}
+	rec, err := t.deps.Store.LoadJob(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if rec.Shard != t.id {
+		return nil, &ElsewhereError{Shard: rec.Shard}
+	}
+	h, err := t.restore(&rec)
+	switch {
+	case t.fault != nil:
+		return nil, t.fault
+	case err != nil:
+		return nil, err
+	}
+	h.done = rec.Row.State == job.Done
+	if h.done {
+		t.done++
+	} else {
+		t.live.Add(1)
+	}
+	t.jobs[id] = h
+	t.shrink()
+	t.meet(h) // a task that is UNKNOWN may still be asked for
+	t.touch(h)
+	return h, t.fault
+}
+
+// ElsewhereError says that the job is in another shard.
+type ElsewhereError struct{ Shard job.ShardID }
+
+// Error names the shard.
+func (e *ElsewhereError) Error() string { return "the job is in shard " + e.Shard.String() }
+
+// recent remembers ids: when there are too many the older half is forgotten.
+type recent struct {
+	limit      int
+	young, old map[job.ID]struct{}
+}
+
+func newRecent(limit int) *recent { return &recent{limit: limit, young: map[job.ID]struct{}{}} }
+
+func (r *recent) has(id job.ID) bool {
+	_, young := r.young[id]
+	_, old := r.old[id]
+	return young || old
+}
+
+func (r *recent) add(id job.ID) {
+	if len(r.young) >= r.limit/2 {
+		r.old, r.young = r.young, map[job.ID]struct{}{}
+	}
+	r.young[id] = struct{}{}
+}
+
+func (r *recent) remove(id job.ID) {
+	delete(r.young, id)
+	delete(r.old, id)
+}

@@ -1,0 +1,179 @@
+package shard
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ccs-project/ccs/pkg/core/fleet"
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/state/store"
+	"github.com/ccs-project/ccs/pkg/state/store/memory"
+	"github.com/ccs-project/ccs/pkg/tier/scheduler/commit"
+	"github.com/ccs-project/ccs/pkg/tier/scheduler/mesh"
+)
+
+// rig is a shard with a store in memory and hosts that are all attached to one
+// aggregator.
+type rig struct {
+	t *testing.T
+	*Shard
+	store *memory.Store
+	done  chan error // what Run has returned
+	stop  context.CancelFunc
+
+	mu     sync.Mutex
+	sent   map[job.ID]job.Send // everything, together
+	epochs []job.Epoch         // served
+	away   map[fleet.HostID]bool
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{t: t, store: memory.New(), done: make(chan error, 1), sent: map[job.ID]job.Send{}, away: map[fleet.HostID]bool{}}
+	log := slog.New(slog.DiscardHandler)
+	writer := commit.New(r.store, log)
+	r.Shard = New(job.ShardID{Pool: "standard", N: 3}, "s1", Deps{
+		Log: log, Store: r.store, Commit: writer, Hosts: r, Send: r.send, Serving: r.serving,
+	})
+	ctx, stop := context.WithCancel(t.Context())
+	writing, stopWriting := context.WithCancel(t.Context())
+	var written sync.WaitGroup
+	written.Go(func() { _ = writer.Run(writing) })
+	r.stop = stop
+	t.Cleanup(func() {
+		stopWriting()
+		written.Wait()
+	})
+	t.Cleanup(func() {
+		stop()
+		<-r.done
+		r.done <- nil
+	})
+	go func() { r.done <- r.Run(ctx) }()
+	synctest.Wait()
+	return r
+}
+
+func (r *rig) Event(target job.Target, _ time.Time) (job.Event, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.away[target.Host] {
+		return job.Gone{Host: target.Host}, true
+	}
+	return job.Reached(target), true
+}
+
+func (r *rig) Attached(targets *job.Targets, now time.Time, reached func(job.Reached)) {
+	for o := range uint32(targets.Len()) {
+		if ev, _ := r.Event(targets.At(o), now); ev != nil {
+			if here, ok := ev.(job.Reached); ok {
+				reached(here)
+			}
+		}
+	}
+}
+
+func (r *rig) Route(_ *job.Targets, s job.Send) map[fleet.Via]*job.Send {
+	return map[fleet.Via]*job.Send{"agg": &s}
+}
+
+func (r *rig) Via(fleet.HostID) (fleet.Via, bool) { return "agg", true }
+
+func (r *rig) send(_ fleet.Via, p *mesh.Payload, s job.Send) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := r.sent[p.Job]
+	all.Dispatch = append(all.Dispatch, s.Dispatch...)
+	all.Stop = append(all.Stop, s.Stop...)
+	all.Forget = append(all.Forget, s.Forget...)
+	all.Query = append(all.Query, s.Query...)
+	r.sent[p.Job] = all
+}
+
+func (r *rig) serving(_ job.ShardID, epoch job.Epoch, on bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if on {
+		r.epochs = append(r.epochs, epoch)
+	}
+}
+
+func (r *rig) all(id job.ID) job.Send {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sent[id]
+}
+
+func list(t *testing.T, n int) *job.Targets {
+	t.Helper()
+	var b job.TargetsBuilder
+	for i := range n {
+		if err := b.Add("bj01", job.Target{Host: host(i), Incarnation: fleet.Incarnation{1, byte(i)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	targets, err := b.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return targets
+}
+
+func host(i int) fleet.HostID { return fleet.HostID(fmt.Sprintf("h%03d", i)) }
+
+// jobOf is a submission of a job for n hosts; its note says what is to go wrong.
+func jobOf(t *testing.T, nth, n int, note string) Submission {
+	t.Helper()
+	now := time.Now()
+	id := job.NewID(now, [10]byte{9: byte(nth), 8: byte(nth >> 8)})
+	targets := list(t, n)
+	tree, err := Tree(targets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Submission{Tree: tree, Create: store.Create{
+		Digest: sha256.Sum256(id[:]), Targets: targets, Capsule: []byte(`{"payloadType":"x","payload":"","signatures":[]}`),
+		Spec: job.Spec{
+			ID: id, Pool: "standard", Class: "standard", Submitter: "ann", Note: note,
+			StartBy: now.Add(time.Hour), Created: now, Rollout: job.Rollout{Deadline: now.Add(time.Hour)},
+		},
+	}}
+}
+
+// accept submits a job that has to be accepted.
+func (r *rig) accept(sub Submission) job.ID {
+	r.t.Helper()
+	got, err := r.Accept(r.t.Context(), sub)
+	if err != nil || got.Existed {
+		r.t.Fatalf("the job is not accepted: %v, %v", got, err)
+	}
+	return sub.Create.Spec.ID
+}
+
+// say is a report of a host.
+func (r *rig) say(id job.ID, i int, s task.State) {
+	r.t.Helper()
+	err := r.Reports(r.t.Context(), Heard{Reports: []mesh.Report{{
+		Job: id, Pool: "standard", Host: host(i), Ordinal: uint32(i), Incarnation: fleet.Incarnation{1, byte(i)},
+		Report: task.Report{Attempt: 1, State: s},
+	}}})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+func (r *rig) row(id job.ID) (row job.Row) {
+	r.t.Helper()
+	if err := r.Read(r.t.Context(), id, func(m *job.Machine) { row = m.Row() }); err != nil {
+		r.t.Fatalf("job %s: %v", id, err)
+	}
+	return row
+}

@@ -1,0 +1,197 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/ccs-project/ccs/pkg/core/fleet"
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/state/store"
+	"github.com/ccs-project/ccs/pkg/tier/scheduler/mesh"
+)
+
+// Errors of a shard.
+var (
+	// ErrNotOwner: this process does not own the shard, or does not any more.
+	// What was asked may have been done if it had begun.
+	ErrNotOwner = errors.New("this scheduler does not own the shard")
+	// ErrNoJob: the shard has no such job.
+	ErrNoJob = errors.New("there is no such job")
+	// ErrOtherBody: the id is taken by another body.
+	ErrOtherBody = errors.New("a job of another body has this id: make a new id for a new job")
+	// ErrFull: the shard holds as many live jobs as it may.
+	ErrFull = errors.New("the shard is full")
+)
+
+// Store is what a shard needs of the store besides commits.
+type Store interface {
+	Claim(ctx context.Context, shard job.ShardID, owner string) (job.Epoch, error)
+	LoadShard(ctx context.Context, shard job.ShardID) iter.Seq2[store.Record, error]
+	LoadJob(ctx context.Context, id job.ID) (store.Record, error)
+	GetJob(ctx context.Context, id job.ID) (store.Job, error)
+}
+
+// Committer writes batches in groups.
+type Committer interface {
+	Commit(ctx context.Context, b store.Batch) (store.Result, error)
+}
+
+// Hosts says where hosts are.
+type Hosts interface {
+	Event(target job.Target, now time.Time) (job.Event, bool)
+	Attached(targets *job.Targets, now time.Time, reached func(job.Reached))
+	Route(targets *job.Targets, s job.Send) map[fleet.Via]*job.Send
+	Via(host fleet.HostID) (fleet.Via, bool)
+}
+
+// Deps is what a shard is given.
+type Deps struct {
+	Log    *slog.Logger
+	Store  Store
+	Commit Committer
+	Hosts  Hosts
+	// Send queues what is owed to the hosts of one aggregator. It does not block.
+	Send func(via fleet.Via, p *mesh.Payload, s job.Send)
+	// Serving is told when the shard begins and ends to serve under an epoch.
+	Serving func(shard job.ShardID, epoch job.Epoch, serving bool)
+}
+
+// Bounds of a shard.
+const (
+	maxLive      = 20_000           // live jobs
+	maxDone      = 256              // jobs that are done and still in memory
+	keepDone     = 60 * time.Second // in memory, after nobody has asked for it
+	maxUnknown   = 1024             // ids of jobs that are not in the store
+	queueLen     = 128              // events that wait
+	roundEvents  = 512              // taken before what is owed is written
+	roundReports = 8192             // likewise
+	roundBytes   = 16 << 20         // of outputs, likewise
+	reloadPause  = time.Second      // after a fault of the shard itself
+)
+
+// Shard is one shard of this process. Its methods are safe for concurrent use;
+// those that ask something wait for the shard's goroutine. Make it with [New].
+type Shard struct {
+	id    job.ShardID
+	owner string
+	deps  Deps
+	live  atomic.Int64 // live jobs in memory
+
+	now     atomic.Pointer[tenure] // that serves; nil: none
+	crashes map[job.ID]int         // how often a job has crashed it; only Run touches it
+	step    stepper
+}
+
+// stepper is how a machine is stepped; tests make it fail.
+type stepper func(m *job.Machine, now time.Time, ev job.Event) error
+
+// New returns a shard that is not owned yet; owner is the scheduler's name.
+func New(id job.ShardID, owner string, d Deps) *Shard {
+	return &Shard{
+		id: id, owner: owner, deps: d, crashes: map[job.ID]int{},
+		step: func(m *job.Machine, now time.Time, ev job.Event) error { return m.Step(now, ev) },
+	}
+}
+
+// ID is which shard it is.
+func (s *Shard) ID() job.ShardID { return s.id }
+
+// Run claims the shard, loads it and serves until ctx ends, having finished the
+// commit that is under way, or until another owner has claimed it; then the
+// error wraps store.ErrFenced. A job that makes it panic costs a reload; one
+// that does so twice is quarantined.
+func (s *Shard) Run(ctx context.Context) error {
+	for {
+		err := s.serveOnce(ctx)
+		var crash *crashError
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.As(err, &crash):
+			s.crashes[crash.job]++
+			s.deps.Log.ErrorContext(ctx, "job crashed its shard; the shard is loaded again",
+				"shard", s.id, "job", crash.job, "times", s.crashes[crash.job], "panic", crash.value, "stack", crash.stack)
+		case errors.Is(err, store.ErrFenced):
+			return err
+		default:
+			s.deps.Log.ErrorContext(ctx, "shard cannot go on; it is loaded again", "shard", s.id, "error", err)
+			pause(ctx, reloadPause)
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// serveOnce is one claim, from its beginning to its end.
+func (s *Shard) serveOnce(ctx context.Context) error {
+	epoch, err := s.deps.Store.Claim(ctx, s.id, s.owner)
+	if err != nil {
+		return err
+	}
+	t := newTenure(s, epoch)
+	if err := t.load(ctx); err != nil {
+		return err
+	}
+	s.live.Store(int64(len(t.jobs)))
+	s.now.Store(t) // from here on changes are queued: what is read next is older
+	defer func() {
+		s.now.Store(nil)
+		close(t.ended)
+		s.deps.Serving(s.id, epoch, false)
+	}()
+	t.meetHosts()
+	if t.fault == nil {
+		t.fault = t.settle(ctx)
+	}
+	if t.fault != nil {
+		return t.fault
+	}
+	s.deps.Serving(s.id, epoch, true)
+	s.deps.Log.InfoContext(ctx, "shard is owned", "shard", s.id, "generation", epoch.Generation, "epoch", epoch.N, "jobs", len(t.jobs))
+	return t.serve(ctx)
+}
+
+// post queues an event, and waits while the queue is full.
+func (s *Shard) post(ctx context.Context, ev event) (*tenure, error) {
+	t := s.now.Load()
+	if t == nil {
+		return nil, ErrNotOwner
+	}
+	select {
+	case t.in <- ev:
+		return t, nil
+	case <-t.ended:
+		return nil, ErrNotOwner
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// await waits for the answer to an event.
+func await[T any](ctx context.Context, t *tenure, done <-chan T) (T, error) {
+	var none T
+	select {
+	case got := <-done:
+		return got, nil
+	case <-ctx.Done():
+		return none, context.Cause(ctx)
+	case <-t.ended:
+	}
+	select {
+	case got := <-done: // it was answered before the end
+		return got, nil
+	default:
+		return none, ErrNotOwner
+	}
+}

@@ -1,0 +1,245 @@
+package shard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/state/store"
+)
+
+// tenure is one ownership of the shard. Only the shard's goroutine touches it,
+// but for in and ended.
+type tenure struct {
+	*Shard
+	epoch  job.Epoch
+	number uint64 // of the last batch
+	in     chan event
+	ended  chan struct{} // closed when it serves no more
+
+	jobs        map[job.ID]*held
+	due         dueList
+	done        int                 // of jobs: those that are done
+	quarantined map[job.ID]struct{} // set aside: they are not in jobs
+	unknown     *recent             // ids that are not in the store
+
+	clock   time.Time // of this round
+	touched []*held   // in this round
+	after   []func()  // answers of this round, given when all is durable
+	fault   error     // of this round: what ends the tenure
+}
+
+// event is the closed set of what a shard is told.
+type event interface {
+	apply(ctx context.Context, t *tenure)
+	weight() (reports, bytes int)
+}
+
+// crashError is a panic in the machine of a job.
+type crashError struct {
+	job   job.ID
+	value string
+	stack string
+}
+
+// Error names the job.
+func (e *crashError) Error() string { return "job " + e.job.String() + " crashed: " + e.value }
+
+func newTenure(s *Shard, epoch job.Epoch) *tenure {
+	return &tenure{
+		Shard: s, epoch: epoch, in: make(chan event, queueLen), ended: make(chan struct{}),
+		jobs: map[job.ID]*held{}, quarantined: map[job.ID]struct{}{}, unknown: newRecent(maxUnknown),
+		clock: time.Now(),
+	}
+}
+
+// serve is the loop: take what is there, step, write, send, answer.
+func (t *tenure) serve(ctx context.Context) error {
+	for {
+		timer := time.NewTimer(t.untilDue())
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case ev := <-t.in:
+			t.clock = time.Now()
+			t.takeAll(ctx, ev)
+		case <-timer.C:
+			t.clock = time.Now()
+		}
+		timer.Stop()
+		t.wakeDue()
+		if t.fault == nil {
+			t.fault = t.settle(ctx)
+		}
+		if t.fault != nil {
+			return t.fault
+		}
+	}
+}
+
+// takeAll applies an event and those that wait behind it, as far as one round
+// may grow.
+func (t *tenure) takeAll(ctx context.Context, ev event) {
+	reports, bytes := 0, 0
+	for n := 1; ; n++ {
+		ev.apply(ctx, t)
+		r, b := ev.weight()
+		reports, bytes = reports+r, bytes+b
+		if t.fault != nil || n >= roundEvents || reports >= roundReports || bytes >= roundBytes {
+			return
+		}
+		select {
+		case ev = <-t.in:
+		default:
+			return
+		}
+	}
+}
+
+// stepJob steps one machine. Its error is one of core/job's; a panic is a fault
+// of the round, and ends the tenure.
+func (t *tenure) stepJob(h *held, ev job.Event) error {
+	if t.fault != nil {
+		return ErrNotOwner
+	}
+	t.touch(h)
+	var err error
+	t.guard(h.id, func() { err = t.step(h.machine, t.clock, ev) })
+	return err
+}
+
+// guard runs a function of a job's machine and keeps its panic to that job.
+func (t *tenure) guard(id job.ID, do func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			t.fault = &crashError{job: id, value: fmt.Sprint(p), stack: string(debug.Stack())}
+		}
+	}()
+	do()
+}
+
+func (t *tenure) touch(h *held) {
+	if !h.touched {
+		h.touched = true
+		t.touched = append(t.touched, h)
+	}
+}
+
+// settle ends a round: what is owed is written, and only then anything leaves.
+func (t *tenure) settle(ctx context.Context) error {
+	var batch store.Batch
+	ready := make([]job.Ready, len(t.touched))
+	for i, h := range t.touched {
+		t.guard(h.id, func() { ready[i] = h.machine.Ready() })
+		if t.fault != nil {
+			return t.fault
+		}
+		if p := ready[i].Persist; p.Row != nil {
+			batch.Jobs = append(batch.Jobs, store.JobBatch{ID: h.id, Create: h.fresh, Persist: p, Outputs: h.named(p.Tasks)})
+		}
+	}
+	if len(batch.Jobs) > 0 {
+		taken, err := t.write(ctx, batch)
+		if err != nil {
+			return err
+		}
+		for _, e := range taken {
+			t.taken(ctx, e)
+		}
+	}
+	touched, after := t.touched, t.after
+	t.touched, t.after = nil, nil
+	for i, h := range touched {
+		t.conclude(ctx, h, &ready[i])
+	}
+	for _, answer := range after {
+		answer()
+	}
+	return t.fault
+}
+
+// write commits a batch. It is not cut short by the end of ctx: its fate has to
+// be known before anything is sent or the shard is given up.
+func (t *tenure) write(ctx context.Context, b store.Batch) ([]*store.ExistsError, error) {
+	t.number++
+	b.Shard, b.Epoch, b.Number = t.id, t.epoch, t.number
+	result, err := t.deps.Commit.Commit(context.WithoutCancel(ctx), b)
+	switch {
+	case errors.Is(err, store.ErrFenced):
+		return nil, err
+	case err != nil:
+		return nil, fmt.Errorf("cannot write batch %d: %w", t.number, err)
+	}
+	return result.Existing, nil
+}
+
+// conclude does for one job what its round allows now.
+func (t *tenure) conclude(ctx context.Context, h *held, r *job.Ready) {
+	h.touched, h.fresh, h.contents = false, nil, nil
+	if h.gone { // its id was taken
+		return
+	}
+	if !r.Send.Empty() {
+		t.send(ctx, h, r.Send)
+	}
+	if !r.Empty() {
+		for w := range h.watchers {
+			w.wake()
+		}
+	}
+	t.plan(h)
+}
+
+// send hands over what is owed to the rooms in which the hosts are now.
+func (t *tenure) send(ctx context.Context, h *held, s job.Send) {
+	routes := t.deps.Hosts.Route(h.machine.Targets(), s)
+	if len(routes) == 0 {
+		return
+	}
+	p, err := h.payloadOf(t.epoch)
+	if err != nil { // it was checked when the job was accepted
+		t.deps.Log.ErrorContext(ctx, "capsule in the store cannot be read; the job waits", "job", h.id, "error", err)
+		return
+	}
+	for via, part := range routes {
+		t.deps.Send(via, p, *part)
+	}
+}
+
+// answer keeps an answer until all of this round is durable.
+func (t *tenure) answer(give func()) { t.after = append(t.after, give) }
+
+// forget takes a job out of memory.
+func (t *tenure) forget(h *held) {
+	h.gone = true
+	delete(t.jobs, h.id)
+	t.due.remove(h)
+	if h.done {
+		t.done--
+	} else {
+		t.live.Add(-1)
+	}
+}
+
+// shrink keeps the number of jobs that are done within bounds: the one that was
+// asked for longest ago goes first.
+func (t *tenure) shrink() {
+	if t.done <= maxDone {
+		return
+	}
+	var idle []*held
+	for _, h := range t.jobs {
+		if h.done && len(h.watchers) == 0 && !h.touched {
+			idle = append(idle, h)
+		}
+	}
+	slices.SortFunc(idle, func(a, b *held) int { return a.used.Compare(b.used) })
+	for _, h := range idle[:min(len(idle), t.done-maxDone*3/4)] {
+		t.forget(h)
+	}
+}
