@@ -20,9 +20,10 @@ import (
 
 // Bounds of the port, and paces of what is done all the time.
 const (
-	maxMessage = 4 << 20         // a capsule with the largest script and input, and its frame
-	pollEvery  = time.Second     // rows of hosts that others have written
-	minPing    = 5 * time.Second // of clients that keep their connection alive
+	maxMessage = 4 << 20               // a capsule with the largest script and input, and its frame
+	pollEvery  = time.Second           // rows of hosts that others have written
+	pollPause  = 50 * time.Millisecond // between two polls for hosts that have come without a row
+	minPing    = 5 * time.Second       // of clients that keep their connection alive
 )
 
 // Run serves until ctx ends. Then it takes nothing new, finishes the commits
@@ -136,6 +137,8 @@ func (s *Scheduler) poll(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-s.hosts.Unknown():
+			pause(ctx, pollPause)
 		}
 		err := s.hosts.Poll(ctx)
 		if err != nil && !said && ctx.Err() == nil {

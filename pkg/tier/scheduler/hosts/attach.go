@@ -68,11 +68,18 @@ func (t *Table) item(via fleet.Via, i *mesh.Attachment, now time.Time) fleet.Cha
 		return c
 	}
 	t.pending[i.Host] = o
-	select {
-	case t.news <- struct{}{}:
-	default:
+	signal(t.news)
+	if !known {
+		signal(t.unknown)
 	}
 	return c
+}
+
+func signal(one chan<- struct{}) {
+	select {
+	case one <- struct{}{}:
+	default:
+	}
 }
 
 // Lost says that the stream to an aggregator broke. Its hosts go on counting as

@@ -334,3 +334,30 @@ func TestARevokedKeyMayBeReplaced(t *testing.T) {
 		}
 	})
 }
+
+func TestAHostThatComesWithoutARowAsksForAPoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memory.New()
+		owner := newDesk(t, s, "owner")
+		other := hosts.NewTable(s, slog.New(slog.DiscardHandler))
+		owner.register("h1")
+		a := mesh.Attachment{Host: "h1", Incarnation: fleet.Incarnation{1}, Session: 1, Attached: true, Since: time.Now()}
+		other.Attach(mesh.Attachments{Via: "a1", Items: []mesh.Attachment{a}}, time.Now())
+		select {
+		case <-other.Unknown():
+		default:
+			t.Fatal("nobody was told")
+		}
+		if err := other.Poll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := other.Get("h1"); err != nil || !got.Attached {
+			t.Errorf("after the poll: %+v, %v", got, err)
+		}
+		a.Session = 2
+		other.Attach(mesh.Attachments{Via: "a1", Items: []mesh.Attachment{a}}, time.Now())
+		if len(other.Unknown()) != 0 {
+			t.Error("a host that has a row asks as well")
+		}
+	})
+}

@@ -32,6 +32,7 @@ type Table struct {
 	reborn  []fleet.HostID            // under mu: rows with another incarnation, see Changed
 	unsure  map[fleet.Via]*lostSight  // under mu: streams that broke
 	news    chan struct{}             // takes one: something is pending
+	unknown chan struct{}             // takes one: a host without a row is here
 }
 
 // NewTable returns an empty table; [Table.Poll] fills it.
@@ -40,9 +41,13 @@ func NewTable(s Rows, log *slog.Logger) *Table {
 		log: log, store: s,
 		rows: fleet.NewTable(), seen: fleet.NewAttachments(),
 		pending: map[fleet.HostID]observed{}, unsure: map[fleet.Via]*lostSight{},
-		news: make(chan struct{}, 1),
+		news: make(chan struct{}, 1), unknown: make(chan struct{}, 1),
 	}
 }
+
+// Unknown takes one when a host has come that has no row here. It has enrolled,
+// and that comes before its first session: to poll finds the row.
+func (t *Table) Unknown() <-chan struct{} { return t.unknown }
 
 // pollPiece is how many rows are taken over at a time, so that readers are not
 // kept waiting for a whole fleet.

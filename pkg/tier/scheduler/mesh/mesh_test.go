@@ -97,22 +97,49 @@ func TestABatchIsAcknowledgedAndItsCreditGivenBack(t *testing.T) {
 	})
 }
 
-func TestAFalseBatchEndsTheStream(t *testing.T) {
+func TestABatchThatLeavesAGapEndsTheStream(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		a := r.aggregator("a1")
+		<-a.hello
+		a.say <- reports(&meshv1.Reports{Class: "std", Number: 5})
+		<-r.sink.lost
+		<-a.hello
+		if len(r.sink.reports) != 0 {
+			t.Error("the batch was passed on")
+		}
+	})
+}
+
+func TestAnUnreadableReportIsLeftOutAlone(t *testing.T) {
+	id := job.NewID(time.Unix(1_800_000_000, 0), [10]byte{1})
+	incarnation := make([]byte, 16)
+	good := &meshv1.HostReport{HostId: "h1", Incarnation: incarnation, PastW: true}
 	tests := map[string]*meshv1.Reports{
-		"a gap":                    {Class: "std", Number: 5},
-		"a job id that is none":    {Class: "std", Number: 1, Jobs: []*meshv1.JobReports{{JobId: []byte("short"), Items: []*meshv1.HostReport{{}}}}},
-		"an output of other bytes": {Class: "std", Number: 1, Blobs: []*typesv1.Blob{{Digest: make([]byte, 32), Content: []byte("x")}}},
+		"an incarnation that is none": {Jobs: []*meshv1.JobReports{{JobId: id[:], Items: []*meshv1.HostReport{{HostId: "h2"}, good}}}},
+		"a result that says nothing":  {Jobs: []*meshv1.JobReports{{JobId: id[:], Items: []*meshv1.HostReport{{HostId: "h2", Incarnation: incarnation}, good}}}},
+		"a job id that is none": {Jobs: []*meshv1.JobReports{
+			{JobId: []byte("short"), Items: []*meshv1.HostReport{{}}},
+			{JobId: id[:], Items: []*meshv1.HostReport{good}},
+		}},
+		"an output of other bytes": {
+			Jobs:  []*meshv1.JobReports{{JobId: id[:], Items: []*meshv1.HostReport{good, good}}},
+			Blobs: []*typesv1.Blob{{Digest: make([]byte, 32), Content: []byte("x")}},
+		},
 	}
 	for name, batch := range tests {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, r *rig) {
 				a := r.aggregator("a1")
 				<-a.hello
+				a.kinds()
+				batch.Class, batch.Number = "std", 1
 				a.say <- reports(batch)
-				<-r.sink.lost
-				<-a.hello
-				if len(r.sink.reports) != 0 {
-					t.Error("the batch was passed on")
+				got := <-r.sink.reports
+				if len(got.Reports) == 0 || got.Reports[0].Host != "h1" || len(got.Blobs) != 0 {
+					t.Errorf("passed on: %+v", got)
+				}
+				if _, haves, credits := a.kinds(); len(haves) != 1 || len(credits) != 1 || credits[0].GetMore() != 2 {
+					t.Errorf("have %v, credits %v: all of the batch has used credit", haves, credits)
 				}
 			})
 		})

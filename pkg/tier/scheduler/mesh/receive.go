@@ -57,13 +57,21 @@ func (l *link) takeReports(ctx context.Context, r *meshv1.Reports, cursors map[s
 	if got := cursor.Observe(r.GetNumber()); got == corelink.Gap {
 		return fmt.Errorf("%w: batch %d of class %q leaves a gap", wire.ErrMessage, r.GetNumber(), r.GetClass())
 	}
-	batch, err := batchFrom(l.via, r)
-	if err != nil {
-		return err
+	batch, faults := batchFrom(l.via, r)
+	for _, fault := range faults { // one host must not cut off its room
+		l.mesh.deps.Log.ErrorContext(ctx, "part of a batch of reports is unreadable; it is left out", "aggregator", l.via, "error", fault)
 	}
 	l.mesh.sink.Reports(ctx, batch)
-	l.with(func(q *queue) { q.received(r.GetClass(), r.GetNumber(), len(batch.Reports)) })
+	l.with(func(q *queue) { q.received(r.GetClass(), r.GetNumber(), itemsOf(r)) })
 	return nil
+}
+
+// itemsOf is how much credit a batch has used.
+func itemsOf(r *meshv1.Reports) (n int) {
+	for _, j := range r.GetJobs() {
+		n += len(j.GetItems())
+	}
+	return n
 }
 
 func (l *link) takeReturns(ctx context.Context, r *meshv1.Returns) error {
@@ -89,24 +97,35 @@ func ordinals(hosts []*meshv1.HostOrdinal) []uint32 {
 	return out
 }
 
-func batchFrom(via fleet.Via, r *meshv1.Reports) (Batch, error) {
+// batchFrom reads what is readable, and says what is not.
+func batchFrom(via fleet.Via, r *meshv1.Reports) (Batch, []error) {
 	out := Batch{Via: via, Class: r.GetClass()}
+	var faults []error
 	for _, j := range r.GetJobs() {
 		id, err := wire.JobID(j.GetJobId())
 		if err != nil {
-			return Batch{}, err
+			faults = append(faults, err)
+			continue
 		}
 		for _, item := range j.GetItems() {
 			report, err := reportFrom(id, j.GetPool(), item)
 			if err != nil {
-				return Batch{}, fmt.Errorf("job %s, host %q: %w", id, item.GetHostId(), err)
+				faults = append(faults, fmt.Errorf("job %s, host %.140q: %w", id, item.GetHostId(), err))
+				continue
 			}
 			out.Reports = append(out.Reports, report)
 		}
 	}
-	blobs, err := blobsFrom(r.GetBlobs())
-	out.Blobs = blobs
-	return out, err
+	out.Blobs = make(map[[32]byte][]byte, len(r.GetBlobs()))
+	for _, b := range r.GetBlobs() {
+		digest, err := blobFrom(b)
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		out.Blobs[digest] = b.GetContent()
+	}
+	return out, faults
 }
 
 func reportFrom(id job.ID, pool string, item *meshv1.HostReport) (Report, error) {
@@ -126,19 +145,13 @@ func reportFrom(id job.ID, pool string, item *meshv1.HostReport) (Report, error)
 	return out, err
 }
 
-func blobsFrom(blobs []*typesv1.Blob) (map[[32]byte][]byte, error) {
-	out := make(map[[32]byte][]byte, len(blobs))
-	for _, b := range blobs {
-		digest, err := wire.Digest(b.GetDigest())
-		if err != nil {
-			return nil, err
-		}
-		if sha256.Sum256(b.GetContent()) != digest {
-			return nil, fmt.Errorf("%w: an output is not what its digest says", wire.ErrMessage)
-		}
-		out[digest] = b.GetContent()
+// blobFrom is the digest of an output whose content has it.
+func blobFrom(b *typesv1.Blob) ([32]byte, error) {
+	digest, err := wire.Digest(b.GetDigest())
+	if err == nil && sha256.Sum256(b.GetContent()) != digest {
+		err = fmt.Errorf("%w: an output is not what its digest says", wire.ErrMessage)
 	}
-	return out, nil
+	return digest, err
 }
 
 func attachmentsFrom(via fleet.Via, a *meshv1.Attachments) (Attachments, error) {

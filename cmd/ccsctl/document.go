@@ -1,0 +1,128 @@
+package main
+
+import (
+	"encoding/base64"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ccs-project/ccs/pkg/client"
+)
+
+// The documents of -o json and -o yaml. Their fields are kept: scripts read
+// them.
+
+type resultsDocument struct {
+	Job   jobDocument    `json:"job"`
+	Tasks []taskDocument `json:"tasks"`
+}
+
+type jobDocument struct {
+	ID              string         `json:"id"`
+	State           string         `json:"state"`
+	Command         string         `json:"command"`
+	Selector        string         `json:"selector,omitempty"`
+	Note            string         `json:"note,omitempty"`
+	Submitter       string         `json:"submitter"`
+	Account         string         `json:"account,omitempty"`
+	Class           string         `json:"class"`
+	Pool            string         `json:"pool"`
+	Targets         int            `json:"targets"`
+	InFlight        int            `json:"in_flight"`
+	Counts          map[string]int `json:"counts"`
+	Concurrency     int            `json:"concurrency,omitempty"`
+	ConcurrencyPct  int            `json:"concurrency_percent,omitempty"`
+	CreatedAt       time.Time      `json:"created_at,omitzero"`
+	StartBy         time.Time      `json:"start_by,omitzero"`
+	Deadline        time.Time      `json:"deadline,omitzero"`
+	DoneAt          time.Time      `json:"done_at,omitzero"`
+	Revision        uint64         `json:"revision"`
+	ControlRevision uint64         `json:"control_revision"`
+}
+
+func jobDocumentOf(j client.Job) jobDocument {
+	return jobDocument{
+		ID: j.ID, State: j.State, Command: j.Command, Selector: j.Selector, Note: j.Note, Submitter: j.Submitter, Account: j.Account,
+		Class: j.Class, Pool: j.Pool, Targets: j.Targets, InFlight: j.InFlight, Counts: j.Counts,
+		Concurrency: int(j.Concurrency.Count), ConcurrencyPct: int(j.Concurrency.Percent),
+		CreatedAt: j.CreatedAt, StartBy: j.StartBy, Deadline: j.Deadline, DoneAt: j.DoneAt,
+		Revision: j.Revision, ControlRevision: j.ControlRevision,
+	}
+}
+
+type taskDocument struct {
+	Ordinal          int       `json:"ordinal"`
+	Host             string    `json:"host"`
+	Room             string    `json:"room"`
+	State            string    `json:"state"`
+	Reason           string    `json:"reason,omitempty"`
+	Attempt          int       `json:"attempt"`
+	ExitCode         *int      `json:"exit_code,omitempty"` // of SUCCEEDED and FAILED
+	Signal           int       `json:"signal,omitempty"`
+	Message          string    `json:"message,omitempty"`
+	StartedAt        time.Time `json:"started_at,omitzero"`
+	EndedAt          time.Time `json:"ended_at,omitzero"`
+	Unreachable      bool      `json:"unreachable,omitempty"`
+	UnreachableSince time.Time `json:"unreachable_since,omitzero"`
+	Overdue          bool      `json:"overdue,omitempty"`
+	Stdout           *string   `json:"stdout,omitempty"` // of run, where it is UTF-8
+	StdoutBase64     *string   `json:"stdout_base64,omitempty"`
+	StdoutSHA256     string    `json:"stdout_sha256,omitempty"`
+	StdoutSize       uint64    `json:"stdout_size"`
+	StdoutCut        uint64    `json:"stdout_cut,omitempty"` // bytes beyond the limit, not kept
+	Stderr           *string   `json:"stderr,omitempty"`
+	StderrBase64     *string   `json:"stderr_base64,omitempty"`
+	StderrSHA256     string    `json:"stderr_sha256,omitempty"`
+	StderrSize       uint64    `json:"stderr_size"`
+	StderrCut        uint64    `json:"stderr_cut,omitempty"`
+}
+
+func taskDocumentOf(t client.Task) taskDocument {
+	d := taskDocument{
+		Ordinal: t.Ordinal, Host: t.Host, Room: t.Room, State: t.State, Reason: t.Reason, Attempt: t.Attempt,
+		Signal: t.Signal, Message: t.Message, StartedAt: t.StartedAt, EndedAt: t.EndedAt,
+		Unreachable: t.Unreachable, UnreachableSince: t.UnreachableSince, Overdue: t.Overdue,
+		StdoutSHA256: t.Stdout.Digest, StdoutSize: t.Stdout.Size, StdoutCut: t.Stdout.Cut,
+		StderrSHA256: t.Stderr.Digest, StderrSize: t.Stderr.Size, StderrCut: t.Stderr.Cut,
+	}
+	if t.State == "SUCCEEDED" || t.State == "FAILED" && t.Signal == 0 {
+		d.ExitCode = &t.ExitCode
+	}
+	return d
+}
+
+// textOrBase64 is an output as text, or where it is not UTF-8 in base64.
+func textOrBase64(content []byte) (text, encoded *string) {
+	if utf8.Valid(content) {
+		s := string(content)
+		return &s, nil
+	}
+	s := base64.StdEncoding.EncodeToString(content)
+	return nil, &s
+}
+
+type hostDocument struct {
+	ID          string            `json:"id"`
+	Address     string            `json:"address"`
+	Room        string            `json:"room"`
+	Attached    bool              `json:"attached"`
+	Since       time.Time         `json:"since,omitzero"` // attached or away
+	Aggregator  string            `json:"aggregator,omitempty"`
+	Labels      map[string]string `json:"labels"`
+	Facts       map[string]string `json:"facts"`
+	KeyState    string            `json:"key_state"`
+	Incarnation string            `json:"incarnation"`
+}
+
+func hostDocumentOf(h client.Host) hostDocument {
+	return hostDocument{
+		ID: h.ID, Address: h.Address, Room: h.Room, Attached: h.Attached, Since: h.Since, Aggregator: h.Aggregator,
+		Labels: nonNil(h.Labels), Facts: nonNil(h.Facts), KeyState: h.KeyState, Incarnation: h.Incarnation,
+	}
+}
+
+func nonNil(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}

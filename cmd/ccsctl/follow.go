@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ccs-project/ccs/pkg/client"
+)
+
+// redraw is how often a live line is drawn, at most.
+const redraw = 100 * time.Millisecond
+
+// follow shows the progress of a job until it ends, and then its results.
+func (a *app) follow(ctx context.Context, ctl *client.Client, id string, passThrough bool) error {
+	f := follower{app: a, progress: newProgress(a.stderr, a.width(), time.Now()), tasks: map[int]client.Task{}}
+	if err := f.watch(ctx, ctl, id); err != nil {
+		return a.leave(ctx, id, err)
+	}
+	tasks, err := f.results(ctx, ctl, id)
+	if err != nil {
+		return a.leave(ctx, id, err)
+	}
+	r := results{app: a, ctl: ctl, job: f.job, tasks: tasks, took: f.progress.elapsed(time.Now())}
+	if err := r.show(ctx, passThrough); err != nil {
+		return a.leave(ctx, id, err)
+	}
+	return r.verdict(passThrough)
+}
+
+// leave says how to come back to a job that goes on.
+func (a *app) leave(ctx context.Context, id string, err error) error {
+	back := fmt.Sprintf("  ccsctl job watch %s\n  ccsctl job cancel %s", id, id)
+	switch {
+	case ctx.Err() != nil:
+		return &exit{exitUnknown, fmt.Sprintf("detached: job %s goes on. Come back to it, or stop it, with\n%s", id, back)}
+	case !isExit(err) && statusOf(err) == exitUnknown:
+		return &exit{exitUnknown, fmt.Sprintf("lost sight of job %s, which goes on: %v\nCome back to it, or stop it, with\n%s", id, err, back)}
+	}
+	return err
+}
+
+// follower collects what a watch says.
+type follower struct {
+	app      *app
+	progress *progress
+	job      client.Job
+	tasks    map[int]client.Task // by ordinal
+}
+
+type heard struct {
+	update client.Update
+	err    error
+}
+
+// watch follows the job to its end.
+func (f *follower) watch(ctx context.Context, ctl *client.Client, id string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	updates := make(chan heard)
+	go func() { // ends with ctx, or with the job; the loop below waits for it
+		defer close(updates)
+		for u, err := range ctl.Watch(ctx, id, 0) {
+			updates <- heard{u, err}
+		}
+	}()
+	err := f.listen(updates)
+	cancel()
+	for range updates { // until the goroutine has ended
+	}
+	f.progress.end()
+	return err
+}
+
+func (f *follower) listen(updates <-chan heard) error {
+	tick := time.NewTicker(redraw)
+	defer tick.Stop()
+	for {
+		select {
+		case h, more := <-updates:
+			if !more {
+				return nil
+			}
+			if h.err != nil {
+				return h.err
+			}
+			f.job = h.update.Job
+			for _, t := range h.update.Tasks {
+				f.tasks[t.Ordinal] = t
+			}
+			if f.job.State == stateQuarantined {
+				return &exit{exitSome, fmt.Sprintf("job %s is quarantined: it crashed its scheduler twice and is set aside; report this", f.job.ID)}
+			}
+		case now := <-tick.C:
+			f.progress.draw(f.job, now)
+		}
+	}
+}
+
+// results are all tasks by ordinal: those that the watch brought, if it brought
+// all of them.
+func (f *follower) results(ctx context.Context, ctl *client.Client, id string) ([]client.Task, error) {
+	if f.job.ID == "" {
+		return nil, &client.Error{Code: client.Canceled, Message: "the watch ended before anything was heard"}
+	}
+	var all []client.Task
+	for _, t := range f.tasks {
+		if t.Settled() {
+			all = append(all, t)
+		}
+	}
+	if len(all) != f.job.Targets {
+		all = all[:0]
+		var faults error
+		for t, err := range ctl.Tasks(ctx, id, client.TaskFilter{}) {
+			if faults = errors.Join(faults, err); err == nil {
+				all = append(all, t)
+			}
+		}
+		if faults != nil {
+			return nil, faults
+		}
+	}
+	slices.SortFunc(all, func(a, b client.Task) int { return a.Ordinal - b.Ordinal })
+	return all, nil
+}

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/ccs-project/ccs/pkg/client"
+)
+
+func (a *app) hostGetCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "get HOST",
+		Short: "Show one host, by id or IP address",
+		Args:  one("a host id or an IP address"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(func(ctl *client.Client) error {
+				h, err := ctl.Host(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				if a.output != formatPlain {
+					return a.encode(hostDocumentOf(h))
+				}
+				return a.fields(
+					"Host", h.ID,
+					"Address", h.Address,
+					"Room", h.Room,
+					"State", presence(h),
+					"Since", stamp(h.Since),
+					"Aggregator", h.Aggregator,
+					"Labels", pairs(h.Labels),
+					"Facts", pairs(h.Facts),
+					"Key", h.KeyState,
+					"Incarnation", h.Incarnation,
+				)
+			})
+		},
+	}
+}

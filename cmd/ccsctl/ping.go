@@ -1,0 +1,36 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/ccs-project/ccs/pkg/client"
+)
+
+func (a *app) pingCommand() *cobra.Command {
+	var targets targetFlags
+	var control jobFlags
+	cmd := &cobra.Command{
+		Use:   "ping (--selector LABELS | --hosts NAMES | --room ROOMS | --all) [flags]",
+		Short: "Ask hosts for a sign of life",
+		Long: `Ask hosts for a sign of life. A ping is a job like any other: it is signed,
+goes the whole way and is verified by each host. The agent answers it without
+starting a process.`,
+		Args: none,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			r := client.Request{Command: client.Command{Ping: true}}
+			if err := targets.fill(&r); err != nil {
+				return err
+			}
+			if err := control.fill(&r); err != nil {
+				return err
+			}
+			return a.with(func(ctl *client.Client) error {
+				return a.submit(cmd.Context(), ctl, r, submission{detach: control.detach})
+			})
+		},
+	}
+	targets.add(cmd.Flags())
+	control.add(cmd.Flags())
+	cmd.Flags().SortFlags = false
+	return cmd
+}

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
+
+	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
+	"github.com/ccs-project/ccs/pkg/client"
+	"github.com/ccs-project/ccs/pkg/trust/identity"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
+
+// rig runs the program against a fake replica and keeps a transcript.
+type rig struct {
+	t      *testing.T
+	access *fake
+	dir    string // of the configuration
+	stdin  string
+	width  int // of the terminal; 0: none
+	env    map[string]string
+	open   func(client.Config) (*client.Client, error)
+
+	transcript bytes.Buffer
+	last       string // job id of the last run
+	stdout     string // of the last run
+}
+
+// transcript runs a test in a bubble and compares what was printed with its
+// golden file.
+func transcript(t *testing.T, name string, test func(context.Context, *rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		test(t.Context(), r)
+		golden(t, name, r.transcript.Bytes())
+	})
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	r := &rig{t: t, access: &fake{blobs: map[[32]byte][]byte{}}, dir: t.TempDir(), env: map[string]string{}}
+	r.write("config.yaml", "addresses: [127.0.0.1:7400]\ntls: {cert: me.crt, key: me.key, ca: ca.crt}\nsigning_key: me.key\n")
+	r.env["CCSCTL_CONFIG"] = filepath.Join(r.dir, "config.yaml")
+	server := grpc.NewServer()
+	accessv1.RegisterAccessServiceServer(server, r.access)
+	lis := bufconn.Listen(64 << 10)
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(lis) })
+	conn, err := grpc.NewClient("passthrough:///access", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lis.DialContext(ctx) }))
+	must(t, err)
+	t.Cleanup(func() {
+		must(t, conn.Close())
+		server.Stop()
+		serving.Wait()
+	})
+	key, err := identity.NewKey()
+	must(t, err)
+	r.open = func(client.Config) (*client.Client, error) { return client.Over(conn, key), nil }
+	return r
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func (r *rig) write(name, content string) {
+	r.t.Helper()
+	must(r.t, os.WriteFile(filepath.Join(r.dir, name), []byte(content), 0o600))
+}
+
+var (
+	jobID  = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	digest = regexp.MustCompile(`[0-9a-f]{64}`)
+)
+
+// run runs one command line, of which JOB is the last job, and notes all that
+// came of it.
+func (r *rig) run(ctx context.Context, args ...string) (status int) {
+	r.t.Helper()
+	fmt.Fprintf(&r.transcript, "$ ccsctl %s\n", strings.Join(args, " "))
+	for i := range args {
+		args[i] = strings.ReplaceAll(strings.ReplaceAll(args[i], "JOB", r.last), "DIR", r.dir)
+	}
+	var stdout, stderr bytes.Buffer
+	a := &app{
+		stdin: strings.NewReader(r.stdin), stdout: &stdout, stderr: &stderr,
+		getenv: func(key string) string { return r.env[key] }, open: r.open, width: func() int { return r.width },
+	}
+	status = a.run(ctx, args)
+	if id := jobID.FindString(stderr.String() + stdout.String()); id != "" {
+		r.last = id
+	}
+	r.stdout = stdout.String()
+	for _, part := range []struct{ name, text string }{{"stdout", stdout.String()}, {"stderr", stderr.String()}} {
+		if part.text != "" {
+			fmt.Fprintf(&r.transcript, "-- %s:\n%s", part.name, r.stable(part.text))
+			if !strings.HasSuffix(part.text, "\n") {
+				r.transcript.WriteString("\\\n")
+			}
+		}
+	}
+	fmt.Fprintf(&r.transcript, "-- exit status %d\n\n", status)
+	return status
+}
+
+// stable takes out of a text what differs from run to run.
+func (r *rig) stable(text string) string {
+	text = jobID.ReplaceAllString(text, "JOB")
+	text = digest.ReplaceAllString(text, "SHA256")
+	text = strings.ReplaceAll(text, r.dir, "DIR")
+	text = strings.ReplaceAll(text, "\r", "<CR>")
+	return strings.ReplaceAll(text, "\x1b[K", "<EL>")
+}
+
+// golden compares a transcript with its file.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".golden")
+	if *rewrite {
+		must(t, os.WriteFile(path, got, 0o644))
+		return
+	}
+	want, err := os.ReadFile(path)
+	must(t, err)
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s is not what it was (go test -rewrite takes it as right); now:\n%s", path, got)
+	}
+}
+
+// wait lets the time of the bubble pass.
+func wait(d time.Duration) { <-time.After(d) }

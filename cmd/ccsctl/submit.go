@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ccs-project/ccs/pkg/client"
+)
+
+// submission is how a verb wants its job to be handled.
+type submission struct {
+	detach      bool // do not wait
+	passThrough bool // a single host's output and status are the program's own
+}
+
+// submit makes a job, hands it over and follows it to its end.
+func (a *app) submit(ctx context.Context, ctl *client.Client, r client.Request, s submission) error {
+	targets, err := ctl.Resolve(ctx, r)
+	if err != nil {
+		return err
+	}
+	signed, err := ctl.Sign(r, targets)
+	if err != nil {
+		return err
+	}
+	job, err := ctl.Submit(ctx, signed)
+	if err != nil {
+		if status := statusOf(err); status != exitUnknown {
+			return err
+		}
+		return &exit{exitUnknown, fmt.Sprintf("it is not known whether job %s was accepted: %v\nLook with: ccsctl job get %s", signed.ID, err, signed.ID)}
+	}
+	a.say("Job %s on %s in %s\n", job.ID, plural(targets.Len(), "host"), plural(len(targets.Rooms()), "room"))
+	if s.detach {
+		return a.detached(job)
+	}
+	return a.follow(ctx, ctl, job.ID, s.passThrough && targets.Len() == 1)
+}
+
+// detached is the end of a run that was told not to wait: the job id, for
+// scripts.
+func (a *app) detached(job client.Job) error {
+	if a.output != formatPlain {
+		return a.encode(resultsDocument{Job: jobDocumentOf(job), Tasks: []taskDocument{}})
+	}
+	_, err := fmt.Fprintln(a.stdout, job.ID)
+	return err
+}

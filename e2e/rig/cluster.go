@@ -1,0 +1,138 @@
+package rig
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ccs-project/ccs/internal/devcluster"
+	"github.com/ccs-project/ccs/pkg/client"
+)
+
+const (
+	startBudget = 60 * time.Second
+	closeBudget = 60 * time.Second
+	// complaintsShown of each process go with a failed test.
+	complaintsShown = 8
+)
+
+// Cluster is a running cluster and the demo user's SDK.
+type Cluster struct {
+	*devcluster.Cluster
+	SDK *client.Client
+	Bin string
+}
+
+// Start starts a cluster that ends with the test, which fails if anything of
+// it is left then. What the options leave out is set; CCS_KEEP=1 in the
+// environment keeps the directory for whoever looks for a fault.
+func Start(t *testing.T, o devcluster.Options) *Cluster {
+	t.Helper()
+	if o.Bin == "" {
+		o.Bin = Bin(t)
+	}
+	o.Keep = os.Getenv("CCS_KEEP") != ""
+	if o.Dir == "" && !o.Keep {
+		o.Dir = filepath.Join(Dir(t), "c")
+	}
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), startBudget)
+	defer cancel()
+	running, err := devcluster.Start(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &Cluster{Cluster: running, Bin: o.Bin}
+	t.Cleanup(func() { c.end(t) })
+	if c.SDK, err = running.Client(); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("the cluster was whole after %.1f s, in %s", time.Since(began).Seconds(), c.Dir())
+	return c
+}
+
+// end stops the cluster and looks for what is left.
+func (c *Cluster) end(t *testing.T) {
+	t.Helper()
+	if t.Failed() {
+		c.complaints(t)
+	}
+	if c.SDK != nil {
+		if err := c.SDK.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), closeBudget)
+	defer cancel()
+	if err := c.Close(ctx); err != nil {
+		t.Error(err)
+	}
+	if left, err := c.Leftovers(); err != nil || len(left) > 0 {
+		t.Errorf("processes are left: %v %v", left, err)
+	}
+}
+
+// complaints shows the last warnings and errors of each process.
+func (c *Cluster) complaints(t *testing.T) {
+	t.Helper()
+	for _, name := range c.Processes() {
+		text, err := c.Log(name)
+		if err != nil {
+			continue // it was never started
+		}
+		var bad []string
+		for lines := bufio.NewScanner(strings.NewReader(text)); lines.Scan(); {
+			if line := lines.Text(); !strings.Contains(line, "INFO") && !strings.Contains(line, "DEBUG") {
+				bad = append(bad, line)
+			}
+		}
+		if n := len(bad); n > 0 {
+			t.Logf("%s complained %d times, last:\n  %s", name, n, strings.Join(bad[max(0, n-complaintsShown):], "\n  "))
+		}
+	}
+}
+
+// Hosts are the ids of the attached hosts, sorted.
+func (c *Cluster) Hosts(t *testing.T) (ids []string) {
+	t.Helper()
+	for h, err := range c.SDK.Hosts(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Attached {
+			ids = append(ids, h.ID)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// AwaitHost waits until a host is attached, or is away.
+func (c *Cluster) AwaitHost(t *testing.T, id string, attached bool) {
+	t.Helper()
+	Eventually(t, func() string {
+		h, err := c.SDK.Host(t.Context(), id)
+		if err != nil {
+			return err.Error()
+		}
+		if h.Attached != attached {
+			return "host " + id + " is " + map[bool]string{true: "attached", false: "away"}[h.Attached]
+		}
+		return ""
+	})
+}
+
+// AccessAddresses are those of access.
+func (c *Cluster) AccessAddresses() (addrs []string) {
+	for _, l := range c.Listeners() {
+		if l.Tier == "access" {
+			addrs = append(addrs, l.Address)
+		}
+	}
+	return addrs
+}

@@ -1,0 +1,56 @@
+package rig
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Witness is a file outside CCS in which commands leave a line: what they did
+// is read there and not in what CCS says of it.
+type Witness struct{ Path string }
+
+// NewWitness makes one that any account may write to.
+func NewWitness(t *testing.T) Witness {
+	t.Helper()
+	dir := Dir(t)
+	w := Witness{filepath.Join(dir, "witness")}
+	if err := errors.Join(os.WriteFile(w.Path, nil, 0o600), os.Chmod(w.Path, 0o666), os.Chmod(dir, 0o755)); err != nil { //nolint:gosec // on purpose: commands of another account write here
+		t.Fatal(err)
+	}
+	return w
+}
+
+// Says is shell text that leaves a line.
+func (w Witness) Says(line string) string { return "echo " + line + " >>" + w.Path + "; " }
+
+// Lines are what was left so far.
+func (w Witness) Lines(t *testing.T) []string {
+	t.Helper()
+	raw, err := os.ReadFile(w.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(raw))
+}
+
+// Await waits for a number of lines.
+func (w Witness) Await(t *testing.T, n int) {
+	t.Helper()
+	Eventually(t, func() string {
+		if lines := w.Lines(t); len(lines) < n {
+			return "the witness has seen only " + strings.Join(append([]string{"this:"}, lines...), " ")
+		}
+		return ""
+	})
+}
+
+// Write leaves a line from outside, for commands that wait for one.
+func (w Witness) Write(t *testing.T, line string) {
+	t.Helper()
+	if err := os.WriteFile(w.Path, []byte(line+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
