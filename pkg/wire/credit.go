@@ -65,7 +65,7 @@ func CreditsFromProto(credits []*typesv1.ClassCredit) Credits {
 	out := make(Credits, len(credits))
 	for _, c := range credits {
 		sum := uint64(out[c.GetClass()]) + uint64(c.GetMore())
-		out[c.GetClass()] = uint32(min(sum, math.MaxUint32)) //nolint:gosec // bounded in this line
+		out[c.GetClass()] = uint32(min(sum, math.MaxUint32))
 	}
 	return out
 }

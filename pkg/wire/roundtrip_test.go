@@ -320,3 +320,12 @@ func TestTheEnumsOfWireAndCoreHaveTheSameNumbers(t *testing.T) {
 		t.Error("the streams have other numbers")
 	}
 }
+
+func TestCreditsOfOneClassAddUpAndNeverOverflow(t *testing.T) {
+	got := CreditsFromProto([]*typesv1.ClassCredit{
+		{Class: "a", More: 1}, {Class: "a", More: 2}, {Class: "b", More: 1 << 31}, {Class: "b", More: 1<<32 - 1},
+	})
+	if !reflect.DeepEqual(got, Credits{"a": 3, "b": 1<<32 - 1}) {
+		t.Errorf("they became %v", got)
+	}
+}

@@ -24,13 +24,14 @@ func TargetFromProto(t *typesv1.Target) (job.Target, error) {
 // list, grouped by room.
 func TargetsToProto(list *job.Targets, first, count int) []*typesv1.RoomTargets {
 	var rooms []*typesv1.RoomTargets
-	for ordinal := first; ordinal < first+count; ordinal++ {
-		room := string(list.Room(uint32(ordinal)))
+	for i := first; i < first+count; i++ {
+		ordinal := uint32(i) //nolint:gosec // below job.MaxTargets
+		room := string(list.Room(ordinal))
 		if len(rooms) == 0 || rooms[len(rooms)-1].GetRoom() != room {
 			rooms = append(rooms, &typesv1.RoomTargets{Room: room})
 		}
 		last := rooms[len(rooms)-1]
-		last.Targets = append(last.Targets, TargetToProto(list.At(uint32(ordinal))))
+		last.Targets = append(last.Targets, TargetToProto(list.At(ordinal)))
 	}
 	return rooms
 }

@@ -78,13 +78,15 @@ const retryPause = 500 * time.Millisecond
 func (h *hostTable) register(ctx context.Context, host fleet.Host, wait time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	err := fmt.Errorf("%w: no scheduler owns the host table at the moment; try again", wire.ErrUnavailable)
+	var err error
 	for {
 		fleetClient, changed, findErr := h.client()
 		if findErr != nil {
 			return findErr
 		}
-		if fleetClient != nil {
+		if fleetClient == nil {
+			err = fmt.Errorf("%w: no scheduler owns the host table at the moment; try again", wire.ErrUnavailable)
+		} else {
 			_, callErr := fleetClient.RegisterHost(ctx, &schedulerv1.RegisterHostRequest{Host: wire.HostToProto(host)})
 			if callErr == nil {
 				return nil
@@ -92,7 +94,9 @@ func (h *hostTable) register(ctx context.Context, host fleet.Host, wait time.Dur
 			if !again(callErr) && ctx.Err() == nil {
 				return callErr
 			}
-			err = fmt.Errorf("%w: the owner of the host table cannot be reached (%w); try again", wire.ErrUnavailable, callErr)
+			if ctx.Err() == nil || err == nil { // else what was the matter before says more
+				err = fmt.Errorf("%w: the owner of the host table cannot be reached (%s); try again", wire.ErrUnavailable, status.Convert(callErr).Message())
+			}
 		}
 		pause := time.NewTimer(retryPause)
 		select {
@@ -106,9 +110,11 @@ func (h *hostTable) register(ctx context.Context, host fleet.Host, wait time.Dur
 	}
 }
 
-// again reports whether the owner may only have moved.
+// again reports whether the owner may only have moved. CANCELED is what gRPC
+// says of a call whose connection was replaced meanwhile.
 func again(err error) bool {
-	return status.Code(err) == codes.Unavailable || wire.IsNotOwner(err)
+	code := status.Code(err)
+	return code == codes.Unavailable || code == codes.Canceled || wire.IsNotOwner(err)
 }
 
 // client is that of the owner, nil if there is none, and a channel that is
