@@ -147,8 +147,8 @@ func TestAnUploadThatStopsHalfwayIsEnded(t *testing.T) {
 		for range 5 {
 			a.idle(5 * time.Second)
 		}
-		if w.server.hub.blobs.bytes != 6 {
-			t.Fatalf("%d bytes are set aside", w.server.hub.blobs.bytes)
+		if n := ask(w, func(h *hub) int64 { return h.blobs.bytes }); n != 6 {
+			t.Fatalf("%d bytes are set aside", n)
 		}
 		w.pass(6 * time.Second)
 		w.empty()

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	sessionv1 "github.com/ccs-project/ccs/api/gen/ccs/session/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
@@ -311,14 +313,69 @@ func count(commands []*sessionv1.Command) map[string]int {
 
 func TestManyLargeCommandsFitTheirMessages(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
-		a := w.here("h1")
+		a := w.agent("h1")
+		a.credits = nil // so that they gather
+		if err := a.connect(); err != nil {
+			t.Fatal(err)
+		}
 		s := w.owner("s1", 1)
 		w.publish(2)
 		for range 20 {
 			s.dispatch(w.job("standard", 20<<10, "h1"), "h1")
 		}
+		a.beat(&sessionv1.Heartbeat{Credits: wire.CreditsToProto(wire.Credits{"standard": 100})})
+		w.settle()
+		for _, r := range a.seen() {
+			if size := proto.Size(r); size > 64<<10 {
+				t.Errorf("a reply has %d bytes", size)
+			}
+		}
 		if got := len(a.commands()); got != 20 || a.failure() != nil {
 			t.Errorf("%d of 20 came; %v", got, a.failure())
+		}
+	})
+}
+
+func TestAWishForAnAwayHostIsNotHeldForEver(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		a, other := w.here("h1"), w.here("h2")
+		s := w.owner("s1", 1)
+		j := w.job("standard", 0, "h1", "h2")
+		s.dispatch(j, "h2")
+		s.stop(j, "h1")
+		if len(a.stops()) != 1 {
+			t.Fatal("no stop came")
+		}
+		other.say(other.report(j, task.Succeeded))
+		a.hangUp()
+		s.forget(j, "h2")
+		for range 10 {
+			other.idle(w.cfg.HeartbeatInterval)
+		}
+		w.empty()
+	})
+}
+
+func TestWhatWasForAnIncarnationIsNotGivenToTheNext(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.agent("h1")
+		a.credits = nil // so that the command waits
+		if err := a.connect(); err != nil {
+			t.Fatal(err)
+		}
+		s := w.owner("s1", 1)
+		j, running := w.job("standard", 0, "h1"), w.job("standard", 0, "h1")
+		s.dispatch(j, "h1")
+		a.say(a.report(running, task.Running))
+		s.dispatch(running, "h1")
+		s.stop(running, "h1")
+		a.inc, a.session, a.credits = fleet.Incarnation{9}, 0, wire.Credits{wire.EveryClass: 100}
+		if err := a.connect(); err != nil {
+			t.Fatal(err)
+		}
+		w.settle()
+		if len(a.commands())+len(a.stops()) != 0 {
+			t.Errorf("%d commands and %d stops came", len(a.commands()), len(a.stops()))
 		}
 	})
 }
@@ -348,7 +405,7 @@ func TestAReleaseThatWasTakenOverIsNotHeldPastItsTime(t *testing.T) {
 		s := w.owner("s1", 1)
 		s.dispatch(w.job("standard", 0, "h1"), "h1")
 		a.idle(time.Hour - time.Minute)
-		if w.server.hub.tasks != 1 {
+		if ask(w, func(h *hub) int { return h.tasks }) != 1 {
 			t.Fatal("it was dropped before its time")
 		}
 		a.idle(2 * time.Minute)

@@ -32,7 +32,7 @@ type host struct {
 	uploads map[[32]byte]time.Time // blobs that came before their report
 	live    liveSet
 
-	lossy     bool // a Forget for it was dropped: it has to say everything again
+	lossy     bool // a Forget for it was dropped: it has to say everything again, and has not yet
 	queued    int  // releases that it has not answered
 	uploading bool
 }
@@ -97,11 +97,11 @@ func (ho *host) here(inc fleet.Incarnation) bool {
 func (ho *host) addForget(id job.ID) {
 	if ho.forgets.size() >= mostForgets {
 		ho.forgets, ho.lossy = forgets{}, true
-		return
+		if ho.session != nil {
+			ho.session.askResync, ho.session.resyncIn = true, 0
+		}
 	}
-	if !ho.lossy {
-		ho.forgets.add(id)
-	}
+	ho.forgets.add(id)
 }
 
 // sweep drops what waited too long for a host that is away, and uploads whose

@@ -144,7 +144,7 @@ func TestReportsWaitForAnOwnerThatIsAway(t *testing.T) {
 		before, j := w.job("standard", 0, "h1"), w.job("standard", 0, "h1")
 		a.say(a.report(before, task.Succeeded))
 		s.hangUp()
-		if r := w.server.hub.hosts["h1"].tasks[before.id]; r.via != nil {
+		if ask(w, func(h *hub) bool { return h.hosts["h1"].tasks[before.id].via != nil }) {
 			t.Error("a report holds on to a stream that is gone")
 		}
 		a.say(a.report(j, task.Succeeded))
@@ -211,8 +211,8 @@ func TestASlowSchedulerIsEndedAlone(t *testing.T) {
 			t.Error("the other scheduler got nothing")
 		}
 		a.idle(w.cfg.SendTimeout)
-		if len(w.server.hub.streams) != 1 || good.failure() != nil || a.failure() != nil {
-			t.Errorf("%d streams are left; the others: %v, %v", len(w.server.hub.streams), good.failure(), a.failure())
+		if n := ask(w, func(h *hub) int { return len(h.streams) }); n != 1 || good.failure() != nil || a.failure() != nil {
+			t.Errorf("%d streams are left; the others: %v, %v", n, good.failure(), a.failure())
 		}
 		before := len(good.reports())
 		good.owns(2, 0, 1, 2, 3)
@@ -231,7 +231,7 @@ func TestIdlePayloadsAreDroppedAndAskedForAgain(t *testing.T) {
 		a.say(a.report(j, task.Succeeded))
 		s.forget(j, "h1")
 		a.idle(idleJob + 3*w.cfg.HeartbeatInterval)
-		if len(w.server.hub.jobs) != 0 {
+		if ask(w, func(h *hub) int { return len(h.jobs) }) != 0 {
 			t.Fatal("the payload is still held")
 		}
 		s.dispatch(j, "h1")

@@ -88,10 +88,22 @@ func (se *session) heartbeat(beat *sessionv1.Heartbeat) error {
 		}
 	}
 	if beat.GetResyncComplete() {
-		se.synced = true
+		se.completed(beat.GetHaveReply())
 	}
 	se.compareLive(beat, now)
 	return nil
+}
+
+// completed notes that the host has said everything, unless it said so before
+// it heard that it has to do so again.
+func (se *session) completed(have uint64) {
+	if se.askResync || have < se.resyncIn {
+		return
+	}
+	se.synced = true
+	if se.resyncIn > 0 {
+		se.host.lossy = false
+	}
 }
 
 // acknowledged takes what a heartbeat says of replies, windows and the bundle.

@@ -22,11 +22,11 @@ type record struct {
 	ordinal  uint32
 	run      *targetRange // that the ordinal is in
 	attempt  uint32
-	stop     bool // the wish rides with the command
-	queued   bool // the host has not answered this attempt
-	dirty    bool // it is in its class's queue
-	stopping bool // the wish goes by itself, until the task has ended
-	stopSet  bool // it is in the host's queue of stops
+	stop     bool   // the wish rides with the command
+	queued   bool   // the host has not answered this attempt
+	dirty    bool   // it is in its class's queue
+	stopping bool   // the wish goes by itself, until the task has ended
+	stopSet  bool   // it is in the host's queue of stops
 	sentIn   uint64 // reply of this session that carried it last; meaningless while dirty
 
 	// The way up.

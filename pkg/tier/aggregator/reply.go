@@ -36,7 +36,9 @@ func (h *hub) reply(se *session) *sessionv1.ConnectResponse {
 	if se.due {
 		out.Heartbeat, se.due = have, false
 	}
-	out.Resync, se.askResync = gap || se.askResync, false
+	if out.Resync = gap || se.askResync; out.Resync {
+		se.askResync, se.synced, se.resyncIn = false, false, se.replies
+	}
 	room := replyBytes
 	if se.bundle < h.bundle.version { // before the commands that it may be needed for
 		se.bundle, out.Bundle = h.bundle.version, h.bundle.envelope

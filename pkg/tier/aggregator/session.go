@@ -47,6 +47,7 @@ type session struct {
 	synced     bool // everything that is not forgotten has been said in this session
 	askResync  bool
 	asked      time.Time // when the last resync was asked for
+	resyncIn   uint64    // reply that asked for it last; 0: none
 	bundle     uint64    // version that the host holds, or was offered in this session
 	mismatches int       // heartbeats in a row whose live digest is another than ours
 }
@@ -145,8 +146,8 @@ func (h *hub) open(hello wire.Hello, address string) (*session, error) {
 		owed: wire.Credits{}, withheld: wire.Credits{}, bundle: hello.Bundle,
 	}
 	// What was dropped, or is no longer remembered, may be believed to be had.
-	se.askResync = hello.Spool == h.spool && (ho.lossy || known == nil)
-	ho.lossy = false
+	ho.lossy = hello.Spool == h.spool && (ho.lossy || known == nil)
+	se.askResync = ho.lossy
 	ho.session = se
 	ho.setNumber(hello.Incarnation, hello.Session)
 	ho.last = wire.Attachment{

@@ -163,6 +163,13 @@ func (w *world) empty() {
 	}
 }
 
+// ask looks into the hub.
+func ask[T any](w *world, what func(*hub) T) T {
+	w.server.hub.mu.Lock()
+	defer w.server.hub.mu.Unlock()
+	return what(w.server.hub)
+}
+
 // aJob is a signed job for some targets, all in one room.
 type aJob struct {
 	id       job.ID
