@@ -25,13 +25,10 @@ func TestTheRealExecutorIsAnExecutor(t *testing.T) {
 			t.Fatalf("cannot build %s: %v\n%s", name, err, out)
 		}
 	}
-	run, err := os.MkdirTemp("", "ccs") // short: it holds sockets
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(run) })
+	run := t.TempDir()
 	var n atomic.Int64
 	executortest.Run(t, func(t *testing.T) agent.Executor {
+		t.Helper()
 		return launch(t, bin, filepath.Join(run, fmt.Sprintf("%d.sock", n.Add(1))))
 	})
 }

@@ -125,7 +125,7 @@ func (h *Host) begin(c *command, o wire.StartOrder) {
 func (c *command) write(a Act, keep uint64) {
 	for i, content := range [][]byte{a.Stdout, a.Stderr} {
 		kept := content[:min(uint64(len(content)), keep)]
-		ref := job.OutputRef{Stream: job.Stream(i + 1), Size: uint64(len(kept)), Cut: uint64(len(content) - len(kept))} //nolint:gosec // 1 or 2
+		ref := job.OutputRef{Stream: job.Stream(i + 1), Size: uint64(len(kept)), Cut: uint64(len(content) - len(kept))}
 		if len(kept) > 0 {
 			ref.Digest = sha256.Sum256(kept)
 		}

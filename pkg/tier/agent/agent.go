@@ -51,6 +51,7 @@ type Agent struct {
 	calls   chan func(context.Context) // run by the loop, one at a time
 	stopped chan struct{}              // closed when the loop takes no more calls
 	work    sync.WaitGroup             // everything that runs beside the loop
+	disk    chan struct{}              // one token for each goroutine in the file system
 
 	// The loop alone touches what follows.
 	incarnation fleet.Incarnation // zero: not known yet
@@ -76,6 +77,9 @@ type Agent struct {
 	wake     *time.Timer
 }
 
+// diskWorkers is how many copies are written side by side.
+const diskWorkers = 2
+
 // New returns an agent that does nothing yet.
 func New(cfg Config, d Deps) (*Agent, error) {
 	host, err := fleet.ParseHostID(cfg.Host)
@@ -87,7 +91,7 @@ func New(cfg Config, d Deps) (*Agent, error) {
 	}
 	return &Agent{
 		cfg: cfg, host: host, deps: d, log: d.Log.With(slog.String("host", string(host))),
-		ready: make(chan struct{}), calls: make(chan func(context.Context)), stopped: make(chan struct{}),
+		ready: make(chan struct{}), calls: make(chan func(context.Context)), stopped: make(chan struct{}), disk: make(chan struct{}, diskWorkers),
 		tasks: map[job.ID]*entry{}, outbox: link.NewOutbox[job.ID](), held: newHeldBack(),
 		live: map[job.ID]struct{}{}, retries: map[job.ID]struct{}{},
 		dialer: newDialer(cfg.Aggregators),
@@ -119,6 +123,9 @@ var errStopping = errors.New("the agent stops")
 func (a *Agent) loop(ctx context.Context) {
 	a.wake = time.NewTimer(0)
 	defer a.wake.Stop()
+	for _, e := range a.tasks { // from the cache
+		a.drive(ctx, e)
+	}
 	for {
 		select {
 		case call := <-a.calls:

@@ -250,6 +250,21 @@ func (a *aggregator) PutBlob(in grpc.BidiStreamingServer[sessionv1.PutBlobReques
 	return in.Send(&sessionv1.PutBlobResponse{Have: true})
 }
 
+// letGo ends whatever a test has made wait, so that it can end however it went.
+func (a *aggregator) letGo() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, wait := range []chan struct{}{a.stall, a.hold} {
+		select {
+		case <-wait:
+		default:
+			if wait != nil {
+				close(wait)
+			}
+		}
+	}
+}
+
 // set changes what the aggregator does.
 func (a *aggregator) set(change func(*aggregator)) {
 	a.mu.Lock()

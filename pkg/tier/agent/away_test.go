@@ -233,3 +233,23 @@ func TestACommandInTheCacheIsVerifiedAgainAfterARestart(t *testing.T) {
 		}
 	})
 }
+
+func TestAPingThatWaitedInTheCacheIsAnsweredAndGone(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		bundle := w.aggs[0].bundle
+		w.aggs[0].set(func(a *aggregator) { a.bundle = nil })
+		w.boot()
+		w.host.GoAway()
+		w.pass(time.Second)
+		job := w.submit(w.ping()) // refused for want of a bundle, and that could not be recorded
+		w.aggs[0].set(func(a *aggregator) { a.bundle = bundle })
+		w.pass(15 * time.Second)
+		w.crash()
+		w.boot()
+		w.pass(15 * time.Second)
+		w.outcome(job, task.Succeeded, task.NoReason)
+		if names, _ := w.state.List("copy-"); len(names) != 0 {
+			w.Errorf("the cache still has %v", names)
+		}
+	})
+}

@@ -82,7 +82,7 @@ func (u *uploader) put(piece []byte) error {
 		if err := u.send(&sessionv1.PutBlobRequest{Content: piece[:n]}); err != nil {
 			return err
 		}
-		piece, u.credit = piece[n:], u.credit-uint32(n) //nolint:gosec // at most the credit
+		piece, u.credit = piece[n:], u.credit-uint32(n)
 	}
 	return nil
 }
@@ -130,7 +130,7 @@ func (a *Agent) fetched(ctx context.Context, e *entry, envelope capsule.Envelope
 	default:
 		a.log.ErrorContext(ctx, "capsule of a command cannot be had; the command is left out", slog.String("job", e.id.String()), slog.Any("error", err))
 		a.acknowledge(e)
-		e.handover.done()
+		e.clearHandover()
 		if e.seen.Attempt == 0 {
 			a.drop(e)
 		}

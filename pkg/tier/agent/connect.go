@@ -179,7 +179,7 @@ func (a *Agent) exchange(ctx context.Context, s *session, hello *sessionv1.Hello
 func (a *Agent) dial(addr string, c Credential) (*grpc.ClientConn, error) {
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(credentials.NewTLS(c.TLS)),
-		grpc.WithReadBufferSize(bufferSize), grpc.WithWriteBufferSize(bufferSize), grpc.WithSharedWriteBuffer(true),
+		grpc.WithReadBufferSize(bufferSize), grpc.WithWriteBufferSize(bufferSize),
 		grpc.WithInitialWindowSize(windowSize), grpc.WithInitialConnWindowSize(4 * windowSize),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: greetTimeout}),
@@ -239,7 +239,7 @@ func (a *Agent) lost(ctx context.Context, s *session, err error) {
 func (a *Agent) abandon() {
 	for _, e := range a.tasks {
 		if e.asked != nil && e.asked.Capsule == nil {
-			e.handover.done()
+			e.clearHandover()
 			e.waits, e.fetching = nil, false
 			if e.seen.Attempt == 0 {
 				a.drop(e)

@@ -72,6 +72,9 @@ func (a *Agent) answerPing(ctx context.Context, e *entry, now time.Time) {
 	}
 	e.memory, e.seen = true, r
 	e.detail.EndedAt = now
+	if e.cached { // it was refused before, for want of a bundle
+		a.work.Go(func() { a.onDisk(func() { a.forgetCopy(ctx, e.id.String()) }) })
+	}
 	a.handed(e, r.Attempt)
 	a.say(e)
 }
@@ -84,7 +87,7 @@ func (a *Agent) copyThen(e *entry) {
 	a.work.Go(func() {
 		content, err := encodeCopy(d)
 		if err == nil {
-			err = a.deps.State.Save(copyName(d.Job), content, false)
+			a.onDisk(func() { err = a.deps.State.Save(copyName(d.Job), content, false) })
 		}
 		a.post(func(ctx context.Context) {
 			e.busy = false
@@ -100,6 +103,14 @@ func (a *Agent) copyThen(e *entry) {
 			a.drive(ctx, e)
 		})
 	})
+}
+
+// onDisk bounds how many goroutines are in the file system: each there takes a
+// thread, and threads are what makes an agent large.
+func (a *Agent) onDisk(do func()) {
+	a.disk <- struct{}{}
+	defer func() { <-a.disk }()
+	do()
 }
 
 // keep notes that a command is in the cache.
@@ -143,7 +154,7 @@ func (a *Agent) call(ctx context.Context, e *entry, act act) {
 		case actNothing, actFetch, actCopy, actDrop: // none of the executor's
 		}
 		if cached && err == nil && answer.Acceptance != Busy {
-			a.forgetCopy(ctx, named.ID)
+			a.onDisk(func() { a.forgetCopy(ctx, named.ID) })
 		}
 		a.post(func(ctx context.Context) {
 			e.busy = false
@@ -202,7 +213,7 @@ func (a *Agent) handed(e *entry, attempt uint32) {
 	if e.cached {
 		a.cached--
 	}
-	e.handover.done()
+	e.clearHandover()
 	a.acknowledge(e)
 }
 

@@ -165,5 +165,6 @@ func (e *entry) named(now time.Time) Named {
 	return n
 }
 
-// done: nothing is to be handed over any more. Items that wait are the caller's.
-func (h *handover) done() { *h = handover{waits: h.waits, busy: h.busy} }
+// clearHandover: nothing is to be handed over any more. Items that wait are the
+// caller's.
+func (h *handover) clearHandover() { *h = handover{waits: h.waits, busy: h.busy} }

@@ -21,7 +21,7 @@ func HostFacts(version string) map[string]string {
 	}
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err == nil {
-		facts["memory_mb"] = strconv.FormatUint(uint64(info.Totalram)*uint64(info.Unit)>>20, 10)
+		facts["memory_mb"] = strconv.FormatUint(info.Totalram*uint64(info.Unit)>>20, 10)
 	}
 	if hostname, err := os.Hostname(); err == nil {
 		facts["hostname"] = hostname

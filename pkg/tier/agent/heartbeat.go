@@ -69,7 +69,7 @@ func (a *Agent) heartbeat(ctx context.Context, s *session, now time.Time) *sessi
 	s.beats++
 	hb := &sessionv1.Heartbeat{
 		Number: s.beats, Reports: a.reports(ctx, s), HaveReply: s.taken.have(),
-		LiveCommands: uint32(len(a.live)), LiveDigest: a.liveDigest(), //nolint:gosec // bounded by the executor's records
+		LiveCommands: uint32(len(a.live)), LiveDigest: a.liveDigest(),
 		Bundle:       &identityv1.BundleVersion{Version: a.bundle.Version, Stale: a.bundle.Stale(now)},
 		ExecutorAway: a.away, Credits: wire.CreditsToProto(s.owed),
 	}

@@ -39,7 +39,7 @@ func (h heldBack) starve(class string, id job.ID) {
 // feed takes at most n reports of a class that wait for credit.
 func (h heldBack) feed(class string, n uint32) (ids []job.ID) {
 	for id := range h.starved[class] {
-		if uint32(len(ids)) == n { //nolint:gosec // counted up to n
+		if uint32(len(ids)) == n {
 			break
 		}
 		ids = append(ids, id)

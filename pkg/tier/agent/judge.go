@@ -40,7 +40,7 @@ func (v verdict) taken() bool { return v.refusal == task.Report{} }
 // time, target. Whatever is refused keeps as much of E as can be believed, so
 // that the refusal is remembered at least as long as anybody could start it.
 func (j judge) verify(now time.Time, d wire.Delivery) verdict {
-	v := verdict{ticket: ticket{pool: d.Pool, class: d.Class, ordinal: uint32(d.Proof.Index)}} //nolint:gosec // 500,000 at most where it matters: the proof says so
+	v := verdict{ticket: ticket{pool: d.Pool, class: d.Class, ordinal: uint32(d.Proof.Index)}}
 	var reason task.Report
 	v.payload, v.why = j.check(now, d)
 	switch state, why := capsule.Outcome(v.why); {
@@ -116,14 +116,6 @@ func rememberRefused(now time.Time, d wire.Delivery) time.Time {
 		return longest
 	}
 	return p.E()
-}
-
-// unreadable is the verdict on a command whose job and attempt are all that can
-// be read.
-func unreadable(now time.Time, pool, class string, attempt uint32, why error) verdict {
-	r := refused(task.Malformed)
-	r.Attempt = attempt
-	return verdict{ticket: ticket{pool: pool, class: class}, refusal: r, why: why, remember: now.Add(longestE)}
 }
 
 // wordsOf is why the host would not, for a person; only with REFUSED and EXPIRED.

@@ -28,7 +28,8 @@ func TestAHostStartsOnlyWhatItHasItselfVerified(t *testing.T) {
 			a.key = w.newKey()
 		}},
 		{name: "bytes that were changed", state: task.Refused, reason: task.BadSignature, spoil: func(w *world, a *ask, c *sessionv1.Command) {
-			c.Capsule.Payload[len(c.Capsule.GetPayload())-1] ^= 1
+			payload := c.GetCapsule().GetPayload()
+			payload[len(payload)-1] ^= 1
 			digest := wire.EnvelopeFromProto(c.GetCapsule()).Digest()
 			c.CapsuleDigest = digest[:]
 		}},

@@ -34,7 +34,7 @@ func OpenSocket(path string) (*Socket, error) {
 		// The kernel vouches for both ends by the socket's mode and peer credentials.
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: retry, MinConnectTimeout: 5 * time.Second}),
-		grpc.WithReadBufferSize(bufferSize), grpc.WithWriteBufferSize(bufferSize), grpc.WithSharedWriteBuffer(true),
+		grpc.WithReadBufferSize(bufferSize), grpc.WithWriteBufferSize(bufferSize),
 		grpc.WithInitialWindowSize(windowSize), grpc.WithInitialConnWindowSize(4*windowSize),
 		grpc.WithDisableServiceConfig(),
 	)
@@ -147,7 +147,7 @@ func answerFrom(a executorv1.Acceptance, c *executorv1.Command, err error) (Answ
 	if err != nil {
 		return Answer{}, executorError(err)
 	}
-	answer := Answer{Acceptance: Acceptance(a)} //nolint:gosec // checked below
+	answer := Answer{Acceptance: Acceptance(a)}
 	switch a {
 	case executorv1.Acceptance_ACCEPTANCE_RECORDED:
 		answer.Command, err = wire.CommandFromProto(c)

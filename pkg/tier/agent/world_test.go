@@ -60,6 +60,7 @@ func inWorld(t *testing.T, n int, test func(w *world)) {
 		w := newWorld(t, n)
 		defer func() {
 			for _, a := range w.aggs {
+				a.letGo()
 				a.server.Stop()
 			}
 		}()
@@ -184,7 +185,7 @@ func (w *world) dial(_ context.Context, addr string) (net.Conn, error) {
 // pass lets time go by, and all be done that it brings.
 func (w *world) pass(d time.Duration) {
 	w.Helper()
-	time.Sleep(d)
+	<-time.After(d) // of the bubble
 	synctest.Wait()
 }
 
@@ -250,7 +251,7 @@ func (w *world) attempt(a *ask, attempt uint32) *sessionv1.Command {
 	if err != nil {
 		w.Fatal(err)
 	}
-	var shared = wire.EnvelopeToProto(envelope)
+	shared := wire.EnvelopeToProto(envelope)
 	if len(envelope.Payload) > wire.MaxCapsuleInline {
 		shared = nil
 		for _, agg := range w.aggs {

@@ -13,6 +13,7 @@ var errSeen = errors.New("seen")
 // Run runs the suite. open is a new executor with a new state directory, whose
 // end the test's cleanup sees to. Commands are such as fakehost.Shell knows.
 func Run(t *testing.T, open func(t *testing.T) agent.Executor) {
+	t.Helper()
 	for _, c := range []struct {
 		name string
 		test func(rig)
