@@ -18,16 +18,9 @@ type bench struct {
 
 func (b bench) run(ctx context.Context) (err error) {
 	say(b.out, "Swarm of %d hosts.", b.hosts)
-	floors, err := measureFloor(ctx, b.hosts, b.rounds+1)
+	before, err := b.floor(ctx)
 	if err != nil {
-		return fmt.Errorf("cannot measure the floor: %w", err)
-	}
-	for n, t := range floors {
-		label := fmt.Sprintf("floor %d", n)
-		if n == 0 {
-			label = "floor, warming up"
-		}
-		say(b.out, "  %-18s %d of %d answered; last %s", label, b.hosts, b.hosts, ms(t))
+		return err
 	}
 	dir, closing, err := b.cluster(ctx, func(text string) { say(b.out, "  %s", text) })
 	if err != nil {
@@ -43,36 +36,58 @@ func (b bench) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.Close()) }()
-	return b.measure(ctx, site, c, median(floors[1:]))
-}
-
-// measure runs the hosts and pings them.
-func (b bench) measure(ctx context.Context, site *site, c *client.Client, floor time.Duration) (err error) {
-	s, err := newSwarm(site, b.hosts, agentLog(b.verbose))
+	times, err := b.measure(ctx, site, c)
 	if err != nil {
 		return err
+	}
+	after, err := b.floor(ctx) // again, for a machine that has become busier or quieter
+	if err != nil {
+		return err
+	}
+	floor := median(append(before, after...))
+	say(b.out, "Median of %d pings to %d hosts: %s to the last answer, %.1f times the floor of %s.",
+		len(times), b.hosts, ms(median(times)), float64(median(times))/float64(floor), ms(floor))
+	return nil
+}
+
+// floor measures the floor and prints its rounds; the first warms up and is not
+// returned.
+func (b bench) floor(ctx context.Context) ([]time.Duration, error) {
+	times, err := measureFloor(ctx, b.hosts, b.rounds+1)
+	if err != nil {
+		return nil, fmt.Errorf("cannot measure the floor: %w", err)
+	}
+	for n, t := range times {
+		label := fmt.Sprintf("floor %d", n)
+		if n == 0 {
+			label = "floor, warming up"
+		}
+		say(b.out, "  %-18s %d of %d answered; last %s", label, b.hosts, b.hosts, ms(t))
+	}
+	return times[1:], nil
+}
+
+// measure runs the hosts, pings them, and returns the times to the last answer.
+func (b bench) measure(ctx context.Context, site *site, c *client.Client) (times []time.Duration, err error) {
+	s, err := newSwarm(site, b.hosts, agentLog(b.verbose))
+	if err != nil {
+		return nil, err
 	}
 	began := time.Now()
 	s.start(ctx)
 	defer func() { err = errors.Join(err, s.stop()) }()
 	if err := s.awaitAll(ctx, &s.enrolled, "enrolled"); err != nil {
-		return err
+		return nil, err
 	}
 	say(b.out, "  %-18s %d of %d after %s", "enrolled", b.hosts, b.hosts, ms(time.Since(began)))
 	if err := s.awaitAll(ctx, &s.welcomed, "attached"); err != nil {
-		return err
+		return nil, err
 	}
 	say(b.out, "  %-18s %d of %d after %s", "attached", b.hosts, b.hosts, ms(time.Since(began)))
 	if err := awaitAttached(ctx, c, s.names()); err != nil {
-		return err
+		return nil, err
 	}
-	times, err := pingRounds(ctx, b.out, c, s.names(), b.rounds)
-	if err != nil {
-		return err
-	}
-	say(b.out, "Median of %d pings to %d hosts: %s to the last answer, %.1f times the floor of %s.",
-		len(times), b.hosts, ms(median(times)), float64(median(times))/float64(floor), ms(floor))
-	return nil
+	return pingRounds(ctx, b.out, c, s.names(), b.rounds)
 }
 
 // everySchedulerLooks is how long it takes until all schedulers have read what

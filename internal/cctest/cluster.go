@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,7 +50,7 @@ var pools = map[string]int{"standard": 2, "critical": 1}
 // "agent-h3", and fail the test if they cannot do what they are asked. They
 // are for the test's own goroutine.
 type Cluster struct {
-	t     testing.TB
+	t     *testing.T
 	ctx   context.Context // of all processes; ends with the test
 	shape Shape
 	net   *network
@@ -69,7 +70,7 @@ type Cluster struct {
 // Start builds a cluster inside the bubble of the test and comes back when
 // every process serves and every host that is not to be away is attached. It
 // ends with the test.
-func Start(t testing.TB, shape Shape) *Cluster {
+func Start(t *testing.T, shape Shape) *Cluster {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context())) // the end is in order, in cleanup
 	c := &Cluster{
@@ -122,7 +123,10 @@ func (c *Cluster) end(cancel context.CancelFunc) {
 	for _, h := range c.hosts {
 		h.check()
 	}
-	if true || c.t.Failed() {
+	if alarms := c.logs.alarms(); len(alarms) > 0 {
+		c.t.Errorf("errors were logged that a person would have to look at:\n%s", strings.Join(alarms, ""))
+	}
+	if c.t.Failed() {
 		c.t.Logf("the end of the logs:\n%s", c.logs)
 	}
 }
@@ -154,6 +158,16 @@ func (c *Cluster) await(ready <-chan struct{}, p *process) {
 // Tamper is done to every job that a scheduler loads from the store from now on.
 // Call it while no scheduler runs.
 func (c *Cluster) Tamper(with func(*store.Record)) { c.tamper = with }
+
+// CommitFails makes the next commit to the store fail: with applied it was
+// applied all the same, and only the answer is lost.
+func (c *Cluster) CommitFails(applied bool) {
+	if applied {
+		c.store.FailNext(storememory.AfterApply)
+	} else {
+		c.store.FailNext(storememory.BeforeApply)
+	}
+}
 
 // EtcdAway makes etcd unreachable for all; leases run out.
 func (c *Cluster) EtcdAway() { c.hub.Away() }

@@ -13,6 +13,6 @@
 //		c.Settles(job)
 //	})
 //
-// At the end of every test it checks that no host started an attempt twice and
-// that no process ended by itself.
+// At the end of every test it checks that no host started an attempt twice, that
+// no process ended by itself, and that none logged an error.
 package cctest

@@ -65,7 +65,7 @@ func (h *Host) agent(p *process) part {
 	p.dial = c.net.dialer(p.name, h.ip)
 	cfg := agent.Config{
 		Domain: Domain, Host: h.name, Address: h.ip,
-		Issuer: c.processes[tierIssuer].addr[0], IssuerCA: c.trust.path("issuer-ca.crt"),
+		Issuer: c.processes[tierIssuer].addr[0], IssuerCA: c.trust.path("ca.crt"),
 		JoinTokenFile: c.trust.path(h.name + ".token"),
 	}
 	for _, a := range c.tier(tierAggregator) {
@@ -73,7 +73,6 @@ func (h *Host) agent(p *process) part {
 			cfg.Aggregators = append(cfg.Aggregators, a.addr[1])
 		}
 	}
-	must(c.t, os.WriteFile(cfg.IssuerCA, c.trust.ca.PEM(), 0o600))
 	must(c.t, os.WriteFile(cfg.JoinTokenFile, []byte(c.trust.tokens[h.name]), 0o600))
 	x, err := agent.New(cfg, agent.Deps{
 		Log: c.log(p.name), Executor: h.executor, State: h.state, Operator: c.trust.operatorKey(), Dial: p.dial,

@@ -20,7 +20,6 @@ import (
 	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
 	"github.com/ccs-project/ccs/internal/cctest"
 	"github.com/ccs-project/ccs/pkg/client"
-	"github.com/ccs-project/ccs/pkg/core/job"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
@@ -77,7 +76,6 @@ func badInputs() []badInput {
 		}},
 		{"an id of yesterday", forged(func(s *cctest.Submission) { s.Payload.JobID = cctest.NewID(time.Now().Add(-25 * time.Hour)) })},
 		{"an id of tomorrow", forged(func(s *cctest.Submission) { s.Payload.JobID = cctest.NewID(time.Now().Add(25 * time.Hour)) })},
-		{"no id", forged(func(s *cctest.Submission) { s.Payload.JobID = job.ID{6: 0x70, 8: 0x80} })},
 		{"a resolution that has expired", func(c *cctest.Cluster, _, _ client.Job) error {
 			s := c.Forge([]string{"h1"}, "true")
 			c.Advance(11 * time.Minute)

@@ -1,6 +1,7 @@
 package cctest_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -189,6 +190,29 @@ func TestAJobGoesOnWithoutEtcd(t *testing.T) {
 		c.EtcdBack()
 		wantOutcomes(t, c, c.Settles(c.Run(everywhere(uptime()))), all(c.Hosts(), "SUCCEEDED"))
 	})
+}
+
+func TestACommitWhoseFateIsNotKnownLosesAndDoublesNothing(t *testing.T) {
+	for _, applied := range []bool{false, true} {
+		t.Run(fmt.Sprintf("applied=%v", applied), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := cctest.Start(t, cctest.Shape{})
+				for _, h := range c.Hosts() {
+					c.Host(h).Behaves(cctest.Doing{Takes: time.Second, Stdout: []byte(h)})
+				}
+				c.CommitFails(applied) // that of the acceptance
+				job := c.Run(everywhere(uptime()))
+				c.Task(job, "h1", "RUNNING")
+				c.CommitFails(applied) // that of the results
+				wantOutcomes(t, c, c.Settles(job), all(c.Hosts(), "SUCCEEDED"))
+				for _, task := range c.Tasks(job) {
+					if got := string(c.Output(job, task.Stdout)); got != task.Host {
+						t.Errorf("%s wrote its name, and %q came", task.Host, got)
+					}
+				}
+			})
+		})
+	}
 }
 
 func TestAWatchGoesOnAtTheOtherAccess(t *testing.T) {

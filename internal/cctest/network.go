@@ -24,10 +24,10 @@ type network struct {
 	mu        sync.Mutex // protects what follows
 	listeners map[string]*listener
 	cables    map[*cable]struct{}
-	cut       map[[2]string]bool // pairs of processes, in both orders
-	dead      map[string]bool    // processes
+	cut       map[[2]string]bool       // pairs of processes, in both orders
+	dead      map[string]bool          // processes
 	silent    map[string]chan struct{} // processes whose packets are lost; closed when they no longer are
-	dialled   map[string]int     // connections that a process opened
+	dialled   map[string]int           // connections that a process opened
 }
 
 func newNetwork() *network {
@@ -207,7 +207,7 @@ func (e *end) Write(b []byte) (int, error) {
 
 func (e *end) Close() error {
 	if e.cable.lossy.Load() { // this side gives up, and the other does not hear of it
-		return e.Conn.SetDeadline(time.Unix(1, 0))
+		return e.SetDeadline(time.Unix(1, 0))
 	}
 	err := e.Conn.Close() // what was written before is still read by the other side
 	e.cable.net.mu.Lock()

@@ -24,7 +24,7 @@ const (
 
 // trust is a throw-away CA and everything that it and the operator signed.
 type trust struct {
-	t        testing.TB
+	t        *testing.T
 	dir      string
 	ca       *identity.CA
 	user     ed25519.PrivateKey
@@ -35,7 +35,7 @@ type trust struct {
 	sources  map[string]*identity.Source // by process
 }
 
-func newTrust(t testing.TB) *trust {
+func newTrust(t *testing.T) *trust {
 	t.Helper()
 	ca, err := identity.NewCA(Domain, life, time.Now())
 	must(t, err)
@@ -47,6 +47,7 @@ func newTrust(t testing.TB) *trust {
 		t: t, dir: t.TempDir(), ca: ca, user: user, operator: operator,
 		tokens: map[string]string{}, sources: map[string]*identity.Source{},
 	}
+	must(t, os.WriteFile(tr.path("ca.crt"), ca.PEM(), 0o600))
 	tr.bundle = tr.bundleFor(1, policy.User{Name: User, Key: user.Public().(ed25519.PublicKey)})
 	return tr
 }
@@ -87,7 +88,6 @@ func (tr *trust) sourceFor(role identity.Role, name string, key ed25519.PrivateK
 	// syncing them would be most of the time that a test takes.
 	must(tr.t, os.WriteFile(files.Cert, credential.CertPEM, 0o600))
 	must(tr.t, os.WriteFile(files.Key, credential.KeyPEM, 0o600))
-	must(tr.t, os.WriteFile(files.CA, credential.CAPEM, 0o600))
 	s, err := identity.NewSource(files, slog.New(slog.DiscardHandler))
 	must(tr.t, err)
 	return s
@@ -116,7 +116,7 @@ func (tr *trust) operatorKey() ed25519.PublicKey { return tr.operator.Public().(
 
 func (tr *trust) path(name string) string { return filepath.Join(tr.dir, name) }
 
-func must(t testing.TB, err error) {
+func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(fmt.Errorf("the cluster of the test cannot be built: %w", err))

@@ -31,10 +31,27 @@ func resign(t *testing.T, text []byte, key ed25519.PrivateKey) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if key == nil {
-		t.Fatal("no key")
-	}
 	out, err := signed.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// underOldSignature is a capsule that says something else under the signature
+// that it had.
+func underOldSignature(t *testing.T, text []byte, key ed25519.PrivateKey) []byte {
+	t.Helper()
+	was, err := capsule.ParseEnvelope(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged, err := capsule.ParseEnvelope(resign(t, text, key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	forged.Signatures = was.Signatures
+	out, err := forged.JSON()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,35 +63,17 @@ func TestAHostRefusesACapsuleThatTheStoreHasForged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, forgery := range []struct {
-		name string
-		make func(t *testing.T, text []byte) []byte
-	}{
-		{"signed by a stranger", func(t *testing.T, text []byte) []byte { return resign(t, text, stranger) }},
-		{"under the old signature", func(t *testing.T, text []byte) []byte {
-			was, err := capsule.ParseEnvelope(text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			forged, err := capsule.ParseEnvelope(resign(t, text, stranger))
-			if err != nil {
-				t.Fatal(err)
-			}
-			forged.Signatures = was.Signatures
-			out, err := forged.JSON()
-			if err != nil {
-				t.Fatal(err)
-			}
-			return out
-		}},
+	for name, forge := range map[string]func(*testing.T, []byte, ed25519.PrivateKey) []byte{
+		"signed by a stranger":    resign,
+		"under the old signature": underOldSignature,
 	} {
-		t.Run(forgery.name, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := cctest.Start(t, cctest.Shape{Away: []string{"h1", "h2", "h3", "h4"}})
 				c.Detached(c.Hosts()...)
 				job := c.Run(everywhere(uptime()))
 				c.Crash("scheduler-standard-1", "scheduler-standard-2")
-				c.Tamper(func(r *store.Record) { r.Capsule = forgery.make(t, r.Capsule) })
+				c.Tamper(func(r *store.Record) { r.Capsule = forge(t, r.Capsule, stranger) })
 				c.Restart("scheduler-standard-1", "scheduler-standard-2")
 				for _, h := range c.Hosts() {
 					c.Host(h).Back()
