@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 
+	"github.com/ccs-project/ccs/pkg/host/spool"
 	"github.com/ccs-project/ccs/pkg/tier/endprocess"
 )
 
@@ -14,7 +15,7 @@ var version = "dev"
 
 const usage = `usage: ccs-endprocess <command directory> <attempt>
 Runs the attempt of the command that is specified in the directory, and records
-the outcome there. The executor starts it.
+the outcome there. The executor starts it, with a mark in the environment.
 `
 
 func main() {
@@ -22,7 +23,8 @@ func main() {
 		_, _ = os.Stdout.WriteString("ccs-endprocess " + version + "\n")
 		return
 	}
-	if len(os.Args) != 3 {
+	mark := os.Getenv(spool.MarkName)
+	if len(os.Args) != 3 || mark == "" {
 		_, _ = os.Stderr.WriteString(usage)
 		os.Exit(2)
 	}
@@ -31,5 +33,5 @@ func main() {
 		_, _ = os.Stderr.WriteString(usage)
 		os.Exit(2)
 	}
-	os.Exit(endprocess.Run(os.Args[1], uint32(attempt)))
+	os.Exit(endprocess.Run(os.Args[1], uint32(attempt), mark))
 }

@@ -67,7 +67,9 @@ func Decide(f Found, l Liveness) Action {
 		// Before all else: a directory that is half deleted may look like anything.
 		return FinishRelease
 	case f.Exit == Whole || f.Claim == Decided:
-		// Even while a daemonised grandchild lives on.
+		// Even while something of it lives on: descendants are ended with their
+		// leader before the outcome is written, so that is only what KILL cannot
+		// end, and the outcome names it.
 		return Report
 	case mayHaveStarted(f, l):
 		return started(l)

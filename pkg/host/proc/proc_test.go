@@ -34,6 +34,24 @@ func child(t *testing.T, argv ...string) (*exec.Cmd, *Process) {
 	return cmd, p
 }
 
+func count(t *testing.T, tree Tree) int {
+	t.Helper()
+	living, err := tree.Living()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(living)
+}
+
+func lives(t *testing.T, tree Tree) bool {
+	t.Helper()
+	alive, err := tree.Alive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return alive
+}
+
 func poll(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.After(20 * time.Second)
@@ -49,9 +67,9 @@ func poll(t *testing.T, what string, holds func() bool) {
 }
 
 func TestAProgramsNameCannotForgeTheProcessTable(t *testing.T) {
-	line := "7 (evil) R 1 1 1 (x) S 3 4 5 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0"
+	line := "7 (evil) R 1 1 1 (x) S 3 4 5 0 -1 0 0 0 0 0 0 0 0 0 20 0 2 0 4711 0 0"
 	st, err := parseStat(7, []byte(line))
-	if err != nil || (st != Stat{PID: 7, Parent: 3, Group: 4, Session: 5, State: 'S', Start: 4711}) {
+	if err != nil || (st != Stat{PID: 7, Parent: 3, Group: 4, Session: 5, State: 'S', Threads: 2, Start: 4711, Name: "evil) R 1 1 1 (x"}) {
 		t.Errorf("it was read as %+v, %v", st, err)
 	}
 	for _, bad := range []string{"", "7 (x", "7 (x) R 1", strings.Replace(line, "4711", "soon", 1)} {
@@ -146,27 +164,29 @@ func TestOrphansAreFoundByTheirMarkAndTheirSessionAndNobodyElseIs(t *testing.T) 
 		t.Fatal(err)
 	}
 	tree := Orphans{Leader: leader, Since: leader.Start, Mark: "CCS_MARK=of-this-test"}
-	t.Cleanup(func() { tree.Signal(unix.SIGKILL); _ = cmd.Wait() })
+	t.Cleanup(func() { _ = tree.Signal(unix.SIGKILL); _ = cmd.Wait() })
 	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
-	poll(t, "five processes", func() bool { return tree.Count() == 5 })
-	if n := (Orphans{Since: leader.Start, Mark: tree.Mark}).Count(); n != 5 { // one by its parent
+	poll(t, "five processes", func() bool { return count(t, tree) == 5 })
+	if n := count(t, Orphans{Since: leader.Start, Mark: tree.Mark}); n != 5 { // one by its parent
 		t.Errorf("by the mark alone there are %d", n)
 	}
-	if (Orphans{Since: leader.Start, Mark: "CCS_MARK=another"}).Alive() {
+	if lives(t, Orphans{Since: leader.Start, Mark: "CCS_MARK=another"}) {
 		t.Error("another mark has a tree")
 	}
-	if (Orphans{Since: Uptime() + 1000, Leader: leader, Mark: tree.Mark}).Alive() {
+	if lives(t, Orphans{Since: Uptime() + 1000, Leader: leader, Mark: tree.Mark}) {
 		t.Error("processes belong to what began after them")
 	}
 	stranger := Orphans{Leader: Identity{Boot: leader.Boot, PID: leader.PID, Start: leader.Start - 1}, Since: leader.Start}
-	if stranger.Alive() {
+	if lives(t, stranger) {
 		t.Error("a session that has a pid's number was taken for the session of who had the pid before")
 	}
 	poll(t, "the end of the tree", func() bool {
-		tree.Signal(unix.SIGKILL)
-		return !tree.Alive()
+		if err := tree.Signal(unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		return !lives(t, tree)
 	})
 	if err := bystander.Process.Signal(syscall.Signal(0)); err != nil {
 		t.Errorf("the bystander was hit: %v", err)
@@ -194,12 +214,14 @@ func TestASubreaperKnowsInOneCallWhetherAnyDescendantLives(t *testing.T) {
 		t.Fatal(err)
 	}
 	poll(t, "the parent's end", func() bool { st, err := ReadStat(pid); return err == nil && st.Ended() })
-	poll(t, "the grandchild", func() bool { return Offspring{}.Count() == 1 })
+	poll(t, "the grandchild", func() bool { return count(t, Offspring{}) == 1 })
 	if !HaveLivingChildren() {
 		t.Error("the grandchild is not seen")
 	}
 	ReapOrphans(pid)
-	Offspring{}.Signal(unix.SIGKILL)
+	if err := (Offspring{}).Signal(unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
 	poll(t, "the grandchild's end", func() bool { return !HaveLivingChildren() })
 	ReapOrphans(pid)
 	if st, err := ReadStat(pid); err != nil || !st.Ended() {

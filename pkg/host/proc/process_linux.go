@@ -17,8 +17,8 @@ type Process struct {
 }
 
 // Open takes hold of the process named. ErrGone: it is another boot, nobody has
-// the pid, or somebody else has. A process that has ended and was not waited
-// for can be held.
+// the pid, or somebody else has. Any other error says nothing about it. A
+// process that has ended and was not waited for can be held.
 func Open(id Identity) (*Process, error) {
 	boot, err := BootID()
 	if err != nil {
@@ -27,8 +27,14 @@ func Open(id Identity) (*Process, error) {
 	if id.Boot != boot || id.PID <= 0 {
 		return nil, ErrGone
 	}
+	return open(id)
+}
+
+// open is Open of a process of this boot.
+func open(id Identity) (*Process, error) {
 	fd, err := unix.PidfdOpen(id.PID, 0)
-	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) {
+	// EINVAL, and ENOENT of newer kernels: the pid is now a thread's.
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
 		return nil, ErrGone
 	}
 	if err != nil {
@@ -46,18 +52,23 @@ func Open(id Identity) (*Process, error) {
 	return &Process{id: id, fd: fd}, nil
 }
 
-// OpenFD wraps a pidfd that came with the start of a child.
-func OpenFD(fd, pid int) (*Process, error) {
-	id, err := Of(pid)
-	if err != nil {
-		unix.Close(fd)
-		return nil, err
-	}
-	return &Process{id: id, fd: fd}, nil
+// Child holds a child that nobody has waited for by the pidfd that came with
+// its start. It cannot fail: what runs must not be lost sight of because a file
+// cannot be opened.
+func Child(fd, pid int, boot string) *Process {
+	return &Process{id: Identity{Boot: boot, PID: pid}, fd: fd}
 }
 
-// Identity returns whom it holds.
-func (p *Process) Identity() Identity { return p.id }
+// Identity returns whom it holds. Its Start is 0 if it could not be read yet,
+// which can be only of a Child.
+func (p *Process) Identity() Identity {
+	if p.id.Start == 0 {
+		if st, err := ReadStat(p.id.PID); err == nil {
+			p.id.Start = st.Start
+		}
+	}
+	return p.id
+}
 
 // FD returns the pidfd: poll(2) reports it readable when the process has ended.
 func (p *Process) FD() int { return p.fd }

@@ -19,12 +19,17 @@ type Stat struct {
 	Parent  int
 	Group   int
 	Session int
-	State   byte   // letter of proc(5)
+	State   byte   // letter of proc(5), of the first thread
+	Threads int    // the first included, also if that one has ended
 	Start   uint64 // clock ticks since boot
+	Name    string // of its program, at most 15 bytes
+
+	bare bool // it has no environment yet: execve(2) is making one
 }
 
-// Ended reports whether only the entry is left of the process.
-func (s Stat) Ended() bool { return s.State == 'Z' || s.State == 'X' }
+// Ended reports whether only the entry is left of the process. One whose first
+// thread has ended shows as a zombie too, and runs while it has other threads.
+func (s Stat) Ended() bool { return (s.State == 'Z' || s.State == 'X') && s.Threads <= 1 }
 
 // BootID returns the id of this boot of the kernel.
 func BootID() (string, error) {
@@ -65,35 +70,56 @@ func ReadStat(pid int) (Stat, error) {
 
 var errStat = errors.New("cannot read the process table: a line is not as proc(5) says")
 
+// Fields of proc(5), counted from the one after the name.
+const (
+	fieldParent  = 1
+	fieldGroup   = 2
+	fieldSession = 3
+	fieldFlags   = 6
+	fieldThreads = 17
+	fieldStart   = 19
+	fieldEnvEnd  = 48 // where the environment ends in memory; 0: there is none
+)
+
+// kernelThread is a bit of the flags.
+const kernelThread = 0x00200000
+
 // parseStat starts after the last ')': the program's name before it may hold
 // any byte, also blanks and parentheses.
 func parseStat(pid int, data []byte) (Stat, error) {
-	end := bytes.LastIndexByte(data, ')')
-	if end < 0 {
+	begin, end := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')')
+	if begin < 0 || end < begin {
 		return Stat{}, errStat
 	}
 	fields := strings.Fields(string(data[end+1:]))
-	if len(fields) < 20 || len(fields[0]) != 1 {
+	if len(fields) <= fieldStart || len(fields[0]) != 1 {
 		return Stat{}, errStat
 	}
-	st := Stat{PID: pid, State: fields[0][0]}
-	for i, to := range []*int{&st.Parent, &st.Group, &st.Session} {
-		n, err := strconv.Atoi(fields[1+i])
+	st := Stat{PID: pid, State: fields[0][0], Name: string(data[begin+1 : end])}
+	var flags int
+	for _, f := range [...]struct {
+		at int
+		to *int
+	}{{fieldParent, &st.Parent}, {fieldGroup, &st.Group}, {fieldSession, &st.Session}, {fieldFlags, &flags}, {fieldThreads, &st.Threads}} {
+		n, err := strconv.Atoi(fields[f.at])
 		if err != nil {
 			return Stat{}, errStat
 		}
-		*to = n
+		*f.to = n
 	}
-	start, err := strconv.ParseUint(fields[19], 10, 64)
+	start, err := strconv.ParseUint(fields[fieldStart], 10, 64)
 	if err != nil {
 		return Stat{}, errStat
 	}
 	st.Start = start
+	st.bare = flags&kernelThread == 0 && len(fields) > fieldEnvEnd && fields[fieldEnvEnd] == "0"
 	return st, nil
 }
 
 // Table reads the whole process table. Processes that end while it is read are
-// left out. Its cost grows with the host's processes: about 10 µs each.
+// left out, and so are those that the caller may not see. On any other error
+// there is no table: what could not be read is not taken for ended. Its cost
+// grows with the host's processes: about 10 µs each.
 func Table() ([]Stat, error) {
 	dir, err := os.Open("/proc")
 	if err != nil {
@@ -111,8 +137,11 @@ func Table() ([]Stat, error) {
 			continue
 		}
 		st, err := ReadStat(pid)
-		if err != nil {
+		if errors.Is(err, ErrGone) || errors.Is(err, os.ErrPermission) {
 			continue
+		}
+		if err != nil {
+			return nil, err
 		}
 		table = append(table, st)
 	}

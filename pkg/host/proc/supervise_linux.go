@@ -10,11 +10,13 @@ import (
 
 // How long the last steps of a command may take.
 const (
-	drainFor     = time.Second           // output of descendants after the leader's end
-	leftoverTerm = 2 * time.Second       // between TERM and KILL of leftovers, at most
-	sweepEvery   = 20 * time.Millisecond // while a tree is being ended
-	lookEvery    = time.Second           // a tree without a leader
-	lastPulls    = 64                    // more than any pipe holds
+	drainFor     = time.Second            // output of descendants after the leader's end
+	exitFor      = 100 * time.Millisecond // of descendants that have closed their output
+	leftoverTerm = 2 * time.Second        // between TERM and KILL of leftovers, at most
+	leftoverKill = 3 * time.Second        // between KILL and giving up leftovers that it does not end
+	sweepEvery   = 20 * time.Millisecond  // while a tree is being ended; slower and slower after KILL
+	lookEvery    = time.Second            // a tree without a leader, or one that KILL does not end
+	lastPulls    = 64                     // more than any pipe holds
 )
 
 // Output is one stream that is drained while a process runs.
@@ -43,6 +45,7 @@ type Ending struct {
 	Known     bool      // Status could be learnt
 	At        time.Time // when the leader's end was seen
 	Leftovers int       // descendants that outlived the leader and were ended
+	Stuck     []Stat    // those of them that could not be ended and live on
 	Abandoned bool      // Abandon said so; nothing else is meaningful
 }
 
@@ -56,6 +59,9 @@ type Supervision struct {
 	Tree    Tree
 	Outputs []Output
 	Reap    func() // waits for orphans; called often
+	// Learn tells how the leader ended if it was waited for elsewhere; nil:
+	// nobody can.
+	Learn func() (Status, bool)
 
 	Wake    int           // fd: readable when Stop or Abandon should be asked again; -1: none
 	Stopped func() bool   // a stop is wished
@@ -68,10 +74,14 @@ type Supervision struct {
 	cause  Cause
 	timeUp time.Time // zero: no timeout or it was handled
 	killAt time.Time // zero: not ending yet
+	owed   bool      // TERM may not have reached all
+	next   time.Time // of KILL
+	pace   time.Duration
 }
 
-// Run returns when the leader has ended and nothing of the tree lives. It
-// blocks its thread.
+// Run returns when the leader has ended and nothing of the tree lives. If how
+// the leader ended is known, what KILL does not end holds it up for a bounded
+// time only. It blocks its thread.
 func (s *Supervision) Run() Ending {
 	if s.Timeout > 0 {
 		s.timeUp = time.Now().Add(s.Timeout)
@@ -92,23 +102,31 @@ func (s *Supervision) Run() Ending {
 	if s.Leader != nil {
 		end.Status, end.Known = s.Leader.Peek()
 	}
+	if !end.Known && s.Learn != nil {
+		end.Status, end.Known = s.Learn()
+	}
 	return s.finish(end)
 }
 
+// leaderEnded holds if it is certain.
 func (s *Supervision) leaderEnded() bool {
 	if s.Leader == nil {
-		return s.Gone || !s.Tree.Alive()
+		return s.Gone || !s.alive()
 	}
 	return s.Leader.Ended()
+}
+
+// alive takes the tree for alive until it is known that it is not.
+func (s *Supervision) alive() bool {
+	alive, err := s.Tree.Alive()
+	return alive || err != nil
 }
 
 // enforce starts or hardens the end of the tree.
 func (s *Supervision) enforce(now time.Time) {
 	switch {
 	case s.cause != ByItself:
-		if now.After(s.killAt) {
-			s.Tree.Signal(unix.SIGKILL)
-		}
+		s.harden(now)
 	case s.Stopped():
 		s.end(ByStop, now)
 	case !s.timeUp.IsZero() && !now.Before(s.timeUp):
@@ -122,19 +140,41 @@ func (s *Supervision) enforce(now time.Time) {
 }
 
 func (s *Supervision) end(cause Cause, now time.Time) {
+	if s.leaderEnded() {
+		return // by itself, a moment ago: that is how it ended
+	}
 	s.cause = cause
-	s.killAt = now.Add(s.Grace)
-	s.Tree.Signal(unix.SIGTERM)
-	s.Tree.Signal(unix.SIGCONT) // a stopped process cannot obey
+	s.terminate(now.Add(s.Grace))
+}
+
+// terminate is the gentle beginning of the end, which is KILL.
+func (s *Supervision) terminate(killAt time.Time) {
+	s.killAt, s.next, s.pace = killAt, killAt, sweepEvery
+	err := s.Tree.Signal(unix.SIGTERM)
+	if err == nil {
+		err = s.Tree.Signal(unix.SIGCONT) // a stopped process cannot obey
+	}
+	s.owed = err != nil
+}
+
+// harden sends KILL when it is time, and again to what was forked meanwhile.
+func (s *Supervision) harden(now time.Time) {
+	switch {
+	case now.Before(s.killAt) && s.owed:
+		s.terminate(s.killAt)
+	case now.After(s.next):
+		_ = s.Tree.Signal(unix.SIGKILL) // and again soon
+		s.next, s.pace = now.Add(s.pace), min(2*s.pace, lookEvery)
+	}
 }
 
 // pause is how long nothing needs to be done; -1: until something happens.
 func (s *Supervision) pause(now time.Time) time.Duration {
 	switch {
-	case s.cause != ByItself && now.After(s.killAt):
+	case s.cause != ByItself && s.owed && now.Before(s.killAt):
 		return sweepEvery
 	case s.cause != ByItself:
-		return min(lookEvery, s.killAt.Sub(now)+time.Millisecond)
+		return min(lookEvery, max(0, s.next.Sub(now))+time.Millisecond)
 	case !s.timeUp.IsZero() && s.Leader == nil:
 		return min(lookEvery, max(0, s.timeUp.Sub(now)))
 	case !s.timeUp.IsZero():
@@ -149,23 +189,14 @@ func (s *Supervision) pause(now time.Time) time.Duration {
 // wrote is in the FIFO already; its descendants get drainFor to write more. If
 // the leader was told to end, so were they, and they have the rest of the grace.
 func (s *Supervision) finish(end Ending) Ending {
-	for until := end.At.Add(drainFor); s.cause == ByItself && s.open() && s.Tree.Alive(); {
-		left := time.Until(until)
-		if left <= 0 || s.Stopped() {
-			break
-		}
-		s.poll(min(left, sweepEvery), false)
-		s.pull()
-		s.Reap()
-	}
-	if s.Tree.Alive() {
+	s.lastDrain(end.At)
+	if s.alive() {
 		if s.cause == ByItself {
-			end.Leftovers = s.Tree.Count()
-			s.killAt = time.Now().Add(min(s.Grace, leftoverTerm))
-			s.Tree.Signal(unix.SIGTERM)
-			s.Tree.Signal(unix.SIGCONT)
+			left, _ := s.Tree.Living() // only told
+			end.Leftovers = len(left)
+			s.terminate(time.Now().Add(min(s.Grace, leftoverTerm)))
 		}
-		if !s.endLeftovers() {
+		if !s.endLeftovers(&end) {
 			return Ending{Abandoned: true}
 		}
 	}
@@ -177,16 +208,50 @@ func (s *Supervision) finish(end Ending) Ending {
 	return end
 }
 
-// endLeftovers returns when nothing lives, or false if it was abandoned.
-func (s *Supervision) endLeftovers() bool {
-	for s.Tree.Alive() {
+// lastDrain waits for what descendants still write, and for those who have
+// nothing more to say to end by themselves.
+func (s *Supervision) lastDrain(leaderEnded time.Time) {
+	until, silent := leaderEnded.Add(drainFor), false
+	for s.cause == ByItself && s.alive() {
+		if !silent && !s.open() {
+			silent = true
+			if soon := time.Now().Add(exitFor); soon.Before(until) {
+				until = soon
+			}
+		}
+		left := time.Until(until)
+		if left <= 0 || s.Stopped() {
+			return
+		}
+		s.poll(min(left, sweepEvery), false)
+		s.pull()
+		s.Reap()
+	}
+}
+
+// endLeftovers returns when nothing lives, or when what lives does not end and
+// need not: nobody starts the attempt again if its end is known. False: it was
+// abandoned.
+func (s *Supervision) endLeftovers(end *Ending) bool {
+	settled := end.Known || s.cause != ByItself
+	giveUp := time.Now()
+	if s.killAt.After(giveUp) {
+		giveUp = s.killAt
+	}
+	giveUp = giveUp.Add(leftoverKill)
+	for s.alive() {
 		if s.abandoned() {
 			return false
 		}
-		if time.Now().After(s.killAt) {
-			s.Tree.Signal(unix.SIGKILL)
+		now := time.Now()
+		if settled && now.After(giveUp) {
+			if stuck, err := s.Tree.Living(); err == nil && len(stuck) > 0 {
+				end.Stuck = stuck
+				return true
+			}
 		}
-		s.poll(sweepEvery, false)
+		s.harden(now)
+		s.poll(min(max(0, s.next.Sub(now)), s.pace)+time.Millisecond, false)
 		s.pull()
 		s.Reap()
 	}

@@ -1,21 +1,23 @@
 package proc
 
 import (
-	"bytes"
+	"errors"
 	"os"
-	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Tree is the processes that a command has started. A cgroup will be a third
-// kind of it.
+// kind of it. An error says that nothing is known: nobody may be taken for dead.
 type Tree interface {
-	// Signal sends the signal to every living process of the tree.
-	Signal(sig syscall.Signal)
+	// Signal sends the signal to every living process of the tree that may be
+	// signaled. An error: some may not have got it.
+	Signal(sig syscall.Signal) error
 	// Alive reports whether any process of the tree lives.
-	Alive() bool
-	// Count returns how many live, now.
-	Count() int
+	Alive() (bool, error)
+	// Living names those that live, now.
+	Living() ([]Stat, error)
 }
 
 // Offspring is the tree below the calling process, which must be a subreaper:
@@ -23,20 +25,33 @@ type Tree interface {
 type Offspring struct{}
 
 // Signal implements Tree.
-func (Offspring) Signal(sig syscall.Signal) { signalAll(descendants(os.Getpid()), sig) }
+func (o Offspring) Signal(sig syscall.Signal) error { return signalAll(o, sig) }
 
-// Alive implements Tree, exactly and in one system call.
-func (Offspring) Alive() bool { return HaveLivingChildren() }
+// Alive implements Tree, exactly and in one system call. It never fails.
+func (Offspring) Alive() (bool, error) { return HaveLivingChildren(), nil }
 
-// Count implements Tree.
-func (Offspring) Count() int { return len(descendants(os.Getpid())) }
+// Living implements Tree.
+func (Offspring) Living() ([]Stat, error) {
+	table, err := Table()
+	if err != nil {
+		return nil, err
+	}
+	children := map[int]bool{}
+	for _, st := range table {
+		if st.Parent == os.Getpid() {
+			children[st.PID] = true
+		}
+	}
+	return below(table, children), nil
+}
 
 // Orphans is the tree of a command whose supervisor has died: its leader, the
 // leader's session while the leader has an entry in the process table,
 // everything that carries the mark in its environment, and all their
-// descendants. It can miss a process that cleared its environment and lost its
-// parent and its session's leader; a cgroup will not. It never takes a stranger
-// for one of them.
+// descendants. The supervisor carries the mark too, and so does what it has
+// forked and not yet made another program of. It can miss a process that
+// cleared its environment and lost its parent and its session's leader; a
+// cgroup will not. It never takes a stranger for one of them.
 type Orphans struct {
 	Leader Identity // may be zero: it is not known
 	Since  uint64   // nothing that started earlier belongs to it; clock ticks since boot
@@ -44,18 +59,19 @@ type Orphans struct {
 }
 
 // Signal implements Tree.
-func (o Orphans) Signal(sig syscall.Signal) { signalAll(o.living(), sig) }
+func (o Orphans) Signal(sig syscall.Signal) error { return signalAll(o, sig) }
 
 // Alive implements Tree.
-func (o Orphans) Alive() bool { return len(o.living()) > 0 }
+func (o Orphans) Alive() (bool, error) {
+	living, err := o.Living()
+	return len(living) > 0, err
+}
 
-// Count implements Tree.
-func (o Orphans) Count() int { return len(o.living()) }
-
-func (o Orphans) living() []Stat {
+// Living implements Tree.
+func (o Orphans) Living() ([]Stat, error) {
 	table, err := Table()
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	// A session's number is its leader's only while the leader has its entry;
 	// later it may be a stranger's.
@@ -67,46 +83,20 @@ func (o Orphans) living() []Stat {
 	}
 	roots := map[int]bool{}
 	for _, st := range table {
-		if st.Start < o.Since || st.PID == os.Getpid() {
+		if st.Start < o.Since || st.PID == os.Getpid() || st.Ended() {
 			continue
 		}
-		if st.Session == session || carries(st.PID, o.Mark) {
+		in := st.Session == session
+		if !in {
+			if in, err = carries(st, o.Mark); err != nil {
+				return nil, err
+			}
+		}
+		if in {
 			roots[st.PID] = true
 		}
 	}
-	return below(table, roots)
-}
-
-// carries reports whether the process was given the mark. An unreadable or
-// ended process carries none.
-func carries(pid int, mark string) bool {
-	if mark == "" {
-		return false
-	}
-	env, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/environ")
-	if err != nil {
-		return false
-	}
-	for entry := range bytes.SplitSeq(env, []byte{0}) {
-		if string(entry) == mark {
-			return true
-		}
-	}
-	return false
-}
-
-func descendants(root int) []Stat {
-	table, err := Table()
-	if err != nil {
-		return nil
-	}
-	children := map[int]bool{}
-	for _, st := range table {
-		if st.Parent == root {
-			children[st.PID] = true
-		}
-	}
-	return below(table, children)
+	return below(table, roots), nil
 }
 
 // below returns the living processes among the roots and their descendants.
@@ -128,18 +118,28 @@ func below(table []Stat, in map[int]bool) []Stat {
 	return out
 }
 
-// signalAll sends through pidfds, each verified against the table that chose it.
-func signalAll(chosen []Stat, sig syscall.Signal) {
-	boot, err := BootID()
+// signalAll sends through pidfds, each verified against the table that chose
+// it. Who has ended meanwhile, or may not be signaled by us, is no error.
+func signalAll(tree Tree, sig syscall.Signal) error {
+	chosen, err := tree.Living()
 	if err != nil {
-		return
+		return err
 	}
+	var faults []error
 	for _, st := range chosen {
-		p, err := Open(Identity{Boot: boot, PID: st.PID, Start: st.Start})
-		if err != nil {
-			continue
+		err := signalOne(st, sig)
+		if err != nil && !errors.Is(err, ErrGone) && !errors.Is(err, unix.EPERM) {
+			faults = append(faults, err)
 		}
-		_ = p.Signal(sig) // gone already is what we want
-		p.Close()
 	}
+	return errors.Join(faults...)
+}
+
+func signalOne(st Stat, sig syscall.Signal) error {
+	p, err := open(Identity{PID: st.PID, Start: st.Start})
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	return p.Signal(sig)
 }

@@ -52,18 +52,25 @@ func (c *Command) ID() string { return c.id }
 // Path returns the path of a file in the directory, "" for its own.
 func (c *Command) Path(name string) string { return filepath.Join(c.dir.path, name) }
 
-// Spec reads what to run. ErrMissing: it was never accepted.
-func (c *Command) Spec() (Spec, error) {
-	data, err := c.dir.read(specFile, maxRecord)
+// Spec reads what to run. ErrMissing: it was never accepted. With ErrDamaged
+// comes what could be read, which is no Run.
+func (c *Command) Spec() (Spec, error) { return c.readSpec(specFile) }
+
+func (c *Command) readSpec(name string) (Spec, error) {
+	data, err := c.dir.read(name, maxSpec)
 	if err != nil {
-		return Spec{}, err
+		return Spec{ID: c.id}, err
 	}
 	spec, err := decodeSpec(data)
-	if err == nil && spec.ID != c.id {
-		err = ErrDamaged
+	if spec.ID != c.id {
+		return Spec{ID: c.id}, ErrDamaged
 	}
 	return spec, err
 }
+
+// Confirm makes all records durable that can be seen. Whoever acts on a record
+// of another process asks it first: that one may not have synced it yet.
+func (c *Command) Confirm() error { return c.dir.sync() }
 
 // Script returns the path of the script and whether it is whole.
 func (c *Command) Script(s Spec) (string, error) {
@@ -204,7 +211,15 @@ func (c *Command) Stopped() bool { return c.dir.has(stopFile) }
 
 // Accept makes attempt n > 1 durable. ErrExists: it was accepted before.
 func (c *Command) Accept(n uint32, a Acceptance) error {
-	return c.dir.create(numbered("accept", n), a.encode(), true)
+	data := a.encode()
+	err := verify(data, maxRecord, func(data []byte) ([]byte, error) {
+		back, err := decodeAcceptance(data)
+		return back.encode(), err
+	})
+	if err != nil {
+		return err
+	}
+	return c.dir.create(numbered("accept", n), data, true)
 }
 
 // Accepted reads the acceptance of attempt n > 1.

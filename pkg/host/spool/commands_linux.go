@@ -19,8 +19,16 @@ func (r *Root) Command(id string) (*Command, error) { return OpenCommand(r.Path(
 
 // Accept makes a command durable: script and stdin first, the spec last. The
 // caller makes sure that no other call names the same id. On an error there is
-// no command, and nothing will run.
+// no command, unless Remains says that its directory could not be deleted.
 func (r *Root) Accept(spec Spec, script, stdin []byte) (err error) {
+	data := spec.encode()
+	err = verify(data, maxSpec, func(data []byte) ([]byte, error) {
+		back, err := decodeSpec(data)
+		return back.encode(), err
+	})
+	if err != nil {
+		return err
+	}
 	err = unix.Mkdirat(r.commands.fd, spec.ID, 0o700)
 	if errors.Is(err, unix.EEXIST) && r.unborn(spec.ID) { // of a failure before
 		_ = os.RemoveAll(r.Path(spec.ID))
@@ -31,7 +39,7 @@ func (r *Root) Accept(spec Spec, script, stdin []byte) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			_ = os.RemoveAll(r.Path(spec.ID))
+			_ = r.Remove(spec.ID) // Remains says so if it fails
 		}
 	}()
 	c, err := r.Command(spec.ID)
@@ -51,10 +59,13 @@ func (r *Root) Accept(spec Spec, script, stdin []byte) (err error) {
 		err = r.commands.sync()
 	}
 	if err == nil {
-		err = c.dir.replace(specFile, spec.encode())
+		err = c.dir.replace(specFile, data)
 	}
 	return err
 }
+
+// Remains reports whether the command has a directory.
+func (r *Root) Remains(id string) bool { return r.commands.has(id) }
 
 // attach writes a file beside the spec. Everybody may read it who gets an open
 // file of it: accounts that a script runs as. Nobody else reaches it, since the
@@ -77,37 +88,36 @@ func (r *Root) Remove(id string) error {
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return r.commands.fault("unlink", id, err)
 	}
-	return os.RemoveAll(r.Path(id))
+	if err := os.RemoveAll(r.Path(id)); err != nil {
+		return err
+	}
+	return r.commands.sync()
 }
 
 // Found is what a scan sees of one command.
 type Found struct {
 	ID      string
-	Spec    Spec // only the id if Damaged
+	Spec    Spec // what could be read if Damaged, only the id if Unread
 	Latest  uint32
-	Damaged bool // the spec could not be read and was set aside
+	Damaged bool  // the spec is damaged and was set aside
+	Unread  error // why the spec cannot be read now; that may pass
 }
 
 // Scan reads all commands. Directories that were never accepted, and what is
 // left of removed ones, are deleted; what cannot be understood is moved to
-// damaged/ and named.
+// damaged/ and named. Trouble with one holds up no other.
 func (r *Root) Scan(now time.Time) (found []Found, aside []string, err error) {
 	entries, err := os.ReadDir(r.commands.path)
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, entry := range entries {
-		f, keep, err := r.look(entry)
-		if err != nil {
-			return nil, nil, err
-		}
+		f, keep := r.look(entry)
 		if keep {
 			found = append(found, f)
 			continue
 		}
-		if gone, err := r.sweep(entry.Name(), now); err != nil {
-			return nil, nil, err
-		} else if !gone {
+		if gone, err := r.sweep(entry.Name(), now); err != nil || !gone {
 			aside = append(aside, entry.Name())
 		}
 	}
@@ -115,30 +125,33 @@ func (r *Root) Scan(now time.Time) (found []Found, aside []string, err error) {
 }
 
 // look reads one directory; keep says that it is a command.
-func (r *Root) look(entry os.DirEntry) (f Found, keep bool, err error) {
+func (r *Root) look(entry os.DirEntry) (f Found, keep bool) {
 	f.ID = entry.Name()
+	f.Spec.ID, f.Latest = f.ID, 1
 	if !entry.IsDir() || CheckID(f.ID) != nil {
-		return f, false, nil
+		return f, false
 	}
 	c, err := r.Command(f.ID)
 	if err != nil {
-		return f, false, err
+		f.Unread = err
+		return f, true
 	}
 	defer c.Close()
 	f.Latest = c.Latest()
 	f.Spec, err = c.Spec()
 	switch {
-	case err == nil:
-		return f, true, nil
 	case errors.Is(err, ErrDamaged):
-		err = c.setDamagedSpecAside()
+		f.Damaged, f.Unread = true, c.setDamagedSpecAside()
 	case errors.Is(err, ErrMissing) && c.dir.has(damagedOne):
-		err = nil
+		f.Damaged = true
+		f.Spec, _ = c.readSpec(damagedOne) // what can be read of it
+		f.Spec.Run = Run{}
 	case errors.Is(err, ErrMissing):
-		return f, false, nil
+		return f, false
+	case err != nil:
+		f.Unread = err
 	}
-	f.Spec, f.Damaged = Spec{ID: f.ID}, true
-	return f, true, err
+	return f, true
 }
 
 // sweep deletes what was never a command, or was removed under a tombstone, and

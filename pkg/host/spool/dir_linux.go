@@ -54,6 +54,9 @@ func (f folder) read(name string, limit int) ([]byte, error) {
 	if errors.Is(err, unix.ENOENT) {
 		return nil, ErrMissing
 	}
+	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENXIO) { // a link, a socket: nothing of ours
+		return nil, ErrDamaged
+	}
 	if err != nil {
 		return nil, f.fault("open", name, err)
 	}
@@ -93,7 +96,8 @@ func (f folder) has(name string) bool {
 // temps numbers the temporary files of this process.
 var temps atomic.Uint64
 
-// temp writes the bytes to a new file and syncs it.
+// temp writes the bytes to a new file and syncs it. It has the mode, whatever
+// the umask.
 func (f folder) temp(data []byte, mode uint32, durable bool) (string, error) {
 	name := ".tmp." + strconv.Itoa(os.Getpid()) + "." + strconv.FormatUint(temps.Add(1), 10)
 	_ = unix.Unlinkat(f.fd, name, 0) // of an earlier boot
@@ -104,7 +108,9 @@ func (f folder) temp(data []byte, mode uint32, durable bool) (string, error) {
 	if err != nil {
 		return "", f.fault("create", name, err)
 	}
-	err = writeAll(fd, data)
+	if err = unix.Fchmod(fd, mode); err == nil {
+		err = writeAll(fd, data)
+	}
 	if err == nil && durable {
 		err = unix.Fsync(fd)
 	}
@@ -133,7 +139,8 @@ func writeAll(fd int, data []byte) error {
 }
 
 // create makes the file durable under its name, whole or not at all. ErrExists:
-// somebody was first, and nothing was changed. Safe for any number of
+// somebody was first, and nothing was changed; what is there is durable by
+// then, also if whoever wrote it has not synced it yet. Safe for any number of
 // processes: link(2) lets one win.
 func (f folder) create(name string, data []byte, durable bool) error {
 	temp, err := f.temp(data, 0o600, durable)
@@ -142,17 +149,20 @@ func (f folder) create(name string, data []byte, durable bool) error {
 	}
 	err = unix.Linkat(f.fd, temp, f.fd, name, 0)
 	_ = unix.Unlinkat(f.fd, temp, 0)
-	if errors.Is(err, unix.EEXIST) {
-		return ErrExists
-	}
+	exists := errors.Is(err, unix.EEXIST)
 	if errors.Is(err, unix.ENOENT) {
 		return ErrMissing
 	}
-	if err != nil {
+	if err != nil && !exists {
 		return f.fault("link", name, err)
 	}
 	if durable {
-		return f.sync()
+		if err := f.sync(); err != nil {
+			return err
+		}
+	}
+	if exists {
+		return ErrExists
 	}
 	return nil
 }

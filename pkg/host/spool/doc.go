@@ -9,7 +9,7 @@
 //	    bell             FIFO: an end-process names a command that has news
 //	    commands/<id>/   one directory per command
 //	        script stdin       bytes, synced before spec
-//	        spec               what to run; its existence is the command's
+//	        spec               what to run, and twice whose it is; its existence is the command's
 //	        accept.N           attempt N > 1 was accepted
 //	        stop               the wish to stop; its existence is the wish
 //	        attempt.N          who decided what attempt N is: this alone is "never twice"
@@ -18,7 +18,7 @@
 //	        exit.N             the outcome of attempt N
 //	        stdout.N stderr.N  what was kept of the output; .cut: bytes not kept; .fifo: how it comes
 //	        digest.N           hashes of the kept output; a cache
-//	    tombs/<id>       what is remembered without a directory
+//	    tombs/<id>       what is remembered without a directory; twice in one file
 //	    damaged/         what could not be read, for a person to look at
 //
 // Records are lines of key="quoted value" with a checksum in the last line. A

@@ -1,6 +1,8 @@
 package spool
 
 import (
+	"strconv"
+
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/host/proc"
 )
@@ -8,7 +10,7 @@ import (
 // Ended is the outcome that an ending means (architecture section 4). Times of
 // the start, outputs and overdue are the caller's to add.
 func Ended(e proc.Ending) Outcome {
-	out := Outcome{Ended: e.At, Leftovers: e.Leftovers}
+	out := Outcome{Ended: e.At, Leftovers: e.Leftovers, Message: stuck(e.Stuck)}
 	out.Exit.Code, out.Exit.Signal = e.Status.Code, e.Status.Signal
 	switch {
 	case e.Cause == proc.ByTimeout:
@@ -25,4 +27,20 @@ func Ended(e proc.Ending) Outcome {
 		out.State = task.Succeeded
 	}
 	return out
+}
+
+// stuck names what could not be ended; "" if nothing.
+func stuck(left []proc.Stat) string {
+	if len(left) == 0 {
+		return ""
+	}
+	const named = 10
+	text := "processes of the command could not be ended and live on; see to them:"
+	for i, st := range left {
+		if i == named {
+			return text + " and " + strconv.Itoa(len(left)-named) + " more"
+		}
+		text += " " + strconv.Itoa(st.PID) + " (" + st.Name + ")"
+	}
+	return text
 }

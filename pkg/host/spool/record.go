@@ -12,9 +12,46 @@ import (
 // or of a version that this program does not know.
 var ErrDamaged = errors.New("the record is damaged")
 
-// maxRecord bounds what is read as a record: 128 KiB of arguments, every byte
-// quoted by four, and the rest.
-const maxRecord = 1 << 20
+// Bounds of what is read as a record. A specification is the longest: 128 KiB
+// of arguments, each byte quoted by four or each argument an empty line of its
+// own.
+const (
+	maxRecord = 1 << 20
+	maxSpec   = 4 << 20
+)
+
+// errUnreadable says that a record would not be read back as it is meant: its
+// caller gave something that cannot be written down.
+var errUnreadable = errors.New("it cannot be written so that it can be read again")
+
+// verify proves that what is to be written says what is meant. again encodes
+// what is read back from it.
+func verify(data []byte, limit int, again func(data []byte) ([]byte, error)) error {
+	if len(data) > limit {
+		return errUnreadable
+	}
+	if back, err := again(data); err != nil || string(back) != string(data) {
+		return errUnreadable
+	}
+	return nil
+}
+
+// parts cuts a file of several records into them. Each has a sum of its own, so
+// that damage to one leaves the others.
+func parts(data []byte) [][]byte {
+	var all [][]byte
+	begin := 0
+	for at := range data {
+		if at > begin && data[at-1] == '\n' && strings.HasPrefix(string(data[at:min(at+len(opening), len(data))]), opening) {
+			all = append(all, data[begin:at])
+			begin = at
+		}
+	}
+	return append(all, data[begin:])
+}
+
+// opening begins the first line of every record.
+const opening = `record="`
 
 // field is one line.
 type field struct{ key, value string }

@@ -71,6 +71,13 @@ func (r *Root) Close() {
 	_ = r.lock.Close()
 }
 
+// An executor that was killed while it started an end-process leaves its lock to
+// the child for the moment until that has become the end-process.
+const (
+	lockPatience = time.Second
+	lockPause    = 10 * time.Millisecond
+)
+
 // LockedError says who holds a state directory.
 type LockedError struct{ Path, Holder string }
 
@@ -85,6 +92,10 @@ func takeLock(path string) (*os.File, error) {
 		return nil, err
 	}
 	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	for until := time.Now().Add(lockPatience); errors.Is(err, unix.EWOULDBLOCK) && time.Now().Before(until); {
+		time.Sleep(lockPause)
+		err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		holder, _ := os.ReadFile(path) //nolint:gosec // as above
 		_ = file.Close()

@@ -43,13 +43,54 @@ type Sink struct {
 	buf   []byte
 }
 
+// openFIFO opens the reader's end. ErrMissing: there is none, or no more.
+func (c *Command) openFIFO(n uint32, stream int) (int, error) {
+	name := numbered(Streams[stream], n) + ".fifo"
+	fd, err := unix.Openat(c.dir.fd, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOENT) {
+		return -1, ErrMissing
+	}
+	if err != nil {
+		return -1, c.dir.fault("open", name, err)
+	}
+	return fd, nil
+}
+
+// Holder keeps what is in the FIFOs of an attempt: when nobody has a FIFO open,
+// what was in it is gone.
+type Holder struct{ fds [2]int }
+
+// Hold opens the FIFOs of attempt n and reads nothing. ErrMissing: there are
+// none, or no more.
+func (c *Command) Hold(n uint32) (*Holder, error) {
+	h := &Holder{fds: [2]int{-1, -1}}
+	for i := range h.fds {
+		var err error
+		if h.fds[i], err = c.openFIFO(n, i); err != nil {
+			h.Close()
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// Close lets go.
+func (h *Holder) Close() {
+	for i, fd := range h.fds {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+		h.fds[i] = -1
+	}
+}
+
 // OpenSink opens the drain's end of a FIFO. It reads what a predecessor kept
-// and cut.
+// and cut. ErrMissing: there is no FIFO, or no more.
 func (c *Command) OpenSink(n uint32, stream int, limit uint64) (*Sink, error) {
 	s := &Sink{dir: c.dir, name: numbered(Streams[stream], n), from: -1, to: -1, limit: limit}
-	fd, err := unix.Openat(c.dir.fd, s.name+".fifo", unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	fd, err := c.openFIFO(n, stream)
 	if err != nil {
-		return nil, c.dir.fault("open", s.name+".fifo", err)
+		return nil, err
 	}
 	s.from = fd
 	s.kept, s.cut = c.Drained(n, stream)

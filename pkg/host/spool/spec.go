@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"hash/crc32"
+	"slices"
 	"strings"
 	"time"
 )
@@ -14,6 +15,8 @@ const (
 	MaxStdin   = 1 << 20
 	MaxArgs    = 128 << 10
 	MaxContext = 4 << 10
+	MaxPath    = 4 << 10 // of the working directory
+	MaxAccount = 256
 	MaxKept    = 16 << 20
 
 	DefaultKept  = 1 << 20
@@ -95,6 +98,8 @@ func (s Spec) Check() error {
 	fault(r.Timeout < 0 || r.Grace < 0, "timeout and grace must not be negative")
 	fault(hasZero(r.Argv, r.Interpreter, r.Env, []string{r.Dir, r.Account}), "a text holds a zero byte")
 	fault(total(r.Argv, r.Interpreter, r.Env) > MaxArgs, "argv and env are longer than 128 KiB together")
+	fault(len(r.Dir) > MaxPath, "cwd is longer than 4 KiB")
+	fault(len(r.Account) > MaxAccount, "run_as is longer than 256 bytes")
 	return errors.Join(faults...)
 }
 
@@ -131,21 +136,45 @@ func (r *reader) attachment(name string) Attachment {
 	return Attachment{Present: true, Size: r.size(name + "_size"), Sum: r.uint32(name + "_sum")}
 }
 
+// encode writes what to run between two copies of what must survive damage:
+// whose command it is and until when it is remembered. Each has a sum.
 func (s Spec) encode() []byte {
-	r := newRecord("spec").text("command", s.ID).opt("slot_group", s.SlotGroup)
-	r.when("accepted", s.Accepted).when("start_by", s.StartBy).when("remember_until", s.RememberUntil)
-	r.opt("context", string(s.Context))
+	head := newRecord("head").text("command", s.ID).opt("slot_group", s.SlotGroup).
+		when("accepted", s.Accepted).when("start_by", s.StartBy).when("remember_until", s.RememberUntil).
+		opt("context", string(s.Context)).encode()
+	r := newRecord("spec").text("command", s.ID)
 	r.list("argv", s.Run.Argv).list("interpreter", s.Run.Interpreter).list("env", s.Run.Env)
 	r.opt("cwd", s.Run.Dir).opt("run_as", s.Run.Account).size("output_limit", s.Run.Keep)
 	r.text("timeout", s.Run.Timeout.String()).text("grace", s.Run.Grace.String())
 	r.flag("timeout_report_only", s.Run.ReportOnly)
 	s.Run.Script.put(r, "script")
 	s.Run.Stdin.put(r, "stdin")
-	return r.encode()
+	file := append(slices.Clip(head), r.encode()...)
+	return append(file, head...)
 }
 
+// decodeSpec returns what could be read also with ErrDamaged: the head, without
+// a run.
 func decodeSpec(data []byte) (Spec, error) {
-	r, err := decode("spec", data)
+	const first, middle, all = 0, 1, 3
+	pieces := parts(data)
+	s, err := decodeHead(pieces[first])
+	if err != nil {
+		s, err = decodeHead(pieces[len(pieces)-1])
+	}
+	if len(pieces) != all || err != nil {
+		return s, ErrDamaged
+	}
+	id, run, err := decodeRun(pieces[middle])
+	if err != nil || id != s.ID {
+		return s, ErrDamaged
+	}
+	s.Run = run
+	return s, nil
+}
+
+func decodeHead(data []byte) (Spec, error) {
+	r, err := decode("head", data)
 	if err != nil {
 		return Spec{}, err
 	}
@@ -153,14 +182,26 @@ func decodeSpec(data []byte) (Spec, error) {
 		ID: r.text("command"), SlotGroup: r.opt("slot_group"),
 		Accepted: r.when("accepted"), StartBy: r.when("start_by"), RememberUntil: r.when("remember_until"),
 		Context: []byte(r.opt("context")),
-		Run: Run{
-			Argv: r.list("argv"), Interpreter: r.list("interpreter"), Env: r.list("env"),
-			Dir: r.opt("cwd"), Account: r.opt("run_as"), Keep: r.size("output_limit"),
-			Timeout: r.duration("timeout"), Grace: r.duration("grace"), ReportOnly: r.flag("timeout_report_only"),
-			Script: r.attachment("script"), Stdin: r.attachment("stdin"),
-		},
 	}
-	return s, r.done()
+	if err := r.done(); err != nil {
+		return Spec{}, err
+	}
+	return s, nil
+}
+
+func decodeRun(data []byte) (id string, run Run, err error) {
+	r, err := decode("spec", data)
+	if err != nil {
+		return "", Run{}, err
+	}
+	id = r.text("command")
+	run = Run{
+		Argv: r.list("argv"), Interpreter: r.list("interpreter"), Env: r.list("env"),
+		Dir: r.opt("cwd"), Account: r.opt("run_as"), Keep: r.size("output_limit"),
+		Timeout: r.duration("timeout"), Grace: r.duration("grace"), ReportOnly: r.flag("timeout_report_only"),
+		Script: r.attachment("script"), Stdin: r.attachment("stdin"),
+	}
+	return id, run, r.done()
 }
 
 func (r *reader) duration(key string) time.Duration {

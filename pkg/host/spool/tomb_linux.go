@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,7 +21,14 @@ type Tomb struct {
 	Context       []byte    // only if not released
 }
 
+// encode writes the record twice, with a sum each: an outcome that was told to
+// nobody yet must survive a bad spot of the disk.
 func (t Tomb) encode() []byte {
+	one := t.once()
+	return append(slices.Clip(one), one...)
+}
+
+func (t Tomb) once() []byte {
 	r := newRecord("tomb").text("command", t.ID).when("remember_until", t.RememberUntil)
 	if t.Released {
 		return r.flag("released", true).encode()
@@ -28,7 +36,17 @@ func (t Tomb) encode() []byte {
 	return r.num("attempt", int64(t.Attempt)).opt("context", string(t.Context)).outcome(t.Outcome).encode()
 }
 
+// decodeTomb believes the first copy that is whole.
 func decodeTomb(id string, data []byte) (Tomb, error) {
+	for _, part := range parts(data) {
+		if t, err := decodeOneTomb(id, part); err == nil {
+			return t, nil
+		}
+	}
+	return Tomb{}, ErrDamaged
+}
+
+func decodeOneTomb(id string, data []byte) (Tomb, error) {
 	r, err := decode("tomb", data)
 	if err != nil {
 		return Tomb{}, err
@@ -43,8 +61,37 @@ func decodeTomb(id string, data []byte) (Tomb, error) {
 	return t, r.done()
 }
 
-// Bury makes a tombstone durable. ErrExists: there is one.
-func (r *Root) Bury(t Tomb) error { return r.tombs.create(t.ID, t.encode(), true) }
+// Bury makes a tombstone durable and returns the one that stands: there may be
+// one of a call before, which failed after it was written.
+func (r *Root) Bury(t Tomb) (Tomb, error) {
+	data := t.encode()
+	err := verify(data, maxRecord, func(data []byte) ([]byte, error) {
+		back, err := decodeTomb(t.ID, data)
+		return back.encode(), err
+	})
+	if err != nil {
+		return Tomb{}, err
+	}
+	err = r.tombs.create(t.ID, data, true)
+	if !errors.Is(err, ErrExists) {
+		return t, err
+	}
+	stands, _, err := r.tomb(t.ID)
+	return stands, err
+}
+
+// tomb reads one. A damaged one still stands: it is returned as released, with
+// an unknown remember-until.
+func (r *Root) tomb(id string) (t Tomb, damaged bool, err error) {
+	data, err := r.tombs.read(id, maxRecord)
+	if err == nil {
+		t, err = decodeTomb(id, data)
+	}
+	if errors.Is(err, ErrDamaged) {
+		return Tomb{ID: id, Released: true}, true, nil
+	}
+	return t, false, err
+}
 
 // MarkReleased replaces whatever tombstone there is by one that only remembers.
 func (r *Root) MarkReleased(id string, rememberUntil time.Time) error {
@@ -65,17 +112,12 @@ func (r *Root) Tombs() (tombs []Tomb, damaged []string, err error) {
 			_ = unix.Unlinkat(r.tombs.fd, id, 0)
 			continue
 		}
-		data, err := r.tombs.read(id, maxRecord)
-		var t Tomb
-		if err == nil {
-			t, err = decodeTomb(id, data)
+		t, bad, err := r.tomb(id)
+		if err != nil { // of this one only: the others are not held up
+			t, bad = Tomb{ID: id, Released: true}, true
 		}
-		if errors.Is(err, ErrDamaged) {
-			t, err = Tomb{ID: id, Released: true}, nil
+		if bad {
 			damaged = append(damaged, id)
-		}
-		if err != nil {
-			return nil, nil, err
 		}
 		tombs = append(tombs, t)
 	}

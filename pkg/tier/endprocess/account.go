@@ -44,7 +44,7 @@ func lookUp(name string) (account, *fault) {
 			a.uid, a.gid = -1, -1
 			return a, nil
 		case me != 0:
-			return account{}, &fault{task.NoPermission, "cannot run as " + name + ": only an executor of root can become another account"}
+			return account{}, &fault{reason: task.NoPermission, text: "cannot run as " + name + ": only an executor of root can become another account"}
 		}
 		a.groups = groupsOf(name, a.gid)
 		return a, nil
@@ -52,7 +52,7 @@ func lookUp(name string) (account, *fault) {
 	if name == "" { // an uid without a name
 		return account{home: "/", shell: "/bin/sh", uid: -1, gid: -1}, nil
 	}
-	return account{}, &fault{task.NoAccount, "cannot run as " + name + ": there is no such account on this host"}
+	return account{}, &fault{reason: task.NoAccount, text: "cannot run as " + name + ": there is no such account on this host"}
 }
 
 // parseAccount reads a line of passwd(5).

@@ -44,8 +44,8 @@ func TestATimeoutKillsTheWholeTreeAlsoWhatForkedAwayTwice(t *testing.T) {
 	if data, _ := os.ReadFile(up); string(data) != "up\nup\n" {
 		t.Errorf("the processes that were to escape: %q", data)
 	}
-	if n := d.mark(c).Count(); n != 0 {
-		t.Errorf("%d processes live on", n)
+	if left, err := d.mark(c).Living(); len(left) != 0 || err != nil {
+		t.Errorf("these live on: %+v, %v", left, err)
 	}
 }
 

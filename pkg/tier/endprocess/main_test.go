@@ -80,16 +80,26 @@ func (d *disk) open() *spool.Command {
 	d.Cleanup(c.Close)
 	d.Cleanup(func() {
 		if a, err := c.Attempt(1); err == nil && !a.Supervisor.IsZero() {
-			proc.Orphans{Since: a.Supervisor.Start, Mark: a.MarkEntry()}.Signal(syscall.SIGKILL)
+			_ = proc.Orphans{Since: a.Supervisor.Start, Mark: a.MarkEntry()}.Signal(syscall.SIGKILL)
 		}
 	})
 	return c
+}
+
+// marked is our environment with a new mark.
+func marked() []string {
+	mark, err := spool.NewMark()
+	if err != nil {
+		panic(err)
+	}
+	return append(os.Environ(), spool.MarkName+"="+mark)
 }
 
 // begin starts the program on attempt 1.
 func (d *disk) begin() *exec.Cmd {
 	d.Helper()
 	cmd := exec.Command(program, d.root.Path("c"), "1")
+	cmd.Env = marked()
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		d.Fatal(err)

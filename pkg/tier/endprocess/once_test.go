@@ -93,7 +93,11 @@ func TestASecondAttemptNeedsALossBeforeIt(t *testing.T) {
 	if err := c.Accept(2, spool.Acceptance{}); err != nil {
 		t.Fatal(err)
 	}
-	second := func() error { return exec.Command(program, d.root.Path("c"), "2").Run() }
+	second := func() error {
+		cmd := exec.Command(program, d.root.Path("c"), "2")
+		cmd.Env = marked()
+		return cmd.Run()
+	}
 	if err := second(); exitCode(err) != NotThere {
 		t.Errorf("after nothing: %v", err)
 	}
@@ -109,6 +113,35 @@ func TestASecondAttemptNeedsALossBeforeIt(t *testing.T) {
 	}
 	if err := second(); err != nil || !exists(witness) {
 		t.Errorf("after a loss: %v, run: %v", err, exists(witness))
+	}
+}
+
+func TestWithoutAMarkNothingIsRun(t *testing.T) {
+	d := newDisk(t)
+	witness := filepath.Join(t.TempDir(), "witness")
+	c := d.accept(spool.Run{Argv: []string{"touch", witness}}, nil, nil)
+	if err := exec.Command(program, d.root.Path("c"), "1").Run(); exitCode(err) != 2 {
+		t.Errorf("it ended with %v", err)
+	}
+	if _, err := c.Attempt(1); err == nil || exists(witness) {
+		t.Errorf("the attempt was decided: %v, run: %v", err == nil, exists(witness))
+	}
+}
+
+func TestWhatIsNotTheCommandYetCarriesItsMark(t *testing.T) {
+	// A child that has not made itself the command shares our memory, and so
+	// what it was given.
+	d := newDisk(t)
+	c := d.accept(spool.Run{Argv: []string{"sleep", "60"}}, nil, nil)
+	cmd := d.begin()
+	poll(t, "the start", func() bool { _, err := c.Started(1); return err == nil })
+	a, err := c.Attempt(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	given, err := os.ReadFile("/proc/" + itoa(cmd.Process.Pid) + "/environ")
+	if err != nil || !bytes.Contains(append([]byte{0}, given...), []byte("\x00"+a.MarkEntry()+"\x00")) {
+		t.Errorf("the end-process does not carry %q: %v", a.MarkEntry(), err)
 	}
 }
 

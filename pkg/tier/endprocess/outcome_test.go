@@ -77,6 +77,19 @@ func TestACommandBecomesTheAccountThatItNames(t *testing.T) {
 	}
 }
 
+func TestAnotherAccountReadsItsScriptUnderAnyUmask(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another account")
+	}
+	defer unix.Umask(unix.Umask(0o077))
+	d := newDisk(t)
+	o := d.run(spool.Run{Interpreter: []string{"sh"}, Account: "nobody"}, []byte("id -un; cat /dev/stdin; umask"), []byte("stdin\n"))
+	d.want(o, task.Succeeded, task.NoReason)
+	if got := d.kept(0); got != "nobody\nstdin\n0022\n" {
+		t.Errorf("stdout is %q, stderr is %q", got, d.kept(1))
+	}
+}
+
 func TestAnOrdinaryUserCannotBecomeAnotherAccount(t *testing.T) {
 	if os.Geteuid() == 0 {
 		if out, err := exec.Command("setpriv", "--reuid=65534", "--clear-groups", "true").CombinedOutput(); err != nil {
@@ -91,6 +104,7 @@ func TestAnOrdinaryUserCannotBecomeAnotherAccount(t *testing.T) {
 		cmd = exec.Command("setpriv", "--reuid=65534", "--clear-groups", copyOf(t, program), d.root.Path("c"), "1")
 		giveAway(t, d.path)
 	}
+	cmd.Env = marked()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v %s", err, out)
 	}

@@ -26,14 +26,18 @@ type endProcess struct {
 	attempt uint32
 	spec    spool.Spec
 	mark    string
+	self    proc.Identity
 	signals *signals
 }
 
 // Run carries the attempt of the command in the directory to its outcome and
-// returns an exit status. It takes over signals, children and session of the
+// returns an exit status. The mark must stand in the environment of this very
+// process (spool.MarkName): a child of it that is not the command yet is known
+// by nothing else. It takes over signals, children, session and umask of the
 // whole process.
-func Run(path string, attempt uint32) int {
+func Run(path string, attempt uint32, mark string) int {
 	_, _ = unix.Setsid() // fails if the executor has done it
+	unix.Umask(0o022)
 	signals := catchSignals()
 	dir, err := spool.OpenCommand(path)
 	if err != nil {
@@ -49,7 +53,7 @@ func Run(path string, attempt uint32) int {
 	case attempt < 1 || !dir.MayStart(attempt):
 		return NotThere
 	}
-	p := &endProcess{dir: dir, attempt: attempt, spec: spec, signals: signals}
+	p := &endProcess{dir: dir, attempt: attempt, spec: spec, mark: mark, signals: signals}
 	mine, err := p.claim(time.Now())
 	switch {
 	case errors.Is(err, spool.ErrMissing):
@@ -71,16 +75,12 @@ func (p *endProcess) claim(now time.Time) (bool, error) {
 		record.Decided = spool.Outcome{State: state, Exit: task.Exit{Reason: reason}, Ended: now}
 		return false, unlessExists(p.dir.Decide(p.attempt, record))
 	}
-	self, err := proc.Self()
-	if err != nil {
+	var err error
+	if p.self, err = proc.Self(); err != nil {
 		return false, err
 	}
-	if p.mark, err = spool.NewMark(); err != nil {
-		return false, err
-	}
-	record.Supervisor, record.Mark = self, p.mark
-	err = p.dir.Decide(p.attempt, record)
-	if err != nil {
+	record.Supervisor, record.Mark = p.self, p.mark
+	if err = p.dir.Decide(p.attempt, record); err != nil {
 		return false, unlessExists(err)
 	}
 	if p.dir.Removed() {
@@ -122,18 +122,34 @@ func (p *endProcess) live() {
 		return
 	}
 	leader, sinks, at, fault := p.start()
-	if fault != nil {
+	switch {
+	case fault != nil && fault.ran:
+		p.endAll()
+		p.end(spool.Outcome{State: task.Lost, Exit: task.Exit{Reason: task.SupervisorLost}, Started: at, Message: fault.text})
+		return
+	case fault != nil:
 		p.end(spool.Outcome{State: task.StartFailed, Exit: task.Exit{Reason: fault.reason}, Message: fault.text})
 		return
 	}
 	// A failure to write it costs nothing while we live.
-	_ = p.dir.Begin(p.attempt, spool.Started{Leader: leader.Identity(), At: at})
+	if id := leader.Identity(); id.Start != 0 {
+		_ = p.dir.Begin(p.attempt, spool.Started{Leader: id, At: at})
+	}
 	p.dir.Bell()
 	out := p.supervise(leader, sinks)
 	out.Started = at
 	p.end(out)
 	_, _ = leader.Reap() // only now: until the record is made, a successor can still learn the status
 	proc.ReapOrphans(0)
+}
+
+// endAll returns when nothing that was started lives.
+func (p *endProcess) endAll() {
+	for pause := 20 * time.Millisecond; proc.HaveLivingChildren(); pause = min(2*pause, time.Second) {
+		_ = proc.Offspring{}.Signal(unix.SIGKILL) // and again
+		p.signals.pause(pause)
+		proc.ReapOrphans(0)
+	}
 }
 
 func (p *endProcess) supervise(leader *proc.Process, sinks [2]*spool.Sink) spool.Outcome {

@@ -26,6 +26,7 @@ const scriptFD = 3
 type fault struct {
 	reason task.Reason
 	text   string
+	ran    bool // it was started, and cannot be watched
 }
 
 // faultOf maps what the kernel says. An empty text about a place is only for
@@ -100,10 +101,7 @@ func closeOnExec() {
 }
 
 // limit sets what no command needs: no core files in working directories.
-func limit() {
-	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
-	unix.Umask(0o022)
-}
+func limit() { _ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}) }
 
 // stdio is the descriptors that the user's process is given; -1: none.
 type stdio [4]int
@@ -195,11 +193,10 @@ func (p *endProcess) fork(argv []string, who account, files stdio) (*proc.Proces
 		at := time.Now()
 		pid, err := syscall.ForkExec(argv[0], argv, attr) //nolint:gosec // to run what the user signed is what we are for
 		if err == nil {
-			leader, err := hold(pidfd, pid)
-			if err != nil {
-				return nil, at, faultOf("cannot watch it", err)
+			if pidfd < 0 {
+				return nil, at, &fault{ran: true, text: "cannot watch the command: this kernel has no pidfds; it needs Linux 5.4"}
 			}
-			return leader, at, nil
+			return proc.Child(pidfd, pid, p.self.Boot), at, nil
 		}
 		passing := errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ETXTBSY)
 		if !passing || try == len(forkPauses) || p.dir.Stopped() {
@@ -207,22 +204,4 @@ func (p *endProcess) fork(argv []string, who account, files stdio) (*proc.Proces
 		}
 		p.signals.pause(forkPauses[try])
 	}
-}
-
-// hold makes a process of the pidfd that came with the fork, or opens one on a
-// kernel that gave none. A child that cannot be held is ended: it just began,
-// and nobody could ever say what became of it.
-func hold(pidfd, pid int) (leader *proc.Process, err error) {
-	if pidfd >= 0 {
-		leader, err = proc.OpenFD(pidfd, pid)
-	} else {
-		var id proc.Identity
-		if id, err = proc.Of(pid); err == nil {
-			leader, err = proc.Open(id)
-		}
-	}
-	if err != nil {
-		_ = unix.Kill(pid, unix.SIGKILL) // our child, not waited for: the pid is its own
-	}
-	return leader, err
 }

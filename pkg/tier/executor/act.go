@@ -17,6 +17,10 @@ func (e *Executor) act(ctx context.Context, c *command, s sight) {
 		e.log.ErrorContext(ctx, "cannot look at a command; it is looked at again later", slog.String("command_id", c.id), slog.Any("error", s.err))
 		return
 	}
+	if c.unread && s.specRead {
+		c.fill(s.spec)
+		e.changed(c)
+	}
 	if s.found.Claim == adopt.Begun && s.found.Exit != adopt.Whole {
 		state := task.Starting
 		if s.found.Run == adopt.Whole {
@@ -32,12 +36,15 @@ func (e *Executor) act(ctx context.Context, c *command, s sight) {
 	case adopt.Watch:
 		if s.found.Claim == adopt.Begun {
 			e.occupy(c)
+			e.hold(ctx, c, s)
 			e.watchEndProcess(ctx, c, s.claim.Supervisor)
+			e.remind(ctx, c, s)
 		}
 	case adopt.StartEndProcess:
 		e.startOrGiveUp(ctx, c)
 	case adopt.TakeOver:
 		e.occupy(c)
+		e.hold(ctx, c, s)
 		e.takeOver(ctx, c, s)
 	case adopt.RecordCanceled, adopt.RecordExpired, adopt.SetAside, adopt.RecordRebooted, adopt.RecordSupervisorLost:
 		e.record(ctx, c, action, s)
@@ -45,8 +52,36 @@ func (e *Executor) act(ctx context.Context, c *command, s sight) {
 	}
 }
 
+// remind tells the end-process again of a wish to stop that is on disk: whoever
+// wrote it may have died before it said so. To hear it twice is harmless.
+func (e *Executor) remind(ctx context.Context, c *command, s sight) {
+	if !s.found.Stop {
+		return
+	}
+	if err := knockAt(s.claim.Supervisor); err != nil {
+		e.log.WarnContext(ctx, "cannot tell an end-process of the wish to stop; it is tried again", slog.String("command_id", c.id), slog.Any("error", err))
+	}
+}
+
+// hold keeps the output that is under way, in case that its end-process and its
+// leader die before it is taken.
+func (e *Executor) hold(ctx context.Context, c *command, s sight) {
+	if c.held != nil || s.found.Run != adopt.Whole {
+		return
+	}
+	dir, err := e.root.Command(c.id)
+	if err == nil {
+		c.held, err = dir.Hold(c.attempt)
+		dir.Close()
+	}
+	if err != nil && !errors.Is(err, spool.ErrMissing) {
+		e.log.WarnContext(ctx, "cannot hold the output of a command; its end may be lost with its end-process", slog.String("command_id", c.id), slog.Any("error", err))
+	}
+}
+
 // finish takes the outcome from the disk to the callers.
 func (e *Executor) finish(ctx context.Context, c *command, s sight) {
+	c.letGo()
 	c.settle(s.outcome, s.sums)
 	e.log.InfoContext(ctx, "a command has ended", slog.String("command_id", c.id), slog.Uint64("attempt", uint64(c.attempt)),
 		slog.String("state", c.report.State.String()), slog.String("reason", c.report.Exit.Reason.String()))
@@ -82,10 +117,16 @@ func (e *Executor) record(ctx context.Context, c *command, action adopt.Action, 
 		return
 	}
 	o.Started = s.run.At
-	attempt := c.attempt
+	attempt, held := c.attempt, c.held != nil
 	e.beside(ctx, c, func(dir *spool.Command) error {
+		if err := drainLast(dir, attempt); err != nil {
+			return err
+		}
 		for i := range spool.Streams {
 			o.Kept[i], o.Cut[i] = dir.Drained(attempt, i)
+		}
+		if !held {
+			o.Message = outputMissing
 		}
 		if s.found.Exit == adopt.Damaged {
 			if err := dir.DropDamagedExit(attempt); err != nil {

@@ -43,6 +43,9 @@ func (e *Executor) known(id string, until time.Time, again func(ctx context.Cont
 		reply(answer{acceptance: released}, nil)
 	case !e.watermark.IsZero() && !until.After(e.watermark):
 		reply(answer{acceptance: pastW}, nil)
+	case until.After(time.Now().Add(greatestE)):
+		reply(answer{}, fmt.Errorf("%w: remember_until of command %q is %s, more than %d days ahead of this host's clock, which says %s; ask for less, or set the clock",
+			wire.ErrInvalid, id, until.UTC().Format(time.RFC3339), greatestE/day, time.Now().UTC().Format(time.RFC3339)))
 	case e.full():
 		reply(answer{acceptance: busy}, nil)
 	default:

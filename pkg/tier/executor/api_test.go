@@ -332,3 +332,64 @@ func callForTest(socket string) int {
 	}
 	return 0
 }
+
+func TestWhatIsToBeRememberedForTooLongIsRefused(t *testing.T) {
+	h := boot(t)
+	far := shell("a", "true")
+	far.Spec.RememberUntil = time.Now().Add(greatestE + time.Hour)
+	_, err := h.api.Start(h.ctx(), wire.StartToProto(far))
+	if err == nil || !strings.Contains(err.Error(), "remember_until") || !strings.Contains(err.Error(), "32 days") {
+		t.Errorf("the start answers %v", err)
+	}
+	_, err = h.api.Signal(h.ctx(), &executorv1.SignalRequest{CommandId: "a", Attempt: 1, RememberUntil: wire.TimeToProto(far.Spec.RememberUntil)})
+	if err == nil || !strings.Contains(err.Error(), "remember_until") {
+		t.Errorf("the stop answers %v", err)
+	}
+	h.accept(shell("a", "true"))
+}
+
+func TestNoiseInTheBellDoesNotMakeItDeaf(t *testing.T) {
+	h := boot(t)
+	h.accept(shell("first", "true"))
+	h.ended("first")
+	bell, err := os.OpenFile(filepath.Join(h.state, "bell"), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = bell.Close() }()
+	if _, err := bell.WriteString(strings.Repeat("x", 1<<20) + "\n"); err != nil {
+		t.Fatal(err)
+	}
+	o, open, _ := gated(t, "a")
+	h.accept(o)
+	began := time.Now()
+	h.running("a") // the bell says so; the slow pull would take 15 seconds
+	open()
+	h.ended("a")
+	if took := time.Since(began); took > lookAgainEvery {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestAnAcceptanceThatCannotBeReadAgainIsRefusedAndLeavesNothing(t *testing.T) {
+	h := boot(t)
+	many := order("a", "/bin/true")
+	for range 40_000 {
+		many.Spec.Run.Argv = append(many.Spec.Run.Argv, "")
+	}
+	h.accept(many)
+	h.becomes("a", task.Succeeded, task.Exit{})
+	h.kill()
+	h.launch()
+	if c := h.ended("a"); string(c.Context) != "context of a" {
+		t.Errorf("after a restart its context is %q", c.Context)
+	}
+	long := order("b", "/bin/true")
+	long.Spec.Run.Dir = strings.Repeat("/x", spool.MaxPath)
+	if _, err := h.api.Start(h.ctx(), wire.StartToProto(long)); err == nil || !strings.Contains(err.Error(), "cwd") {
+		t.Errorf("the start answers %v", err)
+	}
+	if exists(filepath.Join(h.state, "commands", "b")) {
+		t.Error("something was recorded")
+	}
+}

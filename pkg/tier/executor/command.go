@@ -22,6 +22,7 @@ type command struct {
 	report        task.Report
 	detail        job.Detail
 	buried        bool // it has no directory, but a tombstone
+	unread        bool // its specification could not be read yet: the fields above are empty
 
 	// busy: a write that decides whether it exists, or goes on to exist, is
 	// under way. Whoever asks of it meanwhile waits in line.
@@ -29,11 +30,12 @@ type command struct {
 	born bool // its first write is done: it is known
 	line []func(ctx context.Context)
 
-	looking, again bool     // a look is under way; another is wanted
-	queued, slot   bool     // it waits for a slot; it has one
-	supervised     bool     // somebody beside the loop waits for its end-process, or took over
-	tries          int      // end-processes that ended without a record
-	wake           func()   // makes a take-over look at the wish to stop
+	looking, again bool   // a look is under way; another is wanted
+	queued, slot   bool   // it waits for a slot; it has one
+	supervised     bool   // somebody beside the loop waits for its end-process, or took over
+	tries          int    // end-processes that ended without a record
+	wake           func() // makes a take-over look at the wish to stop
+	held           *spool.Holder
 	waiters        []func() // called when a look was carried out
 }
 
@@ -42,6 +44,26 @@ func newCommand(s spool.Spec, attempt uint32) *command {
 		id: s.ID, slotGroup: s.SlotGroup, startBy: s.StartBy, accepted: s.Accepted,
 		rememberUntil: s.RememberUntil, context: s.Context, attempt: attempt,
 		report: task.Report{Attempt: attempt, State: task.Accepted},
+	}
+}
+
+// fill takes what could not be read before.
+func (c *command) fill(s spool.Spec) {
+	c.unread = false
+	c.slotGroup, c.accepted, c.rememberUntil = s.SlotGroup, s.Accepted, s.RememberUntil
+	if len(c.context) == 0 {
+		c.context = s.Context
+	}
+	if c.attempt == 1 {
+		c.startBy = s.StartBy
+	}
+}
+
+// letGo gives the outputs back, which nobody needs any more.
+func (c *command) letGo() {
+	if c.held != nil {
+		c.held.Close()
+		c.held = nil
 	}
 }
 
@@ -62,6 +84,7 @@ func (c *command) see(state task.State, started time.Time, overdue bool) (change
 
 // next makes it the next attempt, accepted and not begun.
 func (c *command) next(startBy time.Time, context []byte) {
+	c.letGo()
 	c.attempt++
 	c.report = task.Report{Attempt: c.attempt, State: task.Accepted}
 	c.detail = job.Detail{}

@@ -281,3 +281,32 @@ func TestAnEndProcessKilledAtAnyPointNeverMakesItsCommandRunTwice(t *testing.T) 
 		t.Logf("killed %d µs after the claim: %v, started %d times", n*400, c.Report.State, started)
 	}
 }
+
+func TestANewStateDirectoryStartsNothingWhileTheOldOnesProcessesRun(t *testing.T) {
+	h := boot(t)
+	o, open, witness := gated(t, "a")
+	h.accept(o)
+	h.running("a")
+	h.kill()
+	old := h.supervisor("a")
+	tree := h.mark("a")
+	h.Cleanup(func() { _ = tree.Signal(syscall.SIGKILL) })
+	// The end-process may still write in it.
+	h.poll("the directory to be gone", func() bool { return os.RemoveAll(h.state) == nil })
+	// The second time the directory is not new any more.
+	for n := range 2 {
+		h.launch()
+		h.accept(o)
+		h.poll("the warning", func() bool { return strings.Count(h.log(), "pid="+strconv.Itoa(old.PID)) > n })
+		if c := h.until("a", "known", func(wire.HostCommand) bool { return true }); c.Report.State != task.Accepted || lines(t, witness) != 1 {
+			t.Errorf("while the old one runs it is %v, started %d times", c.Report, lines(t, witness))
+		}
+		h.kill()
+	}
+	h.launch()
+	open()
+	h.becomes("a", task.Failed, task.Exit{Code: 7})
+	if n := lines(t, witness); n != 2 {
+		t.Errorf("it was started %d times", n)
+	}
+}

@@ -5,7 +5,10 @@
 //
 // It is generic: opaque command ids, attempts and slot groups; it knows nothing
 // of jobs, users or signatures. It does not watch user processes itself, unless
-// an end-process died. It never kills because it cannot supervise.
+// an end-process died. It never kills because it cannot supervise. But a command
+// is its whole tree: what lives on when the leader has ended, daemons included,
+// gets a moment to finish and is ended before the outcome is written, by the
+// end-process or by the executor that took over.
 //
 // One goroutine, the loop, owns all state. Whatever touches disk or processes
 // runs beside it and comes back as a call into the loop. What to do with a

@@ -48,6 +48,7 @@ type Executor struct {
 	purging    bool
 	groups     map[string]*group
 	watchers   map[*watcher]struct{}
+	foreign    map[proc.Identity]struct{} // end-processes of an earlier incarnation that live
 }
 
 // Open takes the state directory and reads what is in it. It starts nothing
@@ -70,7 +71,11 @@ func Open(cfg Config, version string, log *slog.Logger) (*Executor, error) {
 		commands: map[string]*command{}, tombs: map[string]time.Time{},
 		groups: map[string]*group{}, watchers: map[*watcher]struct{}{},
 	}
-	if err := e.load(time.Now()); err != nil {
+	err = e.load(time.Now())
+	if err == nil {
+		err = e.findForeign()
+	}
+	if err != nil {
 		root.Close()
 		return nil, fmt.Errorf("cannot read the state directory %s: %w", cfg.StateDir, err)
 	}
@@ -91,6 +96,7 @@ func (e *Executor) Run(ctx context.Context) error {
 		return fmt.Errorf("cannot open the bell: %w", err)
 	}
 	e.work.Go(func() { e.listen(bell) })
+	e.waitForForeign(ctx)
 	e.adoptAll(ctx)
 	e.loop(ctx)
 	close(e.stopped)

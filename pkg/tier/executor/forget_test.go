@@ -1,6 +1,9 @@
 package executor
 
 import (
+	"context"
+	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,6 +14,7 @@ import (
 	executorv1 "github.com/ccs-project/ccs/api/gen/ccs/executor/v1"
 	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/host/spool"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -188,5 +192,88 @@ func TestLeftoversOfAnInterruptedWriteAreSwept(t *testing.T) {
 	aside, _ := filepath.Glob(filepath.Join(h.state, "damaged", "strange.*"))
 	if exists(half) || exists(strange) || len(aside) != 1 {
 		t.Errorf("half is there: %v, strange is there: %v, set aside: %v", exists(half), exists(strange), aside)
+	}
+}
+
+func TestATombstoneIsTheLaterWordThanADirectory(t *testing.T) {
+	h := newHost(t)
+	witness := filepath.Join(t.TempDir(), "witness")
+	o := shell("a", "echo x >>"+witness)
+	acceptOnly(t, h, o.Spec) // what is left of an acceptance that failed
+	root, err := spool.Open(h.state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := canceled("a", 1, o.Spec.RememberUntil, nil, time.Now())
+	if _, err := root.Bury(spool.Tomb{ID: "a", RememberUntil: v.rememberUntil, Attempt: 1, Outcome: v.outcome}); err != nil {
+		t.Fatal(err)
+	}
+	root.Close()
+	h.launch()
+	h.becomes("a", task.Canceled, task.Exit{Reason: task.BeforeStart})
+	if lines(t, witness) != 0 || exists(filepath.Join(h.state, "commands", "a")) {
+		t.Error("it was run, or its directory is there")
+	}
+}
+
+func TestOneUnreadableCommandDoesNotKeepTheHostDown(t *testing.T) {
+	h := newHost(t)
+	acceptOnly(t, h, shell("bad", "true").Spec)
+	acceptOnly(t, h, shell("good", "true").Spec)
+	spec := filepath.Join(h.state, "commands", "bad", "spec")
+	if err := errors.Join(os.Remove(spec), os.Symlink("/nonexistent", spec)); err != nil {
+		t.Fatal(err)
+	}
+	h.launch()
+	h.becomes("good", task.Succeeded, task.Exit{})
+	h.becomes("bad", task.StartFailed, task.Exit{Reason: task.BadSpec})
+}
+
+func TestADamagedSpecificationIsReportedToWhomItBelongs(t *testing.T) {
+	h := newHost(t)
+	o := shell("a", "echo x")
+	acceptOnly(t, h, o.Spec)
+	spec := filepath.Join(h.state, "commands", "a", "spec")
+	data, err := os.ReadFile(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(spec, []byte(strings.Replace(string(data), "echo x", "echo y", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.launch()
+	for range 2 {
+		c := h.becomes("a", task.StartFailed, task.Exit{Reason: task.BadSpec})
+		if string(c.Context) != "context of a" || !c.RememberUntil.Equal(o.Spec.RememberUntil) {
+			t.Errorf("it is told with the context %q, to be remembered until %v", c.Context, c.RememberUntil)
+		}
+		h.kill()
+		h.launch()
+	}
+}
+
+func TestACommandThatCouldNotBeReadAtFirstIsRunWhenItCan(t *testing.T) {
+	h := newHost(t)
+	o := shell("a", "true")
+	acceptOnly(t, h, o.Spec)
+	e, err := Open(Config{StateDir: h.state, Socket: h.socket, EndProcess: endProcess, Slots: 1, MaxRecords: 100}, "test", slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.commands["a"] = e.fromFound(spool.Found{ID: "a", Spec: spool.Spec{ID: "a"}, Latest: 1, Unread: errors.New("the disk is slow")})
+	ctx, stop := context.WithCancel(t.Context())
+	ran := make(chan error, 1)
+	go func() { ran <- e.Run(ctx) }()
+	var c wire.HostCommand
+	h.poll("the outcome", func() bool {
+		c, err = ask(ctx, e, func(_ context.Context, reply func(wire.HostCommand, error)) { reply(e.commands["a"].view(), nil) })
+		return err != nil || c.Report.State.Final()
+	})
+	if err != nil || c.Report.State != task.Succeeded || string(c.Context) != "context of a" || !c.RememberUntil.Equal(o.Spec.RememberUntil) {
+		t.Errorf("it is %+v, %v", c, err)
+	}
+	stop()
+	if err := <-ran; err != nil {
+		t.Error(err)
 	}
 }

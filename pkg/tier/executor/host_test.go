@@ -146,7 +146,7 @@ func killTree(a spool.Attempt) {
 		_ = p.Signal(syscall.SIGKILL)
 		p.Close()
 	}
-	proc.Orphans{Since: a.Supervisor.Start, Mark: a.MarkEntry()}.Signal(syscall.SIGKILL)
+	_ = proc.Orphans{Since: a.Supervisor.Start, Mark: a.MarkEntry()}.Signal(syscall.SIGKILL)
 }
 
 // order is a first attempt with an hour to live.

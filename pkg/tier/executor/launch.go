@@ -77,8 +77,14 @@ func (e *Executor) expire(ctx context.Context, id string, attempt uint32, now ti
 }
 
 // spawn starts the end-process in a session of its own, so that nothing that is
-// sent to ours reaches it, with no descriptor and no variable of ours.
+// sent to ours reaches it, with no descriptor and no variable of ours. It is
+// given the mark of what it will start: what it has forked and is not the
+// command yet is found by that.
 func (e *Executor) spawn(id string, attempt uint32) (*proc.Process, error) {
+	mark, err := spool.NewMark()
+	if err != nil {
+		return nil, err
+	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
@@ -88,7 +94,7 @@ func (e *Executor) spawn(id string, attempt uint32) (*proc.Process, error) {
 	pid, err := syscall.ForkExec(e.cfg.EndProcess, //nolint:gosec // the operator names the program, and the id was checked
 		[]string{"ccs-endprocess", e.root.Path(id), strconv.FormatUint(uint64(attempt), 10)},
 		&syscall.ProcAttr{
-			Dir: "/", Env: []string{"GOMAXPROCS=1"}, // fewer threads
+			Dir: "/", Env: []string{"GOMAXPROCS=1", spool.MarkName + "=" + mark, e.owner()}, // fewer threads
 			Files: []uintptr{null.Fd(), null.Fd(), null.Fd()},
 			Sys:   &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd},
 		})
@@ -96,7 +102,7 @@ func (e *Executor) spawn(id string, attempt uint32) (*proc.Process, error) {
 		return nil, os.NewSyscallError("fork", err)
 	}
 	if pidfd >= 0 {
-		return proc.OpenFD(pidfd, pid)
+		return proc.Child(pidfd, pid, e.boot), nil
 	}
 	who, err := proc.Of(pid)
 	if err != nil {

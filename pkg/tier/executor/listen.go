@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/credentials"
@@ -15,14 +16,26 @@ import (
 
 // listen takes the ids that end-processes ring with.
 func (e *Executor) listen(bell *os.File) {
-	lines := bufio.NewScanner(bell)
-	for lines.Scan() {
-		id := lines.Text()
-		e.post(func(ctx context.Context) {
-			if c := e.commands[id]; c != nil && !c.busy {
-				e.look(c)
-			}
-		})
+	lines := bufio.NewReader(bell)
+	whole := true
+	for {
+		line, err := lines.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) { // no id is that long
+			whole = false
+			continue
+		}
+		if err != nil {
+			return
+		}
+		id := strings.TrimSuffix(string(line), "\n")
+		if whole {
+			e.post(func(context.Context) {
+				if c := e.commands[id]; c != nil && !c.busy {
+					e.look(c)
+				}
+			})
+		}
+		whole = true
 	}
 }
 

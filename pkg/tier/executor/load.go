@@ -38,29 +38,46 @@ func (e *Executor) load(now time.Time) error {
 		e.log.Error("something in the state directory cannot be understood; it was moved to damaged/", slog.String("name", name))
 	}
 	for _, f := range found {
-		if _, released := e.tombs[f.ID]; released {
-			if err := e.root.Remove(f.ID); err != nil {
-				return err
-			}
+		if !e.buried(f.ID) {
+			e.commands[f.ID] = e.fromFound(f)
 			continue
 		}
-		e.commands[f.ID] = e.fromFound(f)
+		if err := e.root.Remove(f.ID); err != nil {
+			e.log.Error("cannot delete a command that has a tombstone; it is not run", slog.String("command_id", f.ID), slog.Any("error", err))
+		}
 	}
 	return nil
 }
 
+// buried reports whether there is a tombstone: it is the later word than any
+// directory, which is left of a release or of an acceptance that failed.
+func (e *Executor) buried(id string) bool {
+	_, released := e.tombs[id]
+	c := e.commands[id]
+	return released || c != nil && c.buried
+}
+
 func fromTomb(t spool.Tomb) *command {
-	c := newCommand(spool.Spec{ID: t.ID, RememberUntil: t.RememberUntil, Context: t.Context}, t.Attempt)
-	c.buried = true
-	c.settle(t.Outcome, [2][32]byte{})
+	c := newCommand(spool.Spec{ID: t.ID}, t.Attempt)
+	c.bury(t)
 	return c
+}
+
+// bury makes it what its tombstone says.
+func (c *command) bury(t spool.Tomb) {
+	c.buried, c.attempt, c.rememberUntil, c.context = true, t.Attempt, t.RememberUntil, t.Context
+	c.settle(t.Outcome, [2][32]byte{})
 }
 
 func (e *Executor) fromFound(f spool.Found) *command {
 	if f.Damaged {
-		e.log.Error("a specification cannot be read; it was renamed to spec.damaged", slog.String("command_id", f.ID))
+		e.log.Error("a specification is damaged; it was renamed to spec.damaged", slog.String("command_id", f.ID))
+	}
+	if f.Unread != nil {
+		e.log.Error("cannot read a command; it is tried again", slog.String("command_id", f.ID), slog.Any("error", f.Unread))
 	}
 	c := newCommand(f.Spec, f.Latest)
+	c.unread = f.Unread != nil
 	c.born = true
 	if f.Latest == 1 {
 		return c

@@ -19,7 +19,10 @@ type sight struct {
 	outcome spool.Outcome // if there is one
 	sums    [2][32]byte   // of the outputs, with an outcome
 	overdue bool
-	err     error // the disk could not be read; nothing else is meaningful
+
+	spec     spool.Spec
+	specRead bool  // it was read and is whole
+	err      error // disk or processes could not be looked at; nothing else is meaningful
 }
 
 // look looks at a command beside the loop and acts on what is seen. Looks of
@@ -34,10 +37,13 @@ func (e *Executor) look(c *command) {
 		return
 	}
 	c.looking = true
-	attempt, ours, startBy := c.attempt, c.supervised && c.wake == nil, c.startBy
+	attempt, ours, startBy, unread := c.attempt, c.supervised && c.wake == nil, c.startBy, c.unread
 	e.work.Go(func() {
 		e.looking <- struct{}{}
 		s := e.see(c.id, attempt, ours, startBy)
+		if unread && s.err == nil && !s.specRead {
+			s.err = e.readSpec(c.id, &s)
+		}
 		<-e.looking
 		e.post(func(ctx context.Context) {
 			c.looking = false
@@ -74,8 +80,11 @@ func (e *Executor) see(id string, attempt uint32, ours bool, startBy time.Time) 
 	}
 	defer dir.Close()
 	s := read(dir, attempt)
-	for {
-		live := e.liveness(s, ours)
+	for s.err == nil {
+		live, err := e.liveness(s, ours)
+		if err != nil {
+			return sight{err: err}
+		}
 		now := read(dir, attempt)
 		if now.err != nil {
 			return now
@@ -88,10 +97,29 @@ func (e *Executor) see(id string, attempt uint32, ours bool, startBy time.Time) 
 			break
 		}
 	}
-	if s.found.Exit == adopt.Whole || s.found.Claim == adopt.Decided {
+	if s.err == nil && (s.found.Exit == adopt.Whole || s.found.Claim == adopt.Decided) {
+		if err := dir.Confirm(); err != nil {
+			return sight{err: err}
+		}
 		s.sums = digests(dir, attempt, s.outcome)
 	}
 	return s
+}
+
+// readSpec reads what could not be read before. A damaged one tells nothing
+// more.
+func (e *Executor) readSpec(id string, s *sight) error {
+	dir, err := e.root.Command(id)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	s.spec, err = dir.Spec()
+	s.specRead = err == nil
+	if errors.Is(err, spool.ErrMissing) || errors.Is(err, spool.ErrDamaged) {
+		return nil
+	}
+	return err
 }
 
 // read is one reading of the records.
@@ -126,10 +154,11 @@ func read(dir *spool.Command, attempt uint32) sight {
 	s.overdue = dir.Overdue(attempt)
 	s.found.Spec = adopt.Whole
 	if s.found.Claim == adopt.NoClaim {
-		_, err = dir.Spec()
+		s.spec, err = dir.Spec()
 		if s.found.Spec, err = recordState(err); err != nil {
 			return sight{err: err}
 		}
+		s.specRead = s.found.Spec == adopt.Whole
 		if s.found.Spec == adopt.Missing { // it was accepted; what is missing now was set aside
 			s.found.Spec = adopt.Damaged
 		}
@@ -149,11 +178,11 @@ func recordState(err error) (adopt.Record, error) {
 	return adopt.Missing, err
 }
 
-// liveness looks who lives of what the records name.
-func (e *Executor) liveness(s sight, ours bool) adopt.Liveness {
-	var l adopt.Liveness
+// liveness looks who lives of what the records name. On an error nobody is
+// taken for dead.
+func (e *Executor) liveness(s sight, ours bool) (l adopt.Liveness, err error) {
 	if s.found.Exit == adopt.Whole || s.found.Claim == adopt.Decided {
-		return l // nothing depends on it
+		return l, nil // nothing depends on it
 	}
 	supervisor, leader := s.claim.Supervisor, s.run.Leader
 	l.OtherBoot = supervisor.Boot != "" && supervisor.Boot != e.boot || leader.Boot != "" && leader.Boot != e.boot
@@ -164,9 +193,11 @@ func (e *Executor) liveness(s sight, ours bool) adopt.Liveness {
 		l.EndProcess = alive(supervisor)
 	}
 	if l.EndProcess == adopt.Dead && s.found.Claim != adopt.NoClaim && !l.OtherBoot {
-		l.Tree = e.tree(s).Alive() || e.canTell(leader)
+		if l.Tree, err = e.tree(s).Alive(); err == nil && !l.Tree {
+			l.Tree, err = e.canTell(leader)
+		}
 	}
-	return l
+	return l, err
 }
 
 func alive(id proc.Identity) adopt.Process {
@@ -190,18 +221,21 @@ func (e *Executor) tree(s sight) proc.Orphans {
 }
 
 // canTell reports whether we can still say how the leader ended.
-func (e *Executor) canTell(leader proc.Identity) bool {
+func (e *Executor) canTell(leader proc.Identity) (bool, error) {
 	if leader.IsZero() {
-		return false
+		return false, nil
 	}
 	if _, known := e.orphans.status(leader); known {
-		return true
+		return true, nil
 	}
 	p, err := proc.Open(leader)
+	if errors.Is(err, proc.ErrGone) {
+		return false, nil
+	}
 	if err != nil {
-		return false
+		return false, err
 	}
 	defer p.Close()
 	_, known := p.Peek()
-	return known
+	return known, nil
 }

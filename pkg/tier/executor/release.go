@@ -8,9 +8,13 @@ import (
 
 // Limits of forgetting.
 const (
+	day = 24 * time.Hour
+	// greatestE is how far ahead a remember-until may be: a deadline is at most
+	// 30 days away. What is remembered longer would fill the host.
+	greatestE = 32 * day
 	// longestE is after how long a command whose remember-until was lost is
-	// past it: a deadline is at most 30 days away.
-	longestE = 31 * 24 * time.Hour
+	// past it.
+	longestE = greatestE
 	// purgeAtOnce is how many tombstones go in one sweep.
 	purgeAtOnce = 1000
 )

@@ -54,7 +54,7 @@ func (e *Executor) vacate(ctx context.Context, c *command) {
 // while they waited take none.
 func (e *Executor) pump(ctx context.Context, name string) {
 	g := e.group(name)
-	for len(g.waiting) > 0 && g.running < e.cfg.Slots {
+	for len(g.waiting) > 0 && g.running < e.cfg.Slots && len(e.foreign) == 0 {
 		c := g.waiting[0]
 		g.waiting[0] = nil
 		g.waiting = g.waiting[1:]

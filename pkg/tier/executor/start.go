@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/task"
@@ -37,9 +38,8 @@ func (e *Executor) acceptFirst(o wire.StartOrder, reply replier) {
 		err := e.root.Accept(o.Spec, o.Script, o.Stdin)
 		e.post(func(ctx context.Context) {
 			if err != nil {
-				delete(e.commands, c.id)
-				e.unbusy(ctx, c)
 				reply(answer{}, writeFault("write the specification", c.id, err))
+				e.forget(ctx, c)
 				return
 			}
 			e.unbusy(ctx, c)
@@ -47,6 +47,26 @@ func (e *Executor) acceptFirst(o wire.StartOrder, reply replier) {
 			e.changed(c)
 			e.look(c)
 		})
+	})
+}
+
+// forget drops a command whose acceptance failed. What could not be deleted of
+// it is deleted first: a specification that stays would be started after a
+// restart. Until then whoever asks of it waits.
+func (e *Executor) forget(ctx context.Context, c *command) {
+	if !e.root.Remains(c.id) {
+		delete(e.commands, c.id)
+		e.unbusy(ctx, c)
+		return
+	}
+	e.work.Go(func() {
+		if err := e.root.Remove(c.id); err != nil {
+			e.log.ErrorContext(ctx, "cannot delete a command that was not accepted; it is tried again", slog.String("command_id", c.id), slog.Any("error", err))
+			if pausing(ctx, recordRetry) != nil {
+				return
+			}
+		}
+		e.post(func(ctx context.Context) { e.forget(ctx, c) })
 	})
 }
 

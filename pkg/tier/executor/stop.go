@@ -38,6 +38,10 @@ func (e *Executor) pass(v verdict, reply replier) {
 	case c == nil && !free:
 	case c == nil:
 		e.bury(v, reply)
+	case !c.report.State.Final() && v.attempt > c.attempt:
+		reply(answer{}, cannotFollow(v.id, v.attempt, c))
+	case !c.report.State.Final() && v.attempt < c.attempt:
+		tell(c, reply) // of an attempt that is over
 	case !c.report.State.Final():
 		e.passLive(c, v, reply)
 	default:
@@ -52,14 +56,22 @@ func (e *Executor) bury(v verdict, reply replier) {
 	c.busy = true
 	e.commands[c.id] = c
 	e.work.Go(func() {
-		err := e.root.Bury(t)
+		stands, err := e.root.Bury(t)
 		e.post(func(ctx context.Context) {
-			if err != nil {
+			switch {
+			case err != nil:
 				delete(e.commands, c.id)
 				e.unbusy(ctx, c)
 				reply(answer{}, writeFault("record the decision", c.id, err))
 				return
+			case stands.Released: // a damaged one
+				delete(e.commands, c.id)
+				e.tombs[c.id] = stands.RememberUntil
+				e.unbusy(ctx, c)
+				reply(answer{acceptance: released}, nil)
+				return
 			}
+			c.bury(stands)
 			e.unbusy(ctx, c)
 			tell(c, reply)
 			e.changed(c)
@@ -99,22 +111,30 @@ func (e *Executor) passLive(c *command, v verdict, reply replier) {
 	})
 }
 
-// knock makes the attempt's end-process look at the wish to stop. One that is
-// gone is somebody else's matter: the wish is durable.
+// knock makes the attempt's end-process look at the wish to stop.
 func knock(dir *spool.Command, attempt uint32) error {
 	a, err := dir.Attempt(attempt)
+	if errors.Is(err, spool.ErrDamaged) {
+		return nil // nobody can be told; whoever takes over finds the wish
+	}
 	if err != nil || a.Supervisor.IsZero() {
-		return nil // nobody can be told; the wish is durable
-	}
-	p, err := proc.Open(a.Supervisor)
-	if err != nil {
-		return nil
-	}
-	defer p.Close()
-	if err := p.Signal(unix.SIGUSR1); err != nil && !errors.Is(err, proc.ErrGone) {
 		return err
 	}
-	return nil
+	return knockAt(a.Supervisor)
+}
+
+// knockAt does not mind an end-process that is gone: the wish is durable, and
+// somebody else finds it.
+func knockAt(endProcess proc.Identity) error {
+	p, err := proc.Open(endProcess)
+	if err == nil {
+		err = p.Signal(unix.SIGUSR1)
+		p.Close()
+	}
+	if errors.Is(err, proc.ErrGone) {
+		return nil
+	}
+	return err
 }
 
 // passEnded forbids the attempt after one that was lost; anything else that has

@@ -5,9 +5,12 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	executorv1 "github.com/ccs-project/ccs/api/gen/ccs/executor/v1"
 	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/host/spool"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -46,8 +49,8 @@ func TestAStopEndsTheWholeTreeOfARunningCommand(t *testing.T) {
 	if c.Report.State != task.Canceled || c.Report.Exit.Reason != task.Killed {
 		t.Errorf("it became %v", c.Report)
 	}
-	if n := mark.Count(); n != 0 {
-		t.Errorf("%d processes of it live on", n)
+	if left, err := mark.Living(); len(left) != 0 || err != nil {
+		t.Errorf("these live on: %+v, %v", left, err)
 	}
 }
 
@@ -124,4 +127,41 @@ func TestAStopAfterALossForbidsTheNextAttempt(t *testing.T) {
 	if n := lines(t, witness); n != 0 {
 		t.Error("it was started")
 	}
+}
+
+func TestAWishToStopReachesTheEndProcessAfterARestart(t *testing.T) {
+	h := boot(t)
+	h.accept(shell("a", "exec /bin/sleep 300"))
+	h.running("a")
+	h.kill()
+	dir, err := spool.OpenCommand(filepath.Join(h.state, "commands", "a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if err := dir.Stop(); err != nil { // the executor was killed before it told the end-process
+		t.Fatal(err)
+	}
+	h.launch()
+	h.becomes("a", task.Canceled, task.Exit{Reason: task.Killed, Signal: int32(unix.SIGTERM)})
+}
+
+func TestAStopOfAnotherAttemptStopsNothing(t *testing.T) {
+	h := newHost(t)
+	o, open, _ := gated(t, "a")
+	beganBeforeReboot(t, h, o.Spec)
+	h.launch()
+	h.becomes("a", task.Lost, task.Exit{Reason: task.Rebooted})
+	second := o
+	second.Attempt = 2
+	h.accept(second)
+	h.running("a")
+	if s := h.stop("a", 1).GetCommand().GetStatus(); s.GetAttempt() != 2 {
+		t.Errorf("a stop of the attempt before answers %v", s)
+	}
+	if r, err := h.api.Signal(h.ctx(), &executorv1.SignalRequest{CommandId: "a", Attempt: 3, RememberUntil: wire.TimeToProto(o.Spec.RememberUntil)}); err == nil {
+		t.Errorf("a stop of an attempt that cannot be answers %v", r)
+	}
+	open()
+	h.becomes("a", task.Failed, task.Exit{Code: 7})
 }

@@ -31,10 +31,10 @@ func (e *Executor) takeOver(ctx context.Context, c *command, s sight) {
 	}
 	e.log.WarnContext(ctx, "an end-process died; its command is taken over", slog.String("command_id", c.id), slog.Uint64("attempt", uint64(c.attempt)))
 	c.supervised, c.wake = true, wake.ring
-	id, attempt := c.id, c.attempt
+	id, attempt, held := c.id, c.attempt, c.held != nil
 	e.work.Go(func() {
 		stop := context.AfterFunc(ctx, wake.ring)
-		err := e.succeed(ctx, id, attempt, s, wake)
+		err := e.succeed(ctx, id, attempt, s, wake, held)
 		stop()
 		if err != nil && ctx.Err() == nil {
 			e.log.ErrorContext(ctx, "a take-over failed; it is tried again", slog.String("command_id", id), slog.Any("error", err))
@@ -48,49 +48,82 @@ func (e *Executor) takeOver(ctx context.Context, c *command, s sight) {
 	})
 }
 
-// succeed is the successor of an end-process from its death to the outcome.
-func (e *Executor) succeed(ctx context.Context, id string, attempt uint32, s sight, wake *wake) error {
+// outputMissing is told where output may have been in a FIFO that nobody held.
+const outputMissing = "its end-process died before all output was taken: the end of the output may be missing"
+
+// succeed is the successor of an end-process from its death to the outcome. On
+// an error it has done nothing, and is tried again. held: the executor has held
+// the outputs since before that death, as far as it knows.
+func (e *Executor) succeed(ctx context.Context, id string, attempt uint32, s sight, wake *wake, held bool) error {
 	dir, err := e.root.Command(id)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	spec, err := dir.Spec()
-	if err != nil { // without it there is no limit to enforce
-		spec = spool.Spec{Run: spool.Run{Keep: spool.DefaultKept, Grace: spool.DefaultGrace}}
+	run, err := limits(dir)
+	if err != nil {
+		return err
 	}
-	leader, sinks := e.leader(s), openSinks(dir, attempt, spec.Run.Keep)
+	leader, err := openLeader(s)
+	if err != nil {
+		return err
+	}
+	if leader != nil {
+		defer leader.Close()
+	}
+	sinks, err := openSinks(dir, attempt, run.Keep)
+	if err != nil {
+		return err
+	}
+	message := ""
+	if !held && (leader == nil || leader.Ended()) {
+		message = outputMissing
+	}
 	watch := &proc.Supervision{
 		Leader: leader, Gone: leader == nil && s.found.Run == adopt.Whole,
-		Tree: e.tree(s), Reap: func() {},
+		Tree: e.tree(s), Reap: func() {}, Learn: func() (proc.Status, bool) { return e.learn(s.run.Leader) },
 		Wake: wake.reader, Stopped: dir.Stopped,
 		Abandon: func() bool { return ctx.Err() != nil },
 		Overdue: func() { _ = dir.MarkOverdue(attempt); dir.Bell() },
-		Report:  spec.Run.ReportOnly, Grace: spec.Run.Grace,
-		Timeout: remaining(spec.Run.Timeout, s),
+		Report:  run.ReportOnly, Grace: run.Grace,
+		Timeout: remaining(run.Timeout, s),
 	}
 	for _, sink := range sinks {
 		watch.Outputs = append(watch.Outputs, sink)
 		defer sink.Close()
 	}
 	end := watch.Run()
-	if leader != nil {
-		defer leader.Close()
-	}
 	if end.Abandoned {
 		return errShutdown
 	}
-	if !end.Known && !s.run.Leader.IsZero() {
-		e.orphans.reap()
-		end.Status, end.Known = e.orphans.status(s.run.Leader)
+	out := spool.Ended(end)
+	if out.Message == "" {
+		out.Message = message
 	}
-	return e.conclude(ctx, dir, attempt, s, end, leader)
+	return e.conclude(ctx, dir, attempt, s, out, leader)
+}
+
+// limits is what there is to enforce; without a specification nothing is.
+func limits(dir *spool.Command) (spool.Run, error) {
+	spec, err := dir.Spec()
+	if errors.Is(err, spool.ErrDamaged) || errors.Is(err, spool.ErrMissing) {
+		return spool.Run{Keep: spool.DefaultKept, Grace: spool.DefaultGrace}, nil
+	}
+	return spec.Run, err
+}
+
+// learn tells how a leader ended that was waited for as an orphan.
+func (e *Executor) learn(leader proc.Identity) (proc.Status, bool) {
+	if leader.IsZero() {
+		return proc.Status{}, false
+	}
+	e.orphans.reap()
+	return e.orphans.status(leader)
 }
 
 // conclude records the outcome of a take-over, and only then waits for the
 // leader: until then another successor can still learn how it ended.
-func (e *Executor) conclude(ctx context.Context, dir *spool.Command, attempt uint32, s sight, end proc.Ending, leader *proc.Process) error {
-	out := spool.Ended(end)
+func (e *Executor) conclude(ctx context.Context, dir *spool.Command, attempt uint32, s sight, out spool.Outcome, leader *proc.Process) error {
 	if s.found.Run != adopt.Whole { // it may not even have begun
 		out.State, out.Exit = task.Lost, task.Exit{Reason: task.SupervisorLost}
 	}
@@ -100,8 +133,8 @@ func (e *Executor) conclude(ctx context.Context, dir *spool.Command, attempt uin
 	}
 	for {
 		err := dir.End(attempt, out)
-		if err == nil || errors.Is(err, spool.ErrExists) {
-			break
+		if err == nil || errors.Is(err, spool.ErrExists) || errors.Is(err, spool.ErrMissing) {
+			break // missing: the whole directory is, and nobody can be told
 		}
 		if pausing(ctx, recordRetry) != nil {
 			return err
@@ -114,28 +147,52 @@ func (e *Executor) conclude(ctx context.Context, dir *spool.Command, attempt uin
 	return nil
 }
 
-// leader opens the leader; nil: it is not known, or has ended and was waited
-// for.
-func (e *Executor) leader(s sight) *proc.Process {
+// openLeader opens the leader; nil: it is not known, or has ended and was
+// waited for.
+func openLeader(s sight) (*proc.Process, error) {
 	if s.found.Run != adopt.Whole {
-		return nil
+		return nil, nil
 	}
 	p, err := proc.Open(s.run.Leader)
-	if err != nil {
-		return nil
+	if errors.Is(err, proc.ErrGone) {
+		return nil, nil
 	}
-	return p
+	return p, err
 }
 
 // openSinks opens what can still be drained.
-func openSinks(dir *spool.Command, attempt uint32, limit uint64) []*spool.Sink {
+func openSinks(dir *spool.Command, attempt uint32, limit uint64) ([]*spool.Sink, error) {
 	var sinks []*spool.Sink
 	for i := range spool.Streams {
-		if sink, err := dir.OpenSink(attempt, i, limit); err == nil {
-			sinks = append(sinks, sink)
+		sink, err := dir.OpenSink(attempt, i, limit)
+		if errors.Is(err, spool.ErrMissing) {
+			continue
 		}
+		if err != nil {
+			for _, open := range sinks {
+				open.Close()
+			}
+			return nil, err
+		}
+		sinks = append(sinks, sink)
 	}
-	return sinks
+	return sinks, nil
+}
+
+// drainLast takes what is left in the outputs of an attempt of which nothing
+// lives.
+func drainLast(dir *spool.Command, attempt uint32) error {
+	run, err := limits(dir)
+	if err != nil {
+		return err
+	}
+	sinks, err := openSinks(dir, attempt, run.Keep)
+	for _, sink := range sinks {
+		for sink.Pull() { // bounded: nobody writes any more
+		}
+		sink.Close()
+	}
+	return err
 }
 
 // remaining is what is left of a timeout, by a clock that does not jump; at

@@ -1,0 +1,215 @@
+package executor
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ccs-project/ccs/pkg/core/adopt"
+	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/host/proc"
+	"github.com/ccs-project/ccs/pkg/host/spool"
+)
+
+// blocked makes the copy of a program that nobody can execute yet: whoever
+// tries waits, until release or for 45 seconds.
+func blocked(t *testing.T, program string) (path string, release func()) {
+	t.Helper()
+	data, err := os.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(t.TempDir(), filepath.Base(program))
+	if err := os.WriteFile(path, data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	if _, err := unix.FcntlInt(file.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+		t.Fatalf("cannot take a lease on %s: %v", path, err)
+	}
+	return path, func() { _ = file.Close() }
+}
+
+// children names the processes that carry the mark of the command.
+func (h *host) children(id string) []proc.Stat {
+	h.Helper()
+	living, err := h.mark(id).Living()
+	if err != nil {
+		h.Fatal(err)
+	}
+	return living
+}
+
+func TestWhatIsNotTheCommandYetWhenItsEndProcessDiesIsNotLostBeforeItEnds(t *testing.T) {
+	h := boot(t)
+	program, release := blocked(t, "/bin/sh")
+	witness := filepath.Join(t.TempDir(), "witness")
+	h.accept(order("a", program, "-c", "echo begin >>"+witness+"; sleep 0.3; echo end >>"+witness))
+	fifo := filepath.Join(h.state, "commands", "a", "stderr.1.fifo")
+	h.poll("the child that is to become the command", func() bool { return exists(fifo) && len(h.children("a")) == 2 })
+	h.killEndProcess("a")
+	h.poll("the take-over", func() bool { return strings.Contains(h.log(), "taken over") })
+	release()
+	h.becomes("a", task.Lost, task.Exit{Reason: task.SupervisorLost})
+	if n := lines(t, witness); n != 2 {
+		t.Errorf("when it was lost its command had done %d of 2 steps", n)
+	}
+	if left := h.children("a"); len(left) != 0 {
+		t.Errorf("it is lost and %+v live", left)
+	}
+}
+
+// without calls while this process can open no file.
+func without(t *testing.T, call func()) {
+	t.Helper()
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: old.Max}); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+			t.Error(err)
+		}
+	}()
+	call()
+}
+
+func TestATakeOverWithoutDescriptorsTouchesNothing(t *testing.T) {
+	cmd := exec.Command("/bin/sleep", "60")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	leader, err := proc.Of(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &Executor{boot: leader.Boot, orphans: newOrphans()}
+	s := sight{run: spool.Started{Leader: leader}, claim: spool.Attempt{
+		Supervisor: proc.Identity{Boot: leader.Boot, PID: 1 << 22, Start: 1}, Mark: "m",
+	}}
+	s.found.Claim, s.found.Run = adopt.Begun, adopt.Whole
+	without(t, func() {
+		if p, err := openLeader(s); err == nil {
+			t.Errorf("the leader is said to be %v", p)
+		}
+		if known, err := e.canTell(leader); err == nil {
+			t.Errorf("its end can be told: %v", known)
+		}
+		if got := alive(s.claim.Supervisor); got != adopt.Unclear {
+			t.Errorf("an end-process that cannot be looked at is %v", got)
+		}
+		if err := knockAt(leader); err == nil {
+			t.Error("a knock that nobody heard is a success")
+		}
+	})
+	if l, err := e.liveness(s, false); err != nil || !l.Tree || l.EndProcess != adopt.Dead {
+		t.Errorf("with descriptors it is %+v, %v", l, err)
+	}
+}
+
+func TestOutputSurvivesTheDeathOfEndProcessAndLeader(t *testing.T) {
+	h := boot(t)
+	o, open, _ := gated(t, "a")
+	h.accept(o)
+	h.running("a")
+	endProcess, err := proc.Open(h.supervisor("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer endProcess.Close()
+	leader := h.leader("a")
+	if err := endProcess.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	open()
+	h.poll("the leader's end", func() bool { st, err := proc.ReadStat(leader.PID); return err == nil && st.Ended() })
+	if err := endProcess.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	h.becomes("a", task.Failed, task.Exit{Code: 7})
+	if got := h.stdout("a"); got != "early\nlate\n" {
+		t.Errorf("stdout is %q", got)
+	}
+}
+
+func TestOutputThatNobodyHeldIsSaidToBeMissing(t *testing.T) {
+	h := boot(t)
+	o, open, _ := gated(t, "a")
+	h.accept(o)
+	h.running("a")
+	h.kill()
+	endProcess, err := proc.Open(h.supervisor("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer endProcess.Close()
+	leader := h.leader("a")
+	if err := endProcess.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	open()
+	h.poll("the leader's end", func() bool { st, err := proc.ReadStat(leader.PID); return errors.Is(err, proc.ErrGone) || st.Ended() })
+	if err := endProcess.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	h.launch()
+	c := h.ended("a")
+	if c.Report.State != task.Lost || !strings.Contains(c.Detail.Message, "may be missing") {
+		t.Errorf("it became %v: %q", c.Report, c.Detail.Message)
+	}
+}
+
+func (h *host) leader(id string) proc.Identity {
+	h.Helper()
+	dir, err := spool.OpenCommand(filepath.Join(h.state, "commands", id))
+	if err != nil {
+		h.Fatal(err)
+	}
+	defer dir.Close()
+	s, err := dir.Started(1)
+	if err != nil {
+		h.Fatal(err)
+	}
+	return s.Leader
+}
+
+func TestATakeOverEndsWhenItsDirectoryIsGone(t *testing.T) {
+	root, err := spool.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	spec := shell("a", "true").Spec
+	spec.Run.Keep = 1
+	if err := root.Accept(spec, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := root.Command("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if err := root.Remove("a"); err != nil {
+		t.Fatal(err)
+	}
+	e := &Executor{root: root}
+	if err := e.conclude(t.Context(), dir, 1, sight{}, spool.Outcome{Ended: time.Now()}, nil); err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+}
