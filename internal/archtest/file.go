@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -93,7 +94,19 @@ func under(p string, dirs ...string) bool {
 
 // testSupport reports whether a directory exists for tests alone.
 func testSupport(dir string) bool {
-	return under(dir, "e2e", "internal/archtest", "internal/cctest", "internal/sim")
+	return under(dir, "e2e", "internal/archtest", "internal/cctest", "internal/fakehost", "internal/sim") || conformance(dir)
+}
+
+// conformance reports whether a directory is the suite of a seam: a package
+// such as storetest, which fake and real are run against.
+func conformance(dir string) bool {
+	return slices.Contains([]string{"storetest", "coordtest", "executortest"}, path.Base(dir))
+}
+
+// isDevelopmentTool reports whether a file is of what runs a cluster on the
+// machine of whoever works on the project.
+func (f *File) isDevelopmentTool() bool {
+	return !f.Test && under(f.Dir, "cmd/devcluster", "cmd/swarm", "internal/devcluster", "internal/etcdserver")
 }
 
 // ships reports whether a file is part of the product: neither test nor test

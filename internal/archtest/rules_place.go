@@ -28,7 +28,7 @@ var tree = map[string][]string{
 	"pkg/host":        {"proc", "spool"},
 	"pkg/tier":        {"access", "agent", "aggregator", "endprocess", "executor", "issuer", "scheduler"},
 	"pkg/run":         {"failpoint", "lifecycle", "obs"},
-	"internal":        {"archtest", "cctest", "devcluster", "etcdserver", "sim"},
+	"internal":        {"archtest", "cctest", "devcluster", "etcdserver", "fakehost", "sim"},
 	"deploy":          {"helm", "rpm", "systemd"},
 	"web":             {"console"},
 }
