@@ -9,16 +9,16 @@ import (
 
 // checkAddr compares parseAddr with the standard library. Zones are refused:
 // they mean something on one machine only.
-func checkAddr(t rapid.TB, text string) {
-	t.Helper()
+func checkAddr(tb rapid.TB, text string) {
+	tb.Helper()
 	want, err := netip.ParseAddr(text)
 	wantOK := err == nil && want.Zone() == ""
 	got, ok := parseAddr(text)
 	if ok != wantOK {
-		t.Fatalf("parseAddr(%q) accepts: %t, want %t (%v)", text, ok, wantOK, err)
+		tb.Fatalf("parseAddr(%q) accepts: %t, want %t (%v)", text, ok, wantOK, err)
 	}
 	if ok && got != want.As16() {
-		t.Fatalf("parseAddr(%q) = %x, want %x", text, got, want.As16())
+		tb.Fatalf("parseAddr(%q) = %x, want %x", text, got, want.As16())
 	}
 }
 

@@ -60,7 +60,7 @@ func (t *Table) Select(q Query) ([]Host, error) {
 		}
 	}
 	if len(hosts) == 0 {
-		return nil, ErrNoHosts
+		return nil, fmt.Errorf("%w: none that is admitted has what was asked for; list the hosts to see what there is", ErrNoHosts)
 	}
 	return hosts, nil
 }
@@ -74,7 +74,7 @@ func (t *Table) meant(q Query) (iter.Seq[*row], error) {
 	case !q.Selector.IsZero() || q.All:
 		return t.candidates(q.Selector), nil
 	}
-	return nil, ErrNoHosts
+	return nil, fmt.Errorf("%w: none was asked for; name hosts, give a selector, or ask for all", ErrNoHosts)
 }
 
 // named returns the rows of the hosts named, in the order of a target list.

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -9,11 +10,11 @@ import (
 	"pgregory.net/rapid"
 )
 
-func mustParse(t rapid.TB, text string) Selector {
-	t.Helper()
+func mustParse(tb rapid.TB, text string) Selector {
+	tb.Helper()
 	s, err := ParseSelector(text)
 	if err != nil {
-		t.Fatalf("ParseSelector(%q): %v", text, err)
+		tb.Fatalf("ParseSelector(%q): %v", text, err)
 	}
 	return s
 }
@@ -181,9 +182,7 @@ type condition struct {
 
 func (c condition) holds(h Host) bool {
 	all := map[string]string{"room": string(h.Room), "id": string(h.ID), "host": string(h.ID)}
-	for k, v := range h.Labels {
-		all[k] = v
-	}
+	maps.Copy(all, h.Labels)
 	for k, v := range h.Facts {
 		all["fact."+k] = v
 	}

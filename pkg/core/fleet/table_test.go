@@ -12,12 +12,12 @@ import (
 	"pgregory.net/rapid"
 )
 
-func newTable(t rapid.TB, hosts ...Host) *Table {
-	t.Helper()
+func newTable(tb rapid.TB, hosts ...Host) *Table {
+	tb.Helper()
 	table := NewTable()
 	for _, h := range hosts {
 		if err := table.Upsert(h); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return table
@@ -36,9 +36,9 @@ func ids(hosts []Host) string {
 	return strings.Join(names, " ")
 }
 
-func smallFleet(t rapid.TB) *Table {
+func smallFleet(tb rapid.TB) *Table {
 	address := func(a string) func(*Host) { return func(h *Host) { h.Address = a } }
-	return newTable(t,
+	return newTable(tb,
 		with(aHost("web-2", "bj01"), func(h *Host) { h.Address, h.Labels = "10.0.0.2", map[string]string{"app": "web"} }),
 		with(aHost("web-1", "bj01"), func(h *Host) { h.Address, h.Labels = "10.0.0.1", map[string]string{"app": "web", "canary": "yes"} }),
 		with(aHost("api-1", "bj02"), func(h *Host) { h.Address, h.Labels = "2001:db8::1", map[string]string{"app": "api"} }),

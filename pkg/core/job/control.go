@@ -1,8 +1,6 @@
 package job
 
 import (
-	"slices"
-
 	"github.com/ccs-project/ccs/pkg/core/task"
 )
 
@@ -74,24 +72,22 @@ func (m *Machine) skipRest(s task.State, why task.Reason) {
 
 // release takes as many tasks as the rollout allows, in the order of the list.
 // A release is in the bitmap and not in a row: it has no revision of its own.
-func (m *Machine) release() []uint32 {
-	n := min(m.allowance(), m.ready.n)
-	if n <= 0 {
-		return nil
+func (m *Machine) release() {
+	left := min(m.allowance(), m.ready.n)
+	if left <= 0 {
+		return
 	}
-	list := make([]uint32, 0, n)
 	for o := range m.ready.all() {
-		if len(list) == n {
-			break
-		}
-		list = append(list, o)
 		m.ready.remove(o)
 		m.see(o, task.Report{Attempt: 1, State: task.Dispatched})
 		m.tasks[o].set(released, true)
 		m.enliven(o)
+		m.owed.released.add(o)
 		m.owed.dispatch.add(o)
+		if left--; left == 0 {
+			return
+		}
 	}
-	return slices.Clip(list)
 }
 
 // allowance is how many more tasks may be released now. This is the one place

@@ -15,7 +15,7 @@ func CountsOf(each iter.Seq2[task.State, int]) Counts {
 	var c Counts
 	for s, n := range each {
 		if s%64 == 0 && int(s/64) < len(c.n) && n > 0 {
-			c.n[s/64] = uint32(n) //nolint:gosec // at most MaxTargets
+			c.n[s/64] = uint32(n) // at most MaxTargets
 		}
 	}
 	return c

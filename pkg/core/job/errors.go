@@ -34,7 +34,7 @@ var (
 	ErrOrdinal = errors.New("no target has this ordinal")
 	// ErrIncarnation: the speaker is not the state directory that is the target.
 	ErrIncarnation = errors.New("the report comes from another incarnation than the target's")
-	// ErrNotReleased: a host speaks of what was never released to it.
+	// ErrNotReleased: a host does not know what was never released to it.
 	ErrNotReleased = errors.New("the task was never released to this host")
 	// ErrAttempt: an attempt that the job's recovery does not allow.
 	ErrAttempt = errors.New("the job allows no such attempt")

@@ -43,6 +43,7 @@ type Machine struct {
 type owed struct {
 	row                           bool
 	rows, changed                 ordinals
+	released                      ordinals
 	dispatch, stop, forget, query ordinals
 	details                       map[uint32]Detail
 	controls                      []ControlRow
@@ -51,6 +52,7 @@ type owed struct {
 // entry is one task.
 type entry struct {
 	seen     task.Report
+	lost     task.Reason // why the attempt before was LOST; none: there was none, or it is not known
 	mark     mark
 	revision uint64
 	awayNano int64 // since when the host is away, Unix; 0: not known
@@ -65,6 +67,7 @@ const (
 	overdue         // the host said so
 	unheard         // released by an owner before this one, and nothing heard since
 	conflicted      // counted
+	concluded       // final by the scheduler's own word: no host has said it
 )
 
 func (e *entry) is(m mark) bool { return e.mark&m != 0 }
@@ -93,7 +96,7 @@ func New(spec Spec, targets *Targets) *Machine {
 	}
 	for _, set := range []*ordinals{
 		&m.ready, &m.live, &m.retry,
-		&m.owed.rows, &m.owed.changed, &m.owed.dispatch, &m.owed.stop, &m.owed.forget, &m.owed.query,
+		&m.owed.rows, &m.owed.changed, &m.owed.released, &m.owed.dispatch, &m.owed.stop, &m.owed.forget, &m.owed.query,
 	} {
 		set.size = n
 	}
@@ -168,6 +171,7 @@ func (m *Machine) see(o uint32, r task.Report) {
 // that says it.
 func (m *Machine) write(o uint32, r task.Report, detail *Detail) {
 	m.see(o, r)
+	m.tasks[o].set(concluded, inferred(r))
 	m.owed.rows.add(o)
 	delete(m.owed.details, o)
 	if detail == nil {
@@ -182,6 +186,7 @@ func (m *Machine) write(o uint32, r task.Report, detail *Detail) {
 // conclude is write for an outcome that the scheduler may say by itself.
 func (m *Machine) conclude(o uint32, s task.State, why task.Reason) {
 	m.write(o, task.Report{Attempt: m.tasks[o].seen.Attempt, State: s, Exit: task.Exit{Reason: why}}, nil)
+	m.tasks[o].set(concluded, s.Final())
 }
 
 // enliven notes that a released task can be talked to.

@@ -25,12 +25,14 @@ type dumb struct {
 	pull    time.Time // the next one, while there is something to pull
 	retryAt time.Time
 
-	dispatch, stop, forget, query map[uint32]bool
+	dispatch, stop, forget, query, fresh map[uint32]bool
 }
 
 type dumbTask struct {
 	seen                  task.Report
 	released, here, retry bool
+	lost                  task.Reason // why the attempt before was
+	guess                 bool        // it is final, and no host said so
 }
 
 func newDumb(spec Spec, targets *Targets) *dumb {
@@ -43,7 +45,9 @@ func newDumb(spec Spec, targets *Targets) *dumb {
 }
 
 func (d *dumb) clear() {
-	d.dispatch, d.stop, d.forget, d.query = map[uint32]bool{}, map[uint32]bool{}, map[uint32]bool{}, map[uint32]bool{}
+	for _, set := range []*map[uint32]bool{&d.dispatch, &d.stop, &d.forget, &d.query, &d.fresh} {
+		*set = map[uint32]bool{}
+	}
 }
 
 func (d *dumb) inFlight(t dumbTask) bool { return t.released && !t.seen.State.Settled() }
@@ -61,6 +65,7 @@ func (d *dumb) count(is func(dumbTask) bool) int {
 
 func (d *dumb) end(o int, s task.State, why task.Reason) {
 	d.tasks[o].seen.State, d.tasks[o].seen.Exit = s, task.Exit{Reason: why}
+	d.tasks[o].guess = s.Final()
 }
 
 func (d *dumb) step(now time.Time, ev Event) {
@@ -128,14 +133,37 @@ func (d *dumb) reported(ev Reported) {
 	o, _ := d.targets.Find(ev.Host)
 	t := &d.tasks[o]
 	own := ev.Incarnation == d.targets.At(o).Incarnation
-	guess := t.seen.Exit.Reason == task.StateWiped || t.seen.Exit.Reason == task.Forgotten
 	final := ev.Report.State.Final()
+	r := d.standing(*t, ev.Report)
 	switch {
-	case t.seen.State.Final() && (!guess || !own):
+	case t.seen.State.Final() && (!t.guess || !own):
 		if final {
 			d.forget[o] = true
 		}
-	case !own || !t.released || ev.Report.Attempt > max(1, d.spec.MaxAttempts):
+		return
+	case !own || ev.Report.Attempt > max(1, d.spec.MaxAttempts):
+		return
+	case t.seen.State.Final():
+		if final {
+			if t.seen.State == task.Lost {
+				r = task.Join(t.seen, r)
+			} else if r.State < task.Lost && r.Exit.Reason != task.Killed {
+				r = t.seen
+			}
+			t.guess = r.Exit.Reason == task.Forgotten || r == t.seen
+			if !t.released && r != t.seen {
+				t.released, d.fresh[o] = true, true
+			}
+			t.seen = r
+			d.forget[o] = true
+		}
+		return
+	}
+	if !t.released {
+		t.released, t.seen.State = true, task.Dispatched
+		d.fresh[o] = true
+	}
+	switch {
 	case t.seen.State.Settled() && !final:
 	case ev.Report.Attempt < t.seen.Attempt:
 		if d.talkable(*t) {
@@ -143,15 +171,32 @@ func (d *dumb) reported(ev Reported) {
 		}
 	case d.again(*t, ev.Report):
 		t.seen = task.Report{Attempt: ev.Report.Attempt + 1, State: task.Dispatched}
+		t.lost = ev.Report.Exit.Reason
 		if d.talkable(*t) {
 			d.dispatch[o] = true
 		}
+	case final:
+		t.seen, t.guess = r, r.Exit.Reason == task.Forgotten
+		d.forget[o] = true
 	default:
-		t.seen = task.Join(t.seen, ev.Report)
-		if final {
-			d.forget[o] = true
+		if ev.Report.Attempt > t.seen.Attempt {
+			t.lost = 0
 		}
+		t.seen = task.Join(t.seen, ev.Report)
 	}
+}
+
+// standing: that a later attempt was not started says nothing of those before.
+func (d *dumb) standing(t dumbTask, r task.Report) task.Report {
+	notStarted := r.State >= task.Expired && r.State <= task.StartFailed && r.Exit.Reason != task.Killed
+	if r.Attempt == 1 || !notStarted {
+		return r
+	}
+	why := task.Forgotten
+	if t.seen.Attempt == r.Attempt && t.lost != 0 {
+		why = t.lost
+	}
+	return task.Report{Attempt: r.Attempt - 1, State: task.Lost, Exit: task.Exit{Reason: why}}
 }
 
 func (d *dumb) again(t dumbTask, r task.Report) bool {
@@ -163,7 +208,12 @@ func (d *dumb) again(t dumbTask, r task.Report) bool {
 func (d *dumb) pastW(ev PastW) {
 	o, _ := d.targets.Find(ev.Host)
 	t := &d.tasks[o]
-	if t.seen.State.Final() || ev.Incarnation != d.targets.At(o).Incarnation || !t.released {
+	final := t.seen.State.Final()
+	if !final && (ev.Incarnation != d.targets.At(o).Incarnation || !t.released) {
+		return
+	}
+	d.forget[o] = true
+	if final {
 		return
 	}
 	first := task.Report{Attempt: 1, State: task.Dispatched}
@@ -291,8 +341,7 @@ func (d *dumb) ready() (fresh []uint32, s Send, settled bool) {
 		t := &d.tasks[o]
 		if open && !t.released && t.here && !t.seen.State.Settled() && d.count(d.inFlight) < limit {
 			t.released, t.seen.State = true, task.Dispatched
-			d.dispatch[uint32(o)] = true
-			fresh = append(fresh, uint32(o))
+			d.dispatch[uint32(o)], d.fresh[uint32(o)] = true, true
 		}
 	}
 	if quiet && d.count(d.talkable) > 0 {
@@ -314,6 +363,9 @@ func (d *dumb) ready() (fresh []uint32, s Send, settled bool) {
 		}
 		if d.forget[o] {
 			s.Forget = append(s.Forget, o)
+		}
+		if d.fresh[o] {
+			fresh = append(fresh, o)
 		}
 	}
 	d.clear()
@@ -379,6 +431,7 @@ func drawReport(t *rapid.T) task.Report {
 		{State: task.Lost, Exit: task.Exit{Reason: task.Rebooted}},
 		{State: task.Lost, Exit: task.Exit{Reason: task.SupervisorLost}},
 		{State: task.Canceled, Exit: task.Exit{Reason: task.Killed}},
+		{State: task.Canceled, Exit: task.Exit{Reason: task.BeforeStart}},
 		{State: task.Expired, Exit: task.Exit{Reason: task.StartByPassed}},
 	}).Draw(t, "report")
 	r.Attempt = rapid.SampledFrom([]uint32{1, 1, 1, 2, 3}).Draw(t, "attempt")
@@ -393,6 +446,7 @@ func TestTheMachineDoesWhatTheDumbOneDoes(t *testing.T) {
 		spec := drawSpec(t)
 		smart, plain := New(spec, targets), newDumb(spec, targets)
 		disk := newDisk(t, smart)
+		disk.anything = true
 		now := dawn()
 		for range rapid.IntRange(1, 60).Draw(t, "rounds") {
 			now = now.Add(time.Duration(rapid.SampledFrom([]int{0, 0, 1, 3, 10, 45}).Draw(t, "seconds")) * time.Second)

@@ -5,6 +5,15 @@ package job
 // not be persisted is not retried with another: the owner that cannot write
 // drops the machine and restores it from the store. All lists are ascending by
 // ordinal.
+//
+// The order goes across Readys as well. A Forget with an empty Persist is the
+// answer to an outcome that was heard again, and says that it is durable; it is
+// an earlier Ready that made it so, and that one must have been committed. A
+// shell that commits one Ready before it asks for the next (serial, as the
+// shard is) has that for nothing. One that asks for more while a commit is under
+// way must hold back everything that it is to send, Persist empty or not, until
+// all commits before it have succeeded; else a host may forget what a failed
+// commit has lost.
 type Ready struct {
 	Persist Persist
 	Send    Send

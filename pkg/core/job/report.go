@@ -8,14 +8,17 @@ import (
 // and nothing else:
 //
 //   - Another incarnation than the target's is not the target: ErrIncarnation.
-//   - A task that was never released cannot have been started by us:
-//     ErrNotReleased. The host keeps its report and is heard when it is
-//     released. (It happens after the store was restored, or when a host lies.)
+//   - A task that was never released cannot have been started by us. That its
+//     host knows it proves a release, whose record a restored store has lost:
+//     it is noted now, beyond the concurrency if need be, and the report is
+//     taken.
 //   - An attempt below ours means that ours has not arrived: it is dispatched
 //     again. One above ours, within what the job allows, was raised by an owner
 //     whose writes a restored store has lost: it is taken over.
-//   - Once the task is final the report changes nothing; a final one is
-//     answered with Forget, whoever sends it, so that no host keeps it for ever.
+//   - Once the task is final by its host's word the report changes nothing; a
+//     final one is answered with Forget, whoever sends it, so that no host keeps
+//     it for ever.
+//   - What the scheduler has concluded by itself is corrected (see correct).
 func (m *Machine) reported(ev Reported) error {
 	o, ok := m.targets.Find(ev.Host)
 	if !ok {
@@ -26,19 +29,24 @@ func (m *Machine) reported(ev Reported) error {
 	}
 	e := &m.tasks[o]
 	own := ev.Incarnation == m.targets.At(o).Incarnation
+	final := ev.Report.State.Final()
 	switch {
-	case e.seen.State.Final() && !(own && inferred(e.seen)):
+	case e.seen.State.Final() && (!own || !e.is(concluded)):
 		m.repeated(o, ev.Report, own)
 		return nil
 	case !own:
 		return ErrIncarnation
-	case !e.is(released):
-		return ErrNotReleased
 	case ev.Report.Attempt > m.spec.attempts():
 		return ErrAttempt
+	case e.seen.State.Final():
+		if final {
+			m.correct(o, ev)
+		}
+		return nil
 	}
+	m.admit(o)
 	e.set(unheard, false)
-	if ev.Report.State.Final() {
+	if final {
 		m.outcome(o, ev)
 	} else {
 		m.progress(o, ev)
@@ -66,20 +74,6 @@ func inferred(r task.Report) bool {
 	return r.State == task.Lost && (r.Exit.Reason == task.StateWiped || r.Exit.Reason == task.Forgotten)
 }
 
-// repeated: the task is final already.
-func (m *Machine) repeated(o uint32, r task.Report, own bool) {
-	if !r.State.Final() {
-		return
-	}
-	m.owed.forget.add(o)
-	e := &m.tasks[o]
-	if own && !e.is(conflicted) && task.Conflict(e.seen, r) {
-		e.set(conflicted, true)
-		m.row.Conflicts++
-		m.owed.row = true
-	}
-}
-
 // progress: the host has come further, or not.
 func (m *Machine) progress(o uint32, ev Reported) {
 	e := &m.tasks[o]
@@ -98,6 +92,7 @@ func (m *Machine) progress(o uint32, ev Reported) {
 	switch {
 	case seen == e.seen:
 	case seen.Attempt != e.seen.Attempt:
+		e.lost = task.NoReason
 		m.write(o, seen, nil)
 	default:
 		m.see(o, seen)
@@ -113,13 +108,13 @@ func (m *Machine) outcome(o uint32, ev Reported) {
 		return
 	}
 	if next, ok := m.rerun(e.seen, ev.Report); ok {
+		e.lost = ev.Report.Exit.Reason
 		m.write(o, next, nil)
 		m.again(o)
 		return
 	}
-	if seen := task.Join(e.seen, ev.Report); seen != e.seen {
-		m.write(o, seen, &ev.Detail)
-	}
+	said, detail := e.standing(ev)
+	m.write(o, said, &detail)
 	m.owed.forget.add(o)
 }
 
@@ -145,7 +140,7 @@ func (m *Machine) again(o uint32) {
 // certainly not started only if nothing was ever heard of it under the store
 // generation that released it, and no attempt was made before; else the record
 // of what it did may have been forgotten on the word of a store that has since
-// been restored.
+// been restored. Whatever it is, the host need not say it again.
 func (m *Machine) pastW(ev PastW) error {
 	o, ok := m.targets.Find(ev.Host)
 	if !ok {
@@ -154,6 +149,7 @@ func (m *Machine) pastW(ev PastW) error {
 	e := &m.tasks[o]
 	switch {
 	case e.seen.State.Final():
+		m.owed.forget.add(o)
 		return nil
 	case ev.Incarnation != m.targets.At(o).Incarnation:
 		return ErrIncarnation
@@ -166,5 +162,6 @@ func (m *Machine) pastW(ev PastW) error {
 	} else {
 		m.conclude(o, task.Lost, task.Forgotten)
 	}
+	m.owed.forget.add(o)
 	return nil
 }

@@ -51,6 +51,7 @@ func (m *Machine) restoreTask(row *TaskRow) error {
 		return fmt.Errorf("%w: ordinal %d is %s in its row", ErrRecord, row.Ordinal, row.Report.State)
 	}
 	m.see(row.Ordinal, row.Report)
-	e.revision = row.Revision
+	e.revision, e.lost = row.Revision, row.Lost
+	e.set(concluded, row.Concluded)
 	return nil
 }

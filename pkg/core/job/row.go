@@ -56,7 +56,15 @@ type TaskRow struct {
 	Ordinal  uint32
 	Report   task.Report
 	Revision uint64 // of the job when this was written
-	Detail   Detail // zero unless the outcome is the host's
+
+	// Detail is zero unless the outcome is what the host said last; only
+	// Message is set where a task falls back to the LOST of an attempt before.
+	Detail Detail
+	// Lost is why the attempt before was LOST, as long as this one has no final
+	// outcome. None: there was none before, or that is not known.
+	Lost task.Reason
+	// Concluded: the outcome is the scheduler's conclusion. No host has said it.
+	Concluded bool
 }
 
 // ControlRow records a control request in the transaction of its effect, so

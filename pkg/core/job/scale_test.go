@@ -21,8 +21,7 @@ func aHugeJob() Spec { return aSpec(func(s *Spec) { s.StartBy, s.Timeout = s.Rol
 func reachEverybody(tb testing.TB, m *Machine) {
 	tb.Helper()
 	for o := range uint32(m.targets.Len()) {
-		target := m.targets.At(o)
-		if err := m.Step(dawn(), Reached{target.Host, target.Incarnation}); err != nil {
+		if err := m.Step(dawn(), Reached(m.targets.At(o))); err != nil {
 			tb.Fatal(err)
 		}
 	}

@@ -162,20 +162,20 @@ func TestEveryHostIsFoundWhereverItsRoomIs(t *testing.T) {
 // finding a host by its name.
 func hostName(room, n int) fleet.HostID { return fleet.HostID(fmt.Sprintf("node-%06d-%03d", n, room)) }
 
-func manyTargets(t rapid.TB, rooms, hosts int) *Targets {
-	t.Helper()
+func manyTargets(tb rapid.TB, rooms, hosts int) *Targets {
+	tb.Helper()
 	var b TargetsBuilder
 	for room := range rooms {
 		name := fleet.Room(fmt.Sprintf("room-%03d", room))
 		for n := range hosts {
 			if err := b.Add(name, Target{hostName(room, n), inc(1)}); err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 		}
 	}
 	list, err := b.Build()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return list
 }

@@ -27,7 +27,7 @@ func TestTheTranscripts(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
-			text, err := os.ReadFile(file) //nolint:gosec // a file of testdata
+			text, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -15,6 +15,7 @@ type View struct {
 	Unreachable      bool      // not settled for good, and its host is away
 	UnreachableSince time.Time // zero: it has not been here under this owner
 	Overdue          bool      // it runs past a timeout that only reports
+	Concluded        bool      // final by the scheduler's own word: an outcome of its host may still replace it
 }
 
 // Spec is what the job is.
@@ -36,6 +37,7 @@ func (m *Machine) Task(ordinal uint32) View {
 		Released:    e.is(released),
 		Unreachable: !e.is(attached) && !e.seen.State.Final(),
 		Overdue:     e.is(overdue),
+		Concluded:   e.is(concluded),
 	}
 	if v.Unreachable && e.awayNano != 0 {
 		v.UnreachableSince = time.Unix(0, e.awayNano).UTC()

@@ -65,7 +65,13 @@ reordered; what is known only grows (` + "`task.Join`" + `).
 
 func diagram(b *strings.Builder) {
 	b.WriteString("## The picture\n\nOutcomes stand on the arrows that lead out. `LOST` leads to a new attempt only under recovery `rerun`, and only if it is\n" +
-		"the host's own word (`rebooted`, `supervisor_lost`). After `UNKNOWN` every outcome that is heard late replaces it.\n\n```mermaid\nstateDiagram-v2\n")
+		"the host's own word (`rebooted`, `supervisor_lost`). After `UNKNOWN` every outcome that is heard late replaces it.\n\n" +
+		"`EXPIRED`, `REFUSED`, `START_FAILED` and `CANCELED` before the start say that their attempt was not started. Of attempt k > 1 they are\n" +
+		"never the outcome of the task: attempt k-1 may have run, so the task is `LOST` with the reason of attempt k-1 (`forgotten` if that\n" +
+		"went with a restored store).\n\n" +
+		"What the scheduler concludes by itself is corrected by its host. A host that ran what was said to be `EXPIRED` or `SKIPPED` is right;\n" +
+		"if it did not start it either, but for another reason, that is a conflict. `TIMED_OUT`, `FAILED` and `SUCCEEDED` replace\n" +
+		"`LOST` by `state_wiped` and `forgotten`.\n\n```mermaid\nstateDiagram-v2\n")
 	for _, from := range append([]State{Unspecified}, States()...) {
 		for _, by := range []Actor{Scheduler, Agent, Executor, EndProcess} {
 			arrows(b, by, from)

@@ -46,6 +46,11 @@ func Compare(a, b Report) int {
 // commutative, associative and idempotent, so lost, repeated, delayed and
 // reordered reports are harmless.
 //
+// Reports are of attempts, and the outcome of a task is not always that of its
+// greatest one: an attempt above the first that was not started (EXPIRED,
+// REFUSED, START_FAILED, CANCELED before start) leaves the task with the LOST of
+// the attempt before it. That is the scheduler's to say, not Join's (core/job).
+//
 // A LOST that the scheduler only inferred (state_wiped, forgotten) gives way
 // to TIMED_OUT, FAILED and SUCCEEDED, which the old incarnation may have sent
 // before it was wiped. It does not give way to EXPIRED, REFUSED, CANCELED and

@@ -1,0 +1,88 @@
+package job
+
+import (
+	"github.com/ccs-project/ccs/pkg/core/task"
+)
+
+// admit notes a release that is not on record.
+func (m *Machine) admit(o uint32) {
+	e := &m.tasks[o]
+	if e.is(released) {
+		return
+	}
+	m.ready.remove(o)
+	if e.seen.State == task.Pending {
+		m.see(o, task.Report{Attempt: 1, State: task.Dispatched})
+	}
+	e.set(released, true)
+	m.owed.released.add(o)
+	if e.is(attached) && !e.seen.State.Final() {
+		m.enliven(o)
+	}
+}
+
+// repeated: the task is final already, and its host has said so.
+func (m *Machine) repeated(o uint32, r task.Report, own bool) {
+	if !r.State.Final() {
+		return
+	}
+	m.owed.forget.add(o)
+	if own && task.Conflict(m.tasks[o].seen, r) {
+		m.conflict(o)
+	}
+}
+
+func (m *Machine) conflict(o uint32) {
+	if e := &m.tasks[o]; !e.is(conflicted) {
+		e.set(conflicted, true)
+		m.row.Conflicts++
+		m.owed.row = true
+	}
+}
+
+// correct: the task is final by the scheduler's own word, and its host has an
+// outcome. LOST gives way as task.Join says. SKIPPED and EXPIRED say that
+// nothing was started, which a host that did start it knows better: its word
+// replaces ours. If it started nothing either, but says so otherwise, both may
+// not be right: that is counted.
+func (m *Machine) correct(o uint32, ev Reported) {
+	e := &m.tasks[o]
+	said, detail := e.standing(ev)
+	guessedLost := e.seen.State == task.Lost
+	switch {
+	case guessedLost && task.Join(e.seen, said) != e.seen, !guessedLost && mayHaveRun(said):
+		m.admit(o)
+		m.write(o, said, &detail)
+	case !guessedLost && said != e.seen:
+		m.conflict(o)
+	}
+	m.owed.forget.add(o)
+}
+
+// mayHaveRun reports whether a final report of a host says that the attempt ran,
+// or may have. CANCELED without a reason says neither.
+func mayHaveRun(r task.Report) bool {
+	if r.State == task.Canceled {
+		return r.Exit.Reason == task.Killed
+	}
+	return r.State != task.Expired && r.State != task.Refused && r.State != task.StartFailed
+}
+
+// standing is the outcome of the task after the outcome of an attempt. They are
+// the same, but for a later attempt that was not started: then the attempt
+// before it stands, which was LOST, for else there would be no later one. EXPIRED
+// and its like say that nothing was started: of the task that may be false.
+// Why the attempt before was lost may be on the record that a restored store has
+// lost; then it is forgotten.
+func (e *entry) standing(ev Reported) (task.Report, Detail) {
+	r := ev.Report
+	if r.Attempt == 1 || mayHaveRun(r) {
+		return r, ev.Detail
+	}
+	why := task.Forgotten
+	if e.seen.Attempt == r.Attempt && e.lost != task.NoReason {
+		why = e.lost
+	}
+	stands := task.Report{Attempt: r.Attempt - 1, State: task.Lost, Exit: task.Exit{Reason: why}}
+	return stands, Detail{Message: ev.Detail.Message}
+}
