@@ -172,7 +172,9 @@ func TestWhatIsHeldIsHeldAgainAfterEveryTrouble(t *testing.T) {
 			t.Errorf("the cause is %v, want ErrLost", cause)
 		}
 		hub.Away()
-		<-causes // the TTL has passed
+		if cause := <-causes; !errors.Is(cause, coord.ErrLost) {
+			t.Errorf("after the TTL the cause is %v, want ErrLost", cause)
+		}
 		<-time.After(time.Minute)
 		hub.Back()
 		<-held

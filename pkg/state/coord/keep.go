@@ -67,7 +67,7 @@ func during(ctx context.Context, s Session, log *slog.Logger, hold func(context.
 		}
 		pause.wait(held)
 	}
-	if context.Cause(held) == ErrLost && ctx.Err() == nil {
+	if errors.Is(context.Cause(held), ErrLost) && ctx.Err() == nil {
 		log.WarnContext(ctx, "lease lost; granting another")
 	}
 	cancel(context.Canceled)
@@ -88,7 +88,7 @@ func (b *backoff) report(ctx context.Context, log *slog.Logger, step string, err
 
 func (b *backoff) wait(ctx context.Context) {
 	b.next = min(max(2*b.next, firstPause), lastPause)
-	timer := time.NewTimer(b.next/2 + rand.N(b.next))
+	timer := time.NewTimer(b.next/2 + rand.N(b.next)) //nolint:gosec // jitter, not a secret
 	defer timer.Stop()
 	select {
 	case <-timer.C:

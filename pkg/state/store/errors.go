@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
+
+	"github.com/ccs-project/ccs/pkg/core/job"
 )
 
 // The errors that callers act upon. Every error of a Store wraps one of them
@@ -21,10 +23,43 @@ var (
 	// succeed later. After a Commit its fate is open until Fate or the same
 	// batch again has answered.
 	ErrUnavailable = errors.New("the job store is not available")
+	// ErrDamaged: what is stored of a job cannot be decoded. It will not be
+	// better the next time.
+	ErrDamaged = errors.New("the stored job is damaged")
 	// ErrBatch: the batch cannot be applied as it stands, and nothing of it
 	// was: a number out of order, or rows that contradict the store.
 	ErrBatch = errors.New("the batch cannot be applied")
 )
+
+// DamagedError is an ErrDamaged that says which jobs, and what is wrong with
+// them.
+type DamagedError struct {
+	Jobs   []job.ID
+	faults error
+}
+
+// Add adds a job; for versions of the store.
+func (e *DamagedError) Add(id job.ID, fault error) {
+	e.Jobs = append(e.Jobs, id)
+	e.faults = errors.Join(e.faults, fmt.Errorf("cannot read job %s: %w", id, fault))
+}
+
+// OrNil is e, or no error if no job was added; for versions of the store.
+func (e *DamagedError) OrNil() error {
+	if len(e.Jobs) == 0 {
+		return nil
+	}
+	return e
+}
+
+// Error tells of each job what is wrong.
+func (e *DamagedError) Error() string { return e.faults.Error() }
+
+// Unwrap is what is wrong with all of them.
+func (e *DamagedError) Unwrap() error { return e.faults }
+
+// Is makes errors.Is(err, ErrDamaged) true.
+func (e *DamagedError) Is(target error) bool { return target == ErrDamaged }
 
 // ExistsError is an ErrExists that says what holds the id.
 type ExistsError struct {

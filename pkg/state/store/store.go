@@ -32,7 +32,9 @@ type Owner interface {
 	RaiseGeneration(ctx context.Context) (uint64, error)
 	// LoadShard yields the live jobs of a shard in the order of their
 	// acceptance, one at a time. The caller owns the shard, or reads at his own
-	// risk. An error ends the sequence.
+	// risk. A job that cannot be decoded comes as its Identity (without the
+	// digest) with a *DamagedError, and the sequence goes on: one job must not
+	// keep the others of its shard from living. Any other error ends it.
 	LoadShard(ctx context.Context, shard job.ShardID) iter.Seq2[Record, error]
 	// Commit applies batches in one transaction and returns one result for
 	// each, in their order. Fenced and impossible batches fall out, alone. An
@@ -54,7 +56,9 @@ type Reader interface {
 	// ErrNotFound if it was never accepted.
 	LocateJob(ctx context.Context, id job.ID) (Identity, error)
 	// ListJobs returns a page of jobs, the newest first, and the token of the
-	// next page, empty on the last. Errors wrap ErrPageToken.
+	// next page, empty on the last. Errors wrap ErrPageToken. Jobs that cannot
+	// be decoded are left out: then the page and the token are good, and the
+	// error is a *DamagedError that names those jobs.
 	ListJobs(ctx context.Context, query JobQuery) (jobs []Job, next string, err error)
 	// Tasks returns the rows of a job that match, by ordinal; a task without an
 	// outcome has no row. A job that is not there has none.

@@ -139,9 +139,9 @@ func (c *Client) Get(ctx context.Context, prefix string) (coord.View, error) {
 		return coord.View{}, fmt.Errorf("cannot get %s: %w", prefix, err)
 	}
 	c.learn(resp.Header)
-	v := coord.View{Revision: resp.Header.Revision, Items: make(map[string][]byte, len(resp.Kvs))}
+	v := coord.View{Revision: resp.Header.GetRevision(), Items: make(map[string][]byte, len(resp.Kvs))}
 	for _, kv := range resp.Kvs {
-		v.Items[string(kv.Key)] = kv.Value
+		v.Items[string(kv.GetKey())] = kv.GetValue()
 	}
 	return v, nil
 }

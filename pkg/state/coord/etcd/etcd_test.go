@@ -79,10 +79,14 @@ func (s *service) Expire(t *testing.T, one coord.Session) {
 
 func TestEtcdDoesWhatACoordinationServiceMust(t *testing.T) {
 	unbubbled := func(t *testing.T, test func(*testing.T)) {
+		t.Helper()
 		t.Parallel() // they wait for leases, not for the processor
 		test(t)
 	}
-	coordtest.Run(t, unbubbled, func(t *testing.T) coordtest.Service { return startService(t) })
+	coordtest.Run(t, unbubbled, func(t *testing.T) coordtest.Service {
+		t.Helper()
+		return startService(t)
+	})
 }
 
 func TestAWatchThatFellBehindACompactionReadsEverythingAgain(t *testing.T) {

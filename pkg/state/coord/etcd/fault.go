@@ -22,8 +22,7 @@ func explain(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", coord.ErrLost, err)
 	}
 	code := status.Code(err)
-	var known rpctypes.EtcdError
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[rpctypes.EtcdError](err); ok {
 		code = known.Code()
 	}
 	if errors.Is(err, context.DeadlineExceeded) || code == codes.Unavailable || code == codes.DeadlineExceeded || code == codes.Canceled {

@@ -50,14 +50,14 @@ func (s *session) Acquire(ctx context.Context, key, value string) (bool, error) 
 	put := clientv3.OpPut(key, value, clientv3.WithLease(s.lease))
 	resp, err := s.commit(call, clientv3.Compare(clientv3.CreateRevision(key), "=", 0), put, clientv3.OpGet(key))
 	if err == nil && !resp.Succeeded {
-		kvs := resp.Responses[0].GetResponseRange().Kvs
-		if len(kvs) == 0 || string(kvs[0].Value) != value {
+		kvs := resp.Responses[0].GetResponseRange().GetKvs()
+		if len(kvs) == 0 || string(kvs[0].GetValue()) != value {
 			return false, nil
 		}
-		if kvs[0].Lease == int64(s.lease) {
+		if kvs[0].GetLease() == int64(s.lease) {
 			return true, nil
 		}
-		resp, err = s.commit(call, clientv3.Compare(clientv3.ModRevision(key), "=", kvs[0].ModRevision), put)
+		resp, err = s.commit(call, clientv3.Compare(clientv3.ModRevision(key), "=", kvs[0].GetModRevision()), put)
 	}
 	if err != nil {
 		return false, fmt.Errorf("cannot acquire %s: %w", key, explain(ctx, err))

@@ -129,20 +129,21 @@ func (w *watch) take(resp clientv3.WatchResponse, open bool, ch clientv3.WatchCh
 func (w *watch) apply(events []*clientv3.Event) {
 	base := w.known.Revision
 	for _, ev := range events {
-		if ev.Kv.ModRevision <= base {
+		kv := ev.GetKv()
+		if kv.GetModRevision() <= base {
 			continue // a resync was faster
 		}
-		w.known.Revision = ev.Kv.ModRevision
-		if ev.Type == clientv3.EventTypeDelete {
-			delete(w.known.Items, string(ev.Kv.Key))
+		w.known.Revision = kv.GetModRevision()
+		if ev.GetType() == clientv3.EventTypeDelete {
+			delete(w.known.Items, string(kv.GetKey()))
 		} else {
-			w.known.Items[string(ev.Kv.Key)] = ev.Kv.Value
+			w.known.Items[string(kv.GetKey())] = kv.GetValue()
 		}
 	}
 }
 
 func pause(ctx context.Context) {
-	timer := time.NewTimer(retry/2 + rand.N(retry))
+	timer := time.NewTimer(retry/2 + rand.N(retry)) //nolint:gosec // jitter, not a secret
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -23,6 +23,7 @@ type Store struct {
 	hosts      map[fleet.HostID]fleet.Host
 	hostOrder  []fleet.HostID // by revision; hosts that were written again are in it twice
 	failures   []Failure
+	damaged    map[job.ID]bool
 }
 
 var _ store.Store = (*Store)(nil)
@@ -60,6 +61,7 @@ func New() *Store {
 		ids:        map[job.ID]identity{},
 		jobs:       map[job.ID]*stored{},
 		hosts:      map[fleet.HostID]fleet.Host{},
+		damaged:    map[job.ID]bool{},
 	}
 }
 
@@ -82,8 +84,15 @@ func (s *Store) FailNext(f Failure) {
 	s.failures = append(s.failures, f)
 }
 
-// errInjected is what a commit fails with on demand.
-var errInjected = errors.New("the test made this commit fail")
+// Damage makes a job unreadable, for good.
+func (s *Store) Damage(id job.ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.damaged[id] = true
+}
+
+// errInjected is what a commit or a read fails with on demand.
+var errInjected = errors.New("the test wanted it to fail")
 
 func (s *Store) nextFailure() (f Failure) {
 	if len(s.failures) > 0 {

@@ -43,3 +43,8 @@ func TestACommitThatFailsOnDemandIsUnknownUntilItsFateIsAsked(t *testing.T) {
 		}
 	})
 }
+
+func TestAJobThatCannotBeDecodedIsInNobodysWay(t *testing.T) {
+	s := memory.New()
+	storetest.OneDamagedJob(t, s, s.Damage)
+}

@@ -3,6 +3,7 @@ package memory
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -21,6 +22,11 @@ func (s *Store) find(ctx context.Context, id job.ID) (*stored, error) {
 	j := s.jobs[id]
 	if j == nil {
 		return nil, fmt.Errorf("job %s: %w", id, store.ErrNotFound)
+	}
+	if s.damaged[id] {
+		var bad store.DamagedError
+		bad.Add(id, errInjected)
+		return nil, &bad
 	}
 	return j, nil
 }
@@ -61,6 +67,8 @@ func (s *Store) ListJobs(_ context.Context, query store.JobQuery) ([]store.Job, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var jobs []store.Job
+	var bad store.DamagedError
+	var rows int
 	var last int64
 	for _, id := range slices.Backward(s.order) {
 		j := s.jobs[id]
@@ -68,12 +76,17 @@ func (s *Store) ListJobs(_ context.Context, query store.JobQuery) ([]store.Job, 
 			query.Submitter != "" && j.create.Spec.Submitter != query.Submitter {
 			continue
 		}
-		if len(jobs) == store.Page(query.Limit) {
-			return jobs, query.Next(last), nil
+		if rows++; rows > store.Page(query.Limit) {
+			return jobs, query.Next(last), bad.OrNil()
 		}
-		last, jobs = j.seq, append(jobs, s.job(id, j))
+		last = j.seq
+		if s.damaged[id] {
+			bad.Add(id, errInjected)
+			continue
+		}
+		jobs = append(jobs, s.job(id, j))
 	}
-	return jobs, "", nil
+	return jobs, "", bad.OrNil()
 }
 
 // LoadJob returns all of a job.
@@ -99,7 +112,12 @@ func (s *Store) LoadJob(ctx context.Context, id job.ID) (store.Record, error) {
 func (s *Store) LoadShard(ctx context.Context, shard job.ShardID) iter.Seq2[store.Record, error] {
 	return func(yield func(store.Record, error) bool) {
 		for _, id := range s.live(shard) {
-			if r, err := s.LoadJob(ctx, id); !yield(r, err) || err != nil {
+			r, err := s.LoadJob(ctx, id)
+			bad := errors.Is(err, store.ErrDamaged)
+			if bad {
+				r.Identity = store.Identity{ID: id, Shard: shard}
+			}
+			if !yield(r, err) || err != nil && !bad {
 				return
 			}
 		}

@@ -117,16 +117,17 @@ func (t *tx) find(ctx context.Context, shard job.ShardID, b *store.JobBatch, e *
 }
 
 func (t *tx) putTasks(ctx context.Context, seq int64, rows []encodedTask) error {
-	const query = `INSERT INTO tasks (job, ordinal, state, revision, attempt, reason, code, signal, started, ended, outputs, signature, message, overdue)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	const query = `INSERT INTO tasks (job, ordinal, state, revision, attempt, reason, code, signal, started, ended, outputs, signature, message, overdue, lost, concluded)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET state = excluded.state, revision = excluded.revision, attempt = excluded.attempt,
 			reason = excluded.reason, code = excluded.code, signal = excluded.signal, started = excluded.started, ended = excluded.ended,
-			outputs = excluded.outputs, signature = excluded.signature, message = excluded.message, overdue = excluded.overdue`
+			outputs = excluded.outputs, signature = excluded.signature, message = excluded.message, overdue = excluded.overdue,
+			lost = excluded.lost, concluded = excluded.concluded`
 	st, err := t.prepared(ctx, query)
 	if err != nil {
 		return err
 	}
-	args := make([]any, 0, 14)
+	args := make([]any, 0, 16)
 	for i := range rows {
 		args = rows[i].appendArgs(args[:0], seq)
 		if _, err := st.ExecContext(ctx, args...); err != nil {

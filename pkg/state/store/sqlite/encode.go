@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/state/store"
 )
 
 // Codecs of output content.
@@ -90,6 +91,14 @@ func decodeRefs(b []byte) ([]job.OutputRef, error) {
 }
 
 var errDamagedRefs = errors.New("cannot read a task: its output references are damaged")
+
+// damaged marks what was read whole and cannot be understood; nil stays nil.
+func damaged(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", store.ErrDamaged, err)
+}
 
 // notNull makes sure that no bytes are an empty blob, not NULL.
 func notNull(b []byte) []byte {

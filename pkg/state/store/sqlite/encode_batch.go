@@ -3,6 +3,7 @@ package sqlite
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
@@ -113,7 +114,8 @@ func (e *encodedTask) appendArgs(args []any, seq int64) []any {
 	r, d := &e.row.Report, &e.row.Detail
 	return append(args,
 		seq, int64(e.row.Ordinal), int64(r.State), e.row.Revision, int64(r.Attempt), int64(r.Exit.Reason), int64(r.Exit.Code), int64(r.Exit.Signal),
-		nanos(d.StartedAt), nanos(d.EndedAt), e.refs, d.Signature, d.Message, d.Overdue)
+		nanos(d.StartedAt), nanos(d.EndedAt), e.refs, d.Signature, d.Message, d.Overdue,
+		int64(e.row.Lost), e.row.Concluded)
 }
 
 func encodeHost(h *fleet.Host) (e encodedHost, err error) {
@@ -165,9 +167,7 @@ type storedRow struct {
 
 func encodeRow(row *job.Row) ([]byte, error) {
 	s := storedRow{Row: *row, Counts: map[task.State]int{}}
-	for state, n := range row.Counts.All() {
-		s.Counts[state] = n
-	}
+	maps.Insert(s.Counts, row.Counts.All())
 	return toJSON("the row of the job", &s)
 }
 

@@ -27,11 +27,11 @@ const (
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(helperFile); path != "" {
-		err := commitUntilKilled(context.Background(), path, os.Getenv(helperShard), os.Stdout) //nolint:forbidigo // this is the main of another process
+		err := commitUntilKilled(context.Background(), path, os.Getenv(helperShard), os.Stdout) // the main of another process
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1) //nolint:forbidigo // as above
+		os.Exit(1)
 	}
-	os.Exit(m.Run()) //nolint:forbidigo // a TestMain ends so
+	os.Exit(m.Run())
 }
 
 // helperTasks is the number of rows in each commit: enough for it to take a while.
@@ -66,7 +66,9 @@ func commitUntilKilled(ctx context.Context, path, shardText string, out io.Write
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(out, epoch.N)
+	if _, err := fmt.Fprintln(out, epoch.N); err != nil {
+		return err
+	}
 	for number := 1; ; number++ {
 		results, err := s.Commit(ctx, []store.Batch{helperBatch(shard, epoch, number)})
 		if err == nil {
@@ -75,7 +77,9 @@ func commitUntilKilled(ctx context.Context, path, shardText string, out io.Write
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(out, number)
+		if _, err := fmt.Fprintln(out, number); err != nil {
+			return err
+		}
 	}
 }
 

@@ -22,7 +22,7 @@ func (t *tx) applyHosts(ctx context.Context, hosts []encodedHost) (uint64, error
 	}
 	for i := range hosts {
 		h := hosts[i].host
-		revision := last - uint64(len(hosts)-1-i) //nolint:gosec // i is below len
+		revision := last - uint64(len(hosts)-1-i)
 		if err := t.exec(ctx, query, string(h.ID), revision, h.Address, string(h.Room), hosts[i].labels, hosts[i].facts,
 			h.Incarnation[:], h.PublicKey[:], h.KeyState); err != nil {
 			return 0, err

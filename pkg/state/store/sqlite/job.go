@@ -16,22 +16,27 @@ const jobColumns = "SELECT jobs.seq, jobs.id, jobs.pool, jobs.shard, ids.digest,
 
 func scanJob(scan func(...any) error) (seq int64, j store.Job, err error) {
 	var id, digest, spec, row []byte
-	if err := scan(&seq, &id, &j.Shard.Pool, &j.Shard.N, &digest, &spec, &row); err != nil {
-		return 0, j, err
-	}
-	copy(j.ID[:], id)
+	err = scan(&seq, &id, &j.Shard.Pool, &j.Shard.N, &digest, &spec, &row)
+	copy(j.ID[:], id) // whatever else does not fit
 	copy(j.Digest[:], digest)
-	if j.Spec, err = decodeSpec(j.ID, j.Shard.Pool, spec); err != nil {
-		return 0, j, err
+	if err != nil {
+		return seq, j, err
 	}
-	j.Row, err = decodeRow(row)
-	return seq, j, err
+	if j.Spec, err = decodeSpec(j.ID, j.Shard.Pool, spec); err == nil {
+		j.Row, err = decodeRow(row)
+	}
+	return seq, j, damaged(err)
 }
 
 // jobFailure says which job could not be read, and that it is not there, if so.
 func jobFailure(id job.ID, err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("job %s: %w", id, store.ErrNotFound)
+	}
+	if errors.Is(err, store.ErrDamaged) {
+		var bad store.DamagedError
+		bad.Add(id, err)
+		return &bad
 	}
 	return failure("read job "+id.String(), err)
 }
@@ -85,20 +90,27 @@ func (s *Store) ListJobs(ctx context.Context, query store.JobQuery) ([]store.Job
 	}
 	limit := store.Page(query.Limit)
 	var jobs []store.Job
+	var bad store.DamagedError
+	var rows int
 	var last, more int64
 	err = s.now().each(ctx, text+" ORDER BY jobs.seq DESC LIMIT ?", append(args, limit+1), func(scan func(...any) error) error {
-		seq, j, err := scanJob(scan)
-		if len(jobs) == limit {
+		if rows++; rows > limit {
 			more = last
-			return err
+			return nil
 		}
-		last, jobs = seq, append(jobs, j)
+		seq, j, err := scanJob(scan)
+		last = seq
+		if errors.Is(err, store.ErrDamaged) {
+			bad.Add(j.ID, err)
+			return nil
+		}
+		jobs = append(jobs, j)
 		return err
 	})
 	if err != nil {
 		return nil, "", failure("list jobs", err)
 	}
-	return jobs, query.Next(more), nil
+	return jobs, query.Next(more), bad.OrNil()
 }
 
 // LoadJob returns all of a job, from one moment.
@@ -120,11 +132,14 @@ func (s *Store) LoadJob(ctx context.Context, id job.ID) (r store.Record, err err
 func (s *snapshot) loadLists(ctx context.Context, seq int64, r *store.Record) error {
 	var targets []byte
 	err := s.row(ctx, "SELECT capsule, targets FROM bodies WHERE job = ?", []any{seq}, &r.Capsule, &targets)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = damaged(errors.New("its capsule and targets are missing"))
+	}
 	if err != nil {
 		return err
 	}
 	if r.Targets, err = decodeTargets(targets); err != nil {
-		return err
+		return damaged(err)
 	}
 	if r.Released, err = s.released(ctx, seq); err != nil {
 		return err
@@ -139,7 +154,7 @@ func (s *snapshot) loadLists(ctx context.Context, seq int64, r *store.Record) er
 			return err
 		}
 		if err := fromJSON("a control request", b, &c); err != nil {
-			return err
+			return damaged(err)
 		}
 		r.Controls = append(r.Controls, c)
 		return nil
@@ -155,7 +170,8 @@ func (s *Store) LoadShard(ctx context.Context, shard job.ShardID) iter.Seq2[stor
 			var id []byte
 			err := scan(&id)
 			if err == nil {
-				ids = append(ids, job.ID(id))
+				ids = append(ids, job.ID{})
+				copy(ids[len(ids)-1][:], id)
 			}
 			return err
 		})
@@ -164,7 +180,17 @@ func (s *Store) LoadShard(ctx context.Context, shard job.ShardID) iter.Seq2[stor
 			return
 		}
 		for _, id := range ids {
-			if r, err := s.LoadJob(ctx, id); !yield(r, err) || err != nil {
+			r, err := s.LoadJob(ctx, id)
+			if errors.Is(err, store.ErrNotFound) { // its id was found a moment ago
+				var bad store.DamagedError
+				bad.Add(id, err)
+				err = &bad
+			}
+			bad := errors.Is(err, store.ErrDamaged)
+			if bad {
+				r.Identity = store.Identity{ID: id, Shard: shard}
+			}
+			if !yield(r, err) || err != nil && !bad {
 				return
 			}
 		}

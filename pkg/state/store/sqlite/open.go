@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"strconv"
 	"sync"
 
@@ -31,17 +30,20 @@ var _ store.Store = (*Store)(nil)
 
 // Open opens or creates the file, whose directory must exist, and brings its
 // schema up to date. Several processes may do so at the same time. Errors wrap
-// ErrNetworkFilesystem, ErrNewerSchema, ErrForeignFile or store.ErrUnavailable,
-// or are those of Validate.
+// ErrNetworkFilesystem, ErrNotPrivate, ErrNewerSchema, ErrForeignFile or
+// store.ErrUnavailable, or are those of Validate.
 func Open(ctx context.Context, config Config) (*Store, error) {
 	if err := config.Validate(); err != nil {
 		return nil, fmt.Errorf("cannot open the store: %w", err)
 	}
-	path, err := filepath.Abs(config.path())
+	path, err := resolve(config.path())
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the store: %w", err)
 	}
 	if err := refuseNetworkFilesystem(path); err != nil {
+		return nil, fmt.Errorf("cannot open the store %s: %w", path, err)
+	}
+	if err := makePrivate(path); err != nil {
 		return nil, fmt.Errorf("cannot open the store %s: %w", path, err)
 	}
 	w, err := openWriter(ctx, path, config.BusyTimeout)

@@ -21,7 +21,7 @@ import (
 type queue struct{ file *os.File }
 
 func openQueue(path string) (*queue, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // an operator names it
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the queue of writers: %w", err)
 	}

@@ -55,11 +55,11 @@ func (s *snapshot) released(ctx context.Context, seq int64) ([]uint32, error) {
 			return err
 		}
 		if n > job.MaxTargets/releasePiece {
-			return errDamagedTargets
+			return damaged(errDamagedReleases)
 		}
 		for i, b := range piece {
 			for ; b != 0; b &= b - 1 {
-				ordinals = append(ordinals, n*releasePiece+uint32(i*8+bits.TrailingZeros8(b))) //nolint:gosec // i is below 2,048
+				ordinals = append(ordinals, n*releasePiece+uint32(i*8+bits.TrailingZeros8(b))) // i is below 2,048
 			}
 		}
 		return nil

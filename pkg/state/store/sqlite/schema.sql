@@ -97,6 +97,8 @@ CREATE TABLE tasks (
     signature BLOB,
     message   TEXT    NOT NULL,
     overdue   INTEGER NOT NULL,
+    lost      INTEGER NOT NULL, -- why the attempt before was LOST; 0: none, or not known
+    concluded INTEGER NOT NULL, -- 1: the scheduler's own word, no host has said it
     PRIMARY KEY (job, ordinal)
 ) WITHOUT ROWID;
 -- 1024 is SUCCEEDED (inState).

@@ -57,8 +57,9 @@ func (s *snapshot) each(ctx context.Context, query string, args []any, fn func(s
 	if err != nil {
 		return err
 	}
+	scan := func(into ...any) error { return damaged(rows.Scan(into...)) } // the row is there: it does not fit
 	for rows.Next() {
-		if err := fn(rows.Scan); err != nil {
+		if err := fn(scan); err != nil {
 			return errors.Join(err, rows.Close())
 		}
 	}

@@ -17,13 +17,13 @@ func TestTheSQLiteStoreIsAJobStore(t *testing.T) {
 }
 
 // open opens a store that is closed when the test ends.
-func open(t testing.TB, path string) *Store {
-	t.Helper()
-	s, err := Open(t.Context(), at(path))
+func open(tb testing.TB, path string) *Store {
+	tb.Helper()
+	s, err := Open(tb.Context(), at(path))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Close() })
+	tb.Cleanup(func() { _ = s.Close() })
 	return s
 }
 

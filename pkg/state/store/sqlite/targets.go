@@ -12,7 +12,10 @@ import (
 // targetsVersion is the first byte of the blob.
 const targetsVersion = 1
 
-var errDamagedTargets = errors.New("cannot read the target list of a job: it is damaged")
+var (
+	errDamagedTargets  = errors.New("cannot read the target list of a job: it is damaged")
+	errDamagedReleases = errors.New("cannot read the releases of a job: they go past the greatest target list")
+)
 
 // encodeTargets packs the list of a job: the version, the number of targets,
 // then for each room its name, its number of targets and, for each of those,

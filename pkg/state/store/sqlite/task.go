@@ -16,7 +16,7 @@ import (
 )
 
 // taskColumns are what scanTask reads.
-const taskColumns = `SELECT ordinal, state, revision, attempt, reason, code, signal, started, ended, outputs, signature, message, overdue FROM tasks `
+const taskColumns = `SELECT ordinal, state, revision, attempt, reason, code, signal, started, ended, outputs, signature, message, overdue, lost, concluded FROM tasks `
 
 // ofJob selects by the id of the job.
 const ofJob = "WHERE job = (SELECT seq FROM jobs WHERE id = ?) "
@@ -26,12 +26,12 @@ func scanTask(scan func(...any) error) (r job.TaskRow, err error) {
 	var started, ended int64
 	exit, d := &r.Report.Exit, &r.Detail
 	if err := scan(&r.Ordinal, &r.Report.State, &r.Revision, &r.Report.Attempt, &exit.Reason, &exit.Code, &exit.Signal,
-		&started, &ended, &refs, &d.Signature, &d.Message, &d.Overdue); err != nil {
+		&started, &ended, &refs, &d.Signature, &d.Message, &d.Overdue, &r.Lost, &r.Concluded); err != nil {
 		return r, err
 	}
 	d.StartedAt, d.EndedAt = fromNanos(started), fromNanos(ended)
 	d.Outputs, err = decodeRefs(refs)
-	return r, err
+	return r, damaged(err)
 }
 
 func (s *snapshot) tasks(ctx context.Context, query string, args ...any) (rows []job.TaskRow, err error) {
@@ -118,5 +118,6 @@ func (s *Store) Output(ctx context.Context, id job.ID, digest [32]byte) ([]byte,
 	if err != nil {
 		return nil, jobFailure(id, err)
 	}
-	return decompress(codec, size, content)
+	out, err := decompress(codec, size, content)
+	return out, damaged(err)
 }

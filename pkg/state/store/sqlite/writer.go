@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -24,7 +25,7 @@ const checkpointPages = "2000"
 // writer is the one connection of this process that writes.
 type writer struct {
 	db   *sql.DB
-	conn *sql.Conn
+	conn *sql.Conn // nil after a rollback that failed, until the next transaction
 	busy time.Duration
 
 	queue *queue
@@ -63,10 +64,7 @@ func openWriter(ctx context.Context, path string, busy time.Duration) (*writer, 
 // prepareFile connects, switches the file to WAL and migrates it. The first two
 // need the file alone for a moment and do not wait, hence the retries.
 func (w *writer) prepareFile(ctx context.Context) error {
-	err := w.retry(ctx, func(ctx context.Context) (err error) {
-		w.conn, err = w.db.Conn(ctx)
-		return err
-	})
+	err := w.connect(ctx)
 	if err == nil {
 		err = w.retry(ctx, w.useWAL)
 	}
@@ -74,6 +72,37 @@ func (w *writer) prepareFile(ctx context.Context) error {
 		return failure("prepare the file", err)
 	}
 	return w.transact(ctx, "migrate the schema", migrate)
+}
+
+// connect opens the connection, if there is none.
+func (w *writer) connect(ctx context.Context) error {
+	if w.conn != nil {
+		return nil
+	}
+	return w.retry(ctx, func(ctx context.Context) (err error) {
+		w.conn, err = w.db.Conn(ctx)
+		return err
+	})
+}
+
+// disconnect drops the connection, and whatever is under way on it; the next
+// transaction opens another. The pool must not give this one out again.
+func (w *writer) disconnect() error {
+	errs := w.closeStatements()
+	errs = append(errs, w.conn.Raw(func(any) error { return sqldriver.ErrBadConn }))
+	w.conn = nil
+	if err := errors.Join(errs...); !errors.Is(err, sqldriver.ErrBadConn) {
+		return err
+	}
+	return nil
+}
+
+func (w *writer) closeStatements() (errs []error) {
+	for _, st := range w.stmts {
+		errs = append(errs, st.Close())
+	}
+	clear(w.stmts)
+	return errs
 }
 
 // useWAL looks first whose file it is: another program's stays as it is.
@@ -93,10 +122,7 @@ func (w *writer) useWAL(ctx context.Context) error {
 
 func (w *writer) close() error {
 	<-w.turn // for ever: whoever comes later waits until its context ends
-	var errs []error
-	for _, st := range w.stmts {
-		errs = append(errs, st.Close())
-	}
+	errs := w.closeStatements()
 	if w.conn != nil {
 		errs = append(errs, w.conn.Close())
 	}
@@ -119,18 +145,30 @@ func (w *writer) write(ctx context.Context, what string, fn func(context.Context
 	return w.transact(ctx, what, fn)
 }
 
-func (w *writer) transact(ctx context.Context, what string, fn func(context.Context, *tx) error) error {
+// transact commits what fn does, or nothing of it: not even a panic that the
+// caller recovers from leaves the transaction open for the next one to fall into.
+func (w *writer) transact(ctx context.Context, what string, fn func(context.Context, *tx) error) (err error) {
 	t := &tx{w: w}
-	if err := w.begin(ctx, t); err != nil {
+	if err = w.connect(ctx); err == nil {
+		err = w.begin(ctx, t)
+	}
+	if err != nil {
 		return failure(what, err)
 	}
 	ctx = context.WithoutCancel(ctx)
-	if err := fn(ctx, t); err != nil {
-		return errors.Join(failure(what, err), t.rollback(ctx))
+	committed := false
+	defer func() {
+		if !committed {
+			err = errors.Join(err, t.rollback(ctx))
+		}
+	}()
+	if err = fn(ctx, t); err == nil {
+		err = t.exec(ctx, "COMMIT")
 	}
-	if err := t.exec(ctx, "COMMIT"); err != nil {
-		return errors.Join(failure(what, err), t.rollback(ctx))
+	if err != nil {
+		return failure(what, err)
 	}
+	committed = true
 	return nil
 }
 
@@ -215,14 +253,15 @@ func (t *tx) row(ctx context.Context, query string, args []any, into ...any) err
 }
 
 // rollback ends a transaction that failed. SQLite has already ended it after
-// some errors; then there is nothing to do, and that is no error.
+// some errors; then there is nothing to do, and that is no error. What it cannot
+// end any other way ends with its connection.
 func (t *tx) rollback(ctx context.Context) error {
 	err := t.exec(ctx, "ROLLBACK")
 	var e *driver.Error
-	if errors.As(err, &e) && e.Code() == lib.SQLITE_ERROR {
+	if err == nil || errors.As(err, &e) && e.Code() == lib.SQLITE_ERROR {
 		return nil
 	}
-	return err
+	return errors.Join(fmt.Errorf("cannot roll back, so the connection is dropped: %w", err), t.w.disconnect())
 }
 
 func isBusy(err error) bool {

@@ -85,5 +85,11 @@ func Outcome(ordinal uint32, state task.State, revision uint64) job.TaskRow {
 			},
 			StartedAt: noon, EndedAt: later, Signature: []byte("signature of the host, 64 bytes in life"), Message: "a \x00 word", Overdue: true,
 		},
+		Concluded: state == task.Expired,
 	}
+}
+
+// Again is the row of a task whose first attempt was LOST.
+func Again(ordinal uint32, revision uint64) job.TaskRow {
+	return job.TaskRow{Ordinal: ordinal, Revision: revision, Report: task.Report{Attempt: 2, State: task.Dispatched}, Lost: task.Rebooted}
 }

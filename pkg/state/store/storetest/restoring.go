@@ -22,7 +22,7 @@ func restoring() []test {
 			control := job.ControlRow{RequestID: "0123456789abcdef", ControlRevision: 2, KeepRunning: true, At: noon}
 			o.commit(store.JobBatch{ID: id(1), Persist: job.Persist{
 				Row: changed, Released: []uint32{16_384, 16_383, 1, 7},
-				Tasks:    []job.TaskRow{Outcome(16_384, task.Failed, 3), Outcome(0, task.Succeeded, 3), {Ordinal: 1, Revision: 3, Report: task.Report{Attempt: 2, State: task.Dispatched}}},
+				Tasks:    []job.TaskRow{Outcome(16_384, task.Failed, 3), Outcome(0, task.Succeeded, 3), Outcome(8, task.Expired, 3), {Ordinal: 1, Revision: 3, Report: task.Report{Attempt: 2, State: task.Dispatched}}, Again(7, 3)},
 				Controls: []job.ControlRow{control},
 			}})
 			o.commit(store.JobBatch{ID: id(1), Persist: job.Persist{Tasks: []job.TaskRow{Outcome(1, task.Succeeded, 4)}}})
@@ -37,7 +37,7 @@ func restoring() []test {
 			r.same("targets", got[0].Targets, b.Create.Targets)
 			r.same("row", got[0].Row, *changed)
 			r.same("released", got[0].Released, []uint32{0, 1, 7, 16_383, 16_384, 39_999})
-			r.same("tasks", got[0].Tasks, []job.TaskRow{Outcome(0, task.Succeeded, 3), Outcome(1, task.Succeeded, 4), Outcome(16_384, task.Failed, 3)})
+			r.same("tasks", got[0].Tasks, []job.TaskRow{Outcome(0, task.Succeeded, 3), Outcome(1, task.Succeeded, 4), Again(7, 3), Outcome(8, task.Expired, 3), Outcome(16_384, task.Failed, 3)})
 			r.same("controls", got[0].Controls, []job.ControlRow{control})
 			one, err := r.LoadJob(r.Context(), id(1))
 			if err != nil {
