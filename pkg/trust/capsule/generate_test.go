@@ -13,7 +13,6 @@ import (
 // anyPayload draws a valid payload; empty slices are nil, as Parse gives them.
 func anyPayload(t *rapid.T) capsule.Payload {
 	p := capsule.Payload{
-		JobID:     anyJobID(t, "job id"),
 		Account:   rapid.StringMatching(`[a-z0-9._-]{0,64}`).Draw(t, "account"),
 		Class:     rapid.StringMatching(`[a-z0-9._-]{1,32}`).Draw(t, "class"),
 		Selector:  anyText(t, "selector"),
@@ -23,14 +22,16 @@ func anyPayload(t *rapid.T) capsule.Payload {
 		Token:     anyBytes(t, "token"),
 	}
 	p.NotAfter = anyTime(t, "not-after", p.NotBefore.UnixNano()+1)
+	p.Command = anyCommand(t)
+	if p.Command.Recovery == capsule.RecoveryRerun {
+		p.RerunUntil = anyTime(t, "rerun-until", p.NotBefore.UnixNano()+1)
+	}
+	before := rapid.Int64Range(0, int64(capsule.MaxLife)).Draw(t, "life")
+	p.JobID = job.NewID(time.Unix(0, max(0, p.E().UnixNano()-before)).Add(time.Millisecond), [10]byte(rapid.SliceOfN(rapid.Byte(), 10, 10).Draw(t, "job id")))
 	if rapid.Bool().Draw(t, "is a retry") {
 		if parent := anyJobID(t, "parent"); parent != p.JobID {
 			p.Parent = parent
 		}
-	}
-	p.Command = anyCommand(t)
-	if p.Command.Recovery == capsule.RecoveryRerun {
-		p.RerunUntil = anyTime(t, "rerun-until", p.NotBefore.UnixNano()+1)
 	}
 	return p
 }

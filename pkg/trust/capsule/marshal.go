@@ -55,9 +55,9 @@ func (c Command) marshal(b *cryptobyte.Builder) {
 		add24(b, c.Script)
 		c.marshalProcess(b)
 	}
-	b.AddUint64(uint64(c.Timeout))
+	b.AddUint64(uint64(c.Timeout)) //nolint:gosec // not negative: validated
 	b.AddUint8(uint8(c.TimeoutAction))
-	b.AddUint64(uint64(c.Grace))
+	b.AddUint64(uint64(c.Grace)) //nolint:gosec // as above
 	b.AddUint8(uint8(c.Recovery))
 	b.AddUint16(c.MaxAttempts)
 }

@@ -18,9 +18,9 @@ import (
 
 var noon = time.Date(2026, 10, 5, 12, 0, 0, 0, time.UTC)
 
-// jobID is a UUIDv7 that ends in n.
+// jobID is a UUIDv7 of noon that ends in n.
 func jobID(n byte) job.ID {
-	return job.ID{0x01, 0x92, 0xf0, 0xc4, 0x7a, 0x3e, 0x7b, 0x2a, 0x9c, 0x1d, 1, 2, 3, 4, 5, n}
+	return job.NewID(noon, [10]byte{0x0b, 0x2a, 0x1c, 0x1d, 1, 2, 3, 4, 5, n})
 }
 
 // uptime is a small valid payload.
@@ -82,6 +82,7 @@ func TestAPayloadOfTheGreatestSizesComesBack(t *testing.T) {
 	p.Command.Limits.OutputBytes = capsule.MaxOutputLimit
 	p.Count = capsule.MaxTargets
 	p.NotAfter = time.Unix(0, 1<<63-1).UTC()
+	p.JobID = job.NewID(p.NotAfter, [10]byte{1})
 	if b, err := p.Marshal(); err == nil {
 		if _, err = capsule.Parse(b); err != nil {
 			t.Error(err)
@@ -112,6 +113,9 @@ func TestAPayloadWithOneFaultSaysWhichOne(t *testing.T) {
 		{"length of token", func(p *capsule.Payload) { p.Token = big(capsule.MaxToken + 1) }},
 		{"not-before is not between", func(p *capsule.Payload) { p.NotBefore = time.Time{} }},
 		{"not-after is not between", func(p *capsule.Payload) { p.NotAfter = noon.AddDate(400, 0, 0) }},
+		{"more than 31 days after the job id was made (2026-10-05T12:00:00Z)", func(p *capsule.Payload) { p.NotAfter = noon.Add(31*24*time.Hour + 1) }},
+		{"the last start is at 2026-11-05T12:00:01Z", func(p *capsule.Payload) { p.RerunUntil = noon.Add(31*24*time.Hour + time.Second) }},
+		{"more than 31 days", func(p *capsule.Payload) { p.NotAfter = time.Date(2261, 1, 1, 0, 0, 0, 0, time.UTC) }},
 		{"not-after is not after", func(p *capsule.Payload) { p.NotAfter = p.NotBefore }},
 		{"rerun-until must be set", func(p *capsule.Payload) { p.RerunUntil = time.Time{} }},
 		{"recovery is not rerun", func(p *capsule.Payload) { p.Command.Recovery, p.Command.MaxAttempts = capsule.RecoveryReport, 1 }},
@@ -153,6 +157,18 @@ func TestAPayloadWithOneFaultSaysWhichOne(t *testing.T) {
 		if strings.Contains(fmt.Sprint(err), "secret") {
 			t.Errorf("shows a value of the environment: %v", err)
 		}
+	}
+}
+
+func TestAJobMayStartUntilADayAfterTheLongestLife(t *testing.T) {
+	p := backup()
+	p.NotAfter, p.RerunUntil = noon.Add(capsule.MaxLife), noon.Add(capsule.MaxLife)
+	b, err := p.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := capsule.Parse(b); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -61,7 +61,7 @@ func VerifyInclusion(leaf Hash, p InclusionProof, root Hash) error {
 // checkShape reports whether the proof can belong to that many leaves.
 func (p RangeProof) checkShape(leaves int) error {
 	switch {
-	case p.Count == 0 || p.Count != uint64(leaves):
+	case p.Count == 0 || p.Count != uint64(leaves): //nolint:gosec // a length
 		return fmt.Errorf("%w: it is for %d leaves, and %d are given", ErrProof, p.Count, leaves)
 	case p.Size > MaxTargets:
 		return fmt.Errorf("%w: it is for a list of %d, at most %d is allowed", ErrProof, p.Size, MaxTargets)

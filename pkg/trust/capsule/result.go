@@ -66,8 +66,8 @@ func (r Result) signed() ([]byte, error) {
 	b.AddUint32(r.Report.Attempt)
 	b.AddUint16(uint16(r.Report.State))
 	b.AddUint16(uint16(r.Report.Exit.Reason))
-	b.AddUint8(uint8(r.Report.Exit.Code))
-	b.AddUint8(uint8(r.Report.Exit.Signal))
+	b.AddUint8(uint8(r.Report.Exit.Code))   //nolint:gosec // 0..255: validated
+	b.AddUint8(uint8(r.Report.Exit.Signal)) //nolint:gosec // 0..64: validated
 	b.AddUint64(fromTime(r.Started))
 	b.AddUint64(fromTime(r.Ended))
 	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) {

@@ -3,6 +3,7 @@ package capsule
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 
 	"github.com/transparency-dev/merkle/rfc6962"
 
@@ -15,8 +16,8 @@ type Hash [sha256.Size]byte
 // LeafHash is the RFC 6962 hash of a target: the length of the host id in two
 // bytes, the host id, the incarnation.
 func LeafHash(host fleet.HostID, incarnation fleet.Incarnation) Hash {
-	b := make([]byte, 0, 192) // stays on the stack for every valid host id
-	b = append(b, rfc6962.RFC6962LeafHashPrefix, byte(len(host)>>8), byte(len(host)))
+	b := make([]byte, 0, 192)                                                         // stays on the stack for every valid host id
+	b = append(b, rfc6962.RFC6962LeafHashPrefix, byte(len(host)>>8), byte(len(host))) //nolint:gosec // two bytes, as RFC 8446 section 3.4 writes a length below 2^16
 	b = append(b, host...)
 	b = append(b, incarnation[:]...)
 	return sha256.Sum256(b)
@@ -156,8 +157,8 @@ func (t *RangeTree) Range(first, count uint64) (RangeProof, error) {
 		}
 		lo, end = lo/2, (end+1)/2
 	}
-	for i := len(left) - 1; i >= 0; i-- {
-		p.Hashes = append(p.Hashes, left[i])
+	for _, h := range slices.Backward(left) {
+		p.Hashes = append(p.Hashes, h)
 	}
 	p.Hashes = append(p.Hashes, right...)
 	return p, nil

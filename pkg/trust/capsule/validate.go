@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/ccs-project/ccs/pkg/core/job"
 )
 
 // Limits of a payload; docs/capsule.md lists them with the grammar.
@@ -21,9 +23,13 @@ const (
 	MaxTimeout     = 30 * 24 * time.Hour
 	MaxGrace       = time.Hour
 	MaxAttempts    = 100
-	maxName        = 64
-	maxClass       = 32
-	maxPath        = 4 << 10
+	// MaxLife is how far after the job id's time a host may be asked to start
+	// it, and so to remember it: a job's 30 days (job.MaxLife) and a day for the
+	// difference of clocks (job.MaxIDSkew).
+	MaxLife  = job.MaxLife + job.MaxIDSkew
+	maxName  = 64
+	maxClass = 32
+	maxPath  = 4 << 10
 )
 
 // faults collects everything that is wrong, so that a person sees it at once.
@@ -91,6 +97,9 @@ func (p Payload) validateTimes(f *faults) {
 			f.addf("%s is not between 1970 and 2262", t.what)
 			return
 		}
+	}
+	if by := p.E(); by.After(p.JobID.Time().Add(MaxLife)) {
+		f.addf("the last start is at %s, more than 31 days after the job id was made (%s)", by.UTC().Format(time.RFC3339), p.JobID.Time().Format(time.RFC3339))
 	}
 	if !p.NotAfter.After(p.NotBefore) {
 		f.addf("not-after is not after not-before")

@@ -36,7 +36,8 @@ type Book struct {
 
 // OpenBook opens the book; it makes the file of uses if there is none. The
 // grants must be good now; later a faulty file is reported to the log, and the
-// last good one stays in force.
+// last good one stays in force. A file that is gone grants nothing: who deletes
+// it means that.
 func OpenBook(grantsFile, usesFile string, log *slog.Logger) (*Book, error) {
 	b := &Book{grantsFile: grantsFile, log: log, state: stateOf(grantsFile), used: map[string]map[string]bool{}}
 	var err error
@@ -60,6 +61,12 @@ func (b *Book) Close() error {
 // of a limited token is on disk. The same name with the same key again is the
 // same use, so that a lost answer costs nothing; the same name with another key
 // is another use. The error wraps ErrBadToken if the token is at fault.
+//
+// A use is spent here, before the certificate is signed, and is not given back
+// if the enrolment fails afterwards: given back too early it could be had twice.
+// Whoever failed asks again with the same name and key, which costs nothing;
+// who has lost that key needs another use. So callers check all that they can
+// (the request's signature, the name) before they redeem.
 func (b *Book) Redeem(token string, kind Role, name string, key ed25519.PublicKey, now time.Time) (Grant, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -122,6 +129,11 @@ func (b *Book) refresh() {
 	}
 	b.state = state
 	grants, err := loadGrants(b.grantsFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		b.log.Warn("the file of join tokens is gone; no token is good until it is back", "file", b.grantsFile)
+		b.grants = nil
+		return
+	}
 	if err != nil {
 		b.log.Error("join tokens changed but cannot be used; the old ones stay in force", "error", err)
 		return

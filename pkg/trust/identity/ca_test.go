@@ -20,15 +20,15 @@ import (
 	"github.com/ccs-project/ccs/pkg/trust/identity"
 )
 
-func parseCert(t testing.TB, text []byte) *x509.Certificate {
-	t.Helper()
+func parseCert(tb testing.TB, text []byte) *x509.Certificate {
+	tb.Helper()
 	block, _ := pem.Decode(text)
 	if block == nil {
-		t.Fatal("no PEM")
+		tb.Fatal("no PEM")
 	}
 	c, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }

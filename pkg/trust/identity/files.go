@@ -36,15 +36,26 @@ type Credential struct {
 	CAPEM   []byte
 }
 
-// Save writes the three files, each in one step, the key for its owner alone.
-// The certificate goes last: a Source that looks in between finds a pair that
-// does not match, and waits.
+// Save replaces the three files, the key for its owner alone. Whenever it is cut
+// off, by a crash or a full disk, the files are loaded as the old set or as the
+// new one, never as half of each: see pending.
 func (c Credential) Save(f Files) error {
-	return errors.Join(
-		writeFile(f.CA, c.CAPEM, 0o644),
-		writeFile(f.Key, c.KeyPEM, 0o600),
-		writeFile(f.Cert, c.CertPEM, 0o644),
-	)
+	for _, step := range c.steps(f) {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c Credential) steps(f Files) []func() error {
+	return []func() error{
+		func() error { return c.savePending(f) },
+		func() error { return writeFile(f.CA, c.CAPEM, 0o644) },
+		func() error { return writeFile(f.Key, c.KeyPEM, 0o600) },
+		func() error { return writeFile(f.Cert, c.CertPEM, 0o644) },
+		f.dropPending,
+	}
 }
 
 // writeFile replaces a file in one step, so that no reader finds half of it.
@@ -75,17 +86,36 @@ type material struct {
 	roots *x509.CertPool
 }
 
-// load reads the files and checks that they belong together. That the CA has
-// signed the certificate is not asked: while the CA changes it need not be the
-// new one's.
+// load reads the files, and the pending set where they do not fit.
 func (f Files) load() (*material, error) {
-	certPEM, err1 := os.ReadFile(f.Cert)
-	keyPEM, err2 := os.ReadFile(f.Key)
-	caPEM, err3 := os.ReadFile(f.CA)
+	m, err := f.loadSet()
+	if err == nil {
+		return m, nil
+	}
+	if c, ok := f.pending(); ok {
+		if m, err := f.understand(c); err == nil {
+			return m, nil
+		}
+	}
+	return nil, err
+}
+
+func (f Files) loadSet() (*material, error) {
+	var c Credential
+	var err1, err2, err3 error
+	c.CertPEM, err1 = os.ReadFile(f.Cert)
+	c.KeyPEM, err2 = os.ReadFile(f.Key)
+	c.CAPEM, err3 = os.ReadFile(f.CA)
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return nil, err
 	}
-	cert, err := tls.X509KeyPair(certPEM, keyPEM)
+	return f.understand(c)
+}
+
+// understand checks that the three belong together. That the CA has signed the
+// certificate is not asked: while the CA changes it need not be the new one's.
+func (f Files) understand(c Credential) (*material, error) {
+	cert, err := tls.X509KeyPair(c.CertPEM, c.KeyPEM)
 	if err != nil {
 		return nil, fmt.Errorf("%s with %s: %w", f.Cert, f.Key, err)
 	}
@@ -93,7 +123,7 @@ func (f Files) load() (*material, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Cert, err)
 	}
-	roots, err := pool(caPEM)
+	roots, err := pool(c.CAPEM)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.CA, err)
 	}

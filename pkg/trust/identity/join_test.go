@@ -191,6 +191,27 @@ func TestNewGrantsAreTakenWithoutARestartAndFaultyOnesAreNot(t *testing.T) {
 	}
 }
 
+func TestADeletedFileOfGrantsGrantsNothing(t *testing.T) {
+	d := newDesk(t, webHosts())
+	text, err := os.ReadFile(d.grants)
+	if err != nil {
+		t.Fatal(err)
+	}
+	remove(t, d.grants)
+	for range 2 {
+		if err := d.joins("web1.bj01", 1); !errors.Is(err, identity.ErrBadToken) {
+			t.Errorf("the old grants are in force: %v", err)
+		}
+	}
+	if n := strings.Count(d.log.String(), "the file of join tokens is gone"); n != 1 {
+		t.Errorf("it is said %d times: %s", n, d.log.String())
+	}
+	write(t, d.grants, string(text))
+	if err := d.joins("web1.bj01", 1); err != nil {
+		t.Errorf("it is back: %v", err)
+	}
+}
+
 func TestABookThatCannotBeReadIsNotOpened(t *testing.T) {
 	d := newDesk(t, webHosts())
 	for name, text := range map[string]string{

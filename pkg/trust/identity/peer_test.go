@@ -62,7 +62,12 @@ func call(t *testing.T, server, client credentials.TransportCredentials) error {
 	}))
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(l) }()
-	defer func() { srv.Stop(); <-done }()
+	defer func() {
+		srv.Stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
 	conn, err := grpc.NewClient("passthrough:///x", grpc.WithTransportCredentials(client),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return l.DialContext(ctx) }))
 	if err != nil {

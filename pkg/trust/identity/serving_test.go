@@ -90,9 +90,14 @@ func TestAUseThatCannotBeWrittenIsNotGranted(t *testing.T) {
 
 func TestACredentialThatCannotBeWrittenSaysWhere(t *testing.T) {
 	c := credential(t, newCA(t, domain), identity.Host, "h1")
-	err := c.Save(identity.Files{Cert: "/nowhere/cert.pem", Key: "/nowhere/key.pem", CA: "/nowhere/ca.pem"})
-	for _, path := range []string{"cert.pem", "key.pem", "ca.pem"} {
-		if err == nil || !strings.Contains(err.Error(), "cannot write /nowhere/"+path) {
+	for _, spoil := range []func(*identity.Files) string{
+		func(f *identity.Files) string { f.Cert = "/nowhere/cert.pem"; return f.Cert },
+		func(f *identity.Files) string { f.Key = "/nowhere/key.pem"; return f.Key },
+		func(f *identity.Files) string { f.CA = "/nowhere/ca.pem"; return f.CA },
+	} {
+		f := issue(t, newCA(t, domain), identity.Host, "h1")
+		path := spoil(&f)
+		if err := c.Save(f); err == nil || !strings.Contains(err.Error(), "cannot write "+path) {
 			t.Errorf("does not say %s: %v", path, err)
 		}
 	}

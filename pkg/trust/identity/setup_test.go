@@ -15,46 +15,46 @@ import (
 
 const domain = "demo.ccs"
 
-func newCA(t testing.TB, domain string) *identity.CA {
-	t.Helper()
+func newCA(tb testing.TB, domain string) *identity.CA {
+	tb.Helper()
 	ca, err := identity.NewCA(domain, time.Hour, time.Now())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return ca
 }
 
-func newID(t testing.TB, domain string, role identity.Role, name string) identity.ID {
-	t.Helper()
+func newID(tb testing.TB, domain string, role identity.Role, name string) identity.ID {
+	tb.Helper()
 	id, err := identity.NewID(domain, role, name)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return id
 }
 
 // issue writes the files of a new identity into a new directory.
-func issue(t testing.TB, ca *identity.CA, role identity.Role, name string) identity.Files {
-	t.Helper()
-	dir := t.TempDir()
+func issue(tb testing.TB, ca *identity.CA, role identity.Role, name string) identity.Files {
+	tb.Helper()
+	dir := tb.TempDir()
 	f := identity.Files{Cert: filepath.Join(dir, "cert.pem"), Key: filepath.Join(dir, "key.pem"), CA: filepath.Join(dir, "ca.pem")}
-	save(t, credential(t, ca, role, name), f)
+	save(tb, credential(tb, ca, role, name), f)
 	return f
 }
 
-func credential(t testing.TB, ca *identity.CA, role identity.Role, name string) identity.Credential {
-	t.Helper()
-	c, err := ca.IssueWithKey(identity.Request{ID: newID(t, ca.Domain(), role, name), TTL: time.Hour}, time.Now())
+func credential(tb testing.TB, ca *identity.CA, role identity.Role, name string) identity.Credential {
+	tb.Helper()
+	c, err := ca.IssueWithKey(identity.Request{ID: newID(tb, ca.Domain(), role, name), TTL: time.Hour}, time.Now())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }
 
-func save(t testing.TB, c identity.Credential, f identity.Files) {
-	t.Helper()
+func save(tb testing.TB, c identity.Credential, f identity.Files) {
+	tb.Helper()
 	if err := c.Save(f); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -78,29 +78,29 @@ func (j *journal) String() string {
 
 func (j *journal) logger() *slog.Logger { return slog.New(slog.NewTextHandler(j, nil)) }
 
-func source(t testing.TB, f identity.Files, j *journal) *identity.Source {
-	t.Helper()
+func source(tb testing.TB, f identity.Files, j *journal) *identity.Source {
+	tb.Helper()
 	s, err := identity.NewSource(f, j.logger())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	s.LookAlways()
 	return s
 }
 
 // newSource is the source of a new identity of the CA.
-func newSource(t testing.TB, ca *identity.CA, role identity.Role, name string) *identity.Source {
-	t.Helper()
-	return source(t, issue(t, ca, role, name), &journal{})
+func newSource(tb testing.TB, ca *identity.CA, role identity.Role, name string) *identity.Source {
+	tb.Helper()
+	return source(tb, issue(tb, ca, role, name), &journal{})
 }
 
 // dial does one handshake on the loopback and one byte each way. It returns what
 // each side says, and the client's certificate as the server saw it.
-func dial(t testing.TB, server, client *tls.Config) (clientErr, serverErr error, seen tls.ConnectionState) {
-	t.Helper()
+func dial(tb testing.TB, server, client *tls.Config) (clientErr, serverErr error, seen tls.ConnectionState) { //nolint:staticcheck // two errors, one of each side
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
 	done := make(chan error, 1)
@@ -125,7 +125,7 @@ func dial(t testing.TB, server, client *tls.Config) (clientErr, serverErr error,
 	}()
 	raw, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	c := tls.Client(raw, client)
 	_ = c.SetDeadline(time.Now().Add(10 * time.Second))

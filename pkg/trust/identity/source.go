@@ -37,10 +37,14 @@ type fileState struct {
 	inode    uint64
 }
 
-// NewSource loads the files; they must be good now. The log must not be nil.
+// NewSource loads the files; they must be good now. A change of them that was
+// cut off (Credential.Save) is finished first. The log must not be nil.
 func NewSource(files Files, log *slog.Logger) (*Source, error) {
 	if err := files.Validate(); err != nil {
 		return nil, fmt.Errorf("cannot load identity: %w", err)
+	}
+	if err := files.finish(); err != nil {
+		log.Warn("a change of the identity files was cut off and cannot be finished; the new ones are in force all the same", "error", err)
 	}
 	s := &Source{files: files, log: log, every: checkEvery}
 	s.looked, s.state = time.Now(), files.state()

@@ -147,39 +147,39 @@ func TestTheIssuerIsReachedWithoutACertificate(t *testing.T) {
 	}
 }
 
-func pair(t testing.TB, c identity.Credential) tls.Certificate {
-	t.Helper()
+func pair(tb testing.TB, c identity.Credential) tls.Certificate {
+	tb.Helper()
 	p, err := tls.X509KeyPair(c.CertPEM, c.KeyPEM)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return p
 }
 
 // lateCredential expired half an hour ago.
-func lateCredential(t testing.TB, ca *identity.CA) identity.Credential {
-	t.Helper()
-	c, err := ca.IssueWithKey(identity.Request{ID: newID(t, domain, identity.Access, "a1"), TTL: time.Minute}, time.Now().Add(-30*time.Minute))
+func lateCredential(tb testing.TB, ca *identity.CA) identity.Credential {
+	tb.Helper()
+	c, err := ca.IssueWithKey(identity.Request{ID: newID(tb, domain, identity.Access, "a1"), TTL: time.Minute}, time.Now().Add(-30*time.Minute))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }
 
-func selfSigned(t testing.TB, uri string) tls.Certificate {
-	t.Helper()
+func selfSigned(tb testing.TB, uri string) tls.Certificate {
+	tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	u, err := url.Parse(uri)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), URIs: []*url.URL{u}, NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
