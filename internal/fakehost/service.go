@@ -222,7 +222,7 @@ func recorded(c *command) agent.Answer {
 
 // hear takes the time from above, and purges what is past by both clocks.
 func (h *Host) hear(t time.Time) {
-	if t.After(h.heard) {
+	if !t.IsZero() {
 		h.heard = t
 	}
 	for id, until := range h.tombs {

@@ -41,8 +41,17 @@ func (s *Server) toOwner(ctx context.Context, id job.ID, do call) error {
 	return s.toPool(ctx, pool, id, do)
 }
 
+// toPool makes a call to the owner of a job's shard in a pool, or in the pool
+// that a scheduler then names: what this replica believed may be out of date.
 func (s *Server) toPool(ctx context.Context, pool string, id job.ID, do call) error {
-	return s.try(ctx, do, func() ([]coord.Member, <-chan struct{}) {
+	follow := func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) error {
+		err := do(to, who)
+		if named, ok := s.pools.learn(id, err); ok {
+			pool = named
+		}
+		return err
+	}
+	return s.try(ctx, follow, func() ([]coord.Member, <-chan struct{}) {
 		m, ok, changed := s.routes.ownerOf(pool, id)
 		if !ok {
 			return nil, changed

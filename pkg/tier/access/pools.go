@@ -3,6 +3,9 @@ package access
 import (
 	"sync"
 
+	"google.golang.org/grpc/status"
+
+	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
 	"github.com/ccs-project/ccs/pkg/core/job"
 )
 
@@ -35,4 +38,16 @@ func (c *poolCache) put(id job.ID, pool string) {
 		c.old, c.young = c.young, map[job.ID]string{}
 	}
 	c.young[id] = pool
+}
+
+// learn takes the pool that a scheduler names which does not own the job: what
+// was believed before was wrong. It returns that pool; false: none is named.
+func (c *poolCache) learn(id job.ID, err error) (pool string, ok bool) {
+	for _, d := range status.Convert(err).Details() {
+		if owner, is := d.(*schedulerv1.NotOwner); is && owner.GetPool() != "" {
+			c.put(id, owner.GetPool())
+			return owner.GetPool(), true
+		}
+	}
+	return "", false
 }

@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -146,7 +147,7 @@ func (r *rig) connectWith(source *identity.Source) *grpc.ClientConn {
 // scheduler starts one of a pool, which owns the shards given.
 func (r *rig) scheduler(name, pool string, s *scheduler, owns ...uint32) (kill func()) {
 	r.t.Helper()
-	s.name = name
+	s.name, s.pool = name, cmp.Or(s.pool, pool)
 	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(r.source(identity.Scheduler, name).ServerTLS(identity.Access))))
 	schedulerv1.RegisterSchedulerServiceServer(server, s)
 	var serving sync.WaitGroup

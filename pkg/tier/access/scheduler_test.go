@@ -20,7 +20,7 @@ type scheduler struct {
 	schedulerv1.UnimplementedSchedulerServiceServer
 
 	name   string
-	pool   string                                                                                             // that it says a job is in
+	pool   string                                                                                             // that it says a job is in; empty: its own
 	fail   func(method string) error                                                                          // before anything else
 	watch  func(*schedulerv1.WatchJobRequest, grpc.ServerStreamingServer[schedulerv1.WatchJobResponse]) error // nil: one message
 	submit func(n int) error                                                                                  // after each message
@@ -32,8 +32,11 @@ type scheduler struct {
 }
 
 // notOwner is the answer of a scheduler that has lost the shard.
-func notOwner(string) error {
-	return wire.StatusError(&wire.NotOwnerError{Shard: job.ShardID{Pool: "standard"}})
+func notOwner(string) error { return ownedIn("standard") }
+
+// ownedIn is the answer of a scheduler that knows the job's pool.
+func ownedIn(pool string) error {
+	return wire.StatusError(&wire.NotOwnerError{Shard: job.ShardID{Pool: pool}})
 }
 
 func (s *scheduler) called(method, caller string) error {
@@ -58,7 +61,9 @@ func (s *scheduler) count(method string) (n int) {
 	return n
 }
 
-func (s *scheduler) job(id string) *typesv1.Job { return &typesv1.Job{Id: jobNamed(id, s.name)} }
+func (s *scheduler) job(id string) *typesv1.Job {
+	return &typesv1.Job{Id: jobNamed(id, s.name), Pool: s.pool}
+}
 
 func (s *scheduler) GetJob(_ context.Context, req *schedulerv1.GetJobRequest) (*schedulerv1.GetJobResponse, error) {
 	if err := s.called("GetJob", req.GetCaller().GetSpiffeId()); err != nil {

@@ -52,23 +52,31 @@ func (s *Server) SubmitJob(in grpc.ClientStreamingServer[accessv1.SubmitJobReque
 		pool = held // the class may have moved since: the pool of a job stays
 	}
 	var passed bool
+	var answer *accessv1.SubmitJobResponse
 	err = s.toPool(in.Context(), pool, payload.JobID, func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) error {
-		err := passOn(in, to, who, first, &passed)
-		return endOfRelay(lost(in.Context(), err), passed)
+		var err error
+		answer, err = passOn(in, to, who, first, &passed)
+		err = lost(in.Context(), err)
+		s.pools.learn(payload.JobID, err) // endOfRelay hides who the owner is
+		return endOfRelay(err, passed)
 	})
-	if err == nil {
-		s.pools.put(payload.JobID, pool)
-	}
-	return err
-}
-
-// passOn streams one submission to one scheduler.
-func passOn(in grpc.ClientStreamingServer[accessv1.SubmitJobRequest, accessv1.SubmitJobResponse], to schedulerv1.SchedulerServiceClient,
-	who *identityv1.Caller, first *accessv1.SubmitJobRequest, passed *bool,
-) error {
-	stream, err := to.SubmitJob(in.Context())
 	if err != nil {
 		return err
+	}
+	// A job that existed may have been accepted when its class was elsewhere.
+	if held := answer.GetJob().GetPool(); held != "" {
+		s.pools.put(payload.JobID, held)
+	}
+	return in.SendAndClose(answer)
+}
+
+// passOn streams one submission to one scheduler, and returns its answer.
+func passOn(in grpc.ClientStreamingServer[accessv1.SubmitJobRequest, accessv1.SubmitJobResponse], to schedulerv1.SchedulerServiceClient,
+	who *identityv1.Caller, first *accessv1.SubmitJobRequest, passed *bool,
+) (*accessv1.SubmitJobResponse, error) {
+	stream, err := to.SubmitJob(in.Context())
+	if err != nil {
+		return nil, err
 	}
 	err = stream.Send(&schedulerv1.SubmitJobRequest{Caller: who, Request: first})
 	for err == nil {
@@ -77,14 +85,11 @@ func passOn(in grpc.ClientStreamingServer[accessv1.SubmitJobRequest, accessv1.Su
 			*passed = true
 			err = stream.Send(&schedulerv1.SubmitJobRequest{Request: next})
 		} else if !errors.Is(err, io.EOF) {
-			return err
+			return nil, err
 		}
 	}
 	resp, err := stream.CloseAndRecv()
-	if err != nil {
-		return err
-	}
-	return in.SendAndClose(resp.GetResponse())
+	return resp.GetResponse(), err
 }
 
 // endOfRelay is the error of a stream. One that broke after a part of it had

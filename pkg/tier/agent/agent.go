@@ -58,7 +58,7 @@ type Agent struct {
 	numbers     numbers
 	bundle      policy.Bundle
 	credential  *Credential // nil: not enrolled yet
-	heard       time.Time   // the greatest time that came from above
+	heard       time.Time   // the last time that came from above
 	heardTold   time.Time   // when the executor was last told it
 	away        bool        // the executor cannot be reached
 	snapshot    bool        // all that the executor knows has been seen

@@ -36,11 +36,13 @@ type aggregator struct {
 	// mu guards what follows.
 	spool    string
 	interval time.Duration
-	credits  wire.Credits  // of the welcome; nil: none
-	noPush   bool          // it answers heartbeats alone
-	silent   bool          // it answers nothing
-	refuse   error         // instead of a welcome
-	stall    chan struct{} // it says nothing before this is closed; nil: it does
+	ahead    time.Duration          // how much its clock is, or if less than 0, behind
+	spoil    func(*sessionv1.Reply) // changes every reply on its way; nil: none does
+	credits  wire.Credits           // of the welcome; nil: none
+	noPush   bool                   // it answers heartbeats alone
+	silent   bool                   // it answers nothing
+	refuse   error                  // instead of a welcome
+	stall    chan struct{}          // it says nothing before this is closed; nil: it does
 	hellos   []wire.Hello
 	greeted  []time.Time
 	beats    []beat
@@ -49,6 +51,7 @@ type aggregator struct {
 	uploads  int
 	hold     chan struct{} // uploads get no credit before this is closed; nil: they do
 	capsules map[capsule.Hash]capsule.Envelope
+	fetching chan struct{} // no capsule is given before this is closed; nil: they are
 	fetched  int
 	granted  wire.Credits
 	talk     *talk // the present session; nil: none
@@ -115,7 +118,7 @@ func (a *aggregator) Connect(stream grpc.BidiStreamingServer[sessionv1.ConnectRe
 	a.talk = t
 	welcome := &sessionv1.Welcome{
 		Version: 1, Aggregator: a.name, SpoolId: a.spool, HeartbeatInterval: wire.DurationToProto(a.interval),
-		ServerTime: wire.TimeToProto(time.Now()), Credits: wire.CreditsToProto(a.credits),
+		ServerTime: wire.TimeToProto(time.Now().Add(a.ahead)), Credits: wire.CreditsToProto(a.credits),
 	}
 	a.mu.Unlock()
 	if err := stream.Send(&sessionv1.ConnectResponse{Message: &sessionv1.ConnectResponse_Welcome{Welcome: welcome}}); err != nil {
@@ -182,9 +185,12 @@ func (a *aggregator) reply(t *talk, answers uint64) {
 	t.replies++
 	r := &sessionv1.Reply{
 		Number: t.replies, Heartbeat: answers, Commands: a.commands, Stops: a.stops, Forget: a.forgets, HaveHeartbeat: t.have,
-		ServerTime: wire.TimeToProto(time.Now()), Bundle: a.bundle, Resync: a.resync, Credits: wire.CreditsToProto(a.give),
+		ServerTime: wire.TimeToProto(time.Now().Add(a.ahead)), Bundle: a.bundle, Resync: a.resync, Credits: wire.CreditsToProto(a.give),
 	}
 	a.commands, a.stops, a.forgets, a.bundle, a.resync, a.give = nil, nil, nil, nil, false, nil
+	if a.spoil != nil {
+		a.spoil(r)
+	}
 	a.mu.Unlock()
 	_ = t.stream.Send(&sessionv1.ConnectResponse{Message: &sessionv1.ConnectResponse_Reply{Reply: r}}) // a test sees what is missing
 }
@@ -194,7 +200,11 @@ func (a *aggregator) FetchCapsule(r *sessionv1.FetchCapsuleRequest, out grpc.Ser
 	a.mu.Lock()
 	a.fetched++
 	e, ok := a.capsules[capsule.Hash(r.GetDigest())]
+	fetching := a.fetching
 	a.mu.Unlock()
+	if fetching != nil {
+		<-fetching
+	}
 	if !ok {
 		return status.Error(codes.NotFound, "there is no such capsule")
 	}
@@ -254,7 +264,7 @@ func (a *aggregator) PutBlob(in grpc.BidiStreamingServer[sessionv1.PutBlobReques
 func (a *aggregator) letGo() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, wait := range []chan struct{}{a.stall, a.hold} {
+	for _, wait := range []chan struct{}{a.stall, a.hold, a.fetching} {
 		select {
 		case <-wait:
 		default:

@@ -26,7 +26,7 @@ func (c collector) upload(ctx context.Context, o job.OutputRef) error {
 		return err
 	}
 	u := uploader{stream: stream}
-	if err := u.send(&sessionv1.PutBlobRequest{Digest: o.Digest[:], Size: o.Size}); err != nil {
+	if err := u.send(&sessionv1.PutBlobRequest{Digest: o.Digest[:], Size: o.Size, Class: c.class}); err != nil {
 		return err
 	}
 	if err := u.wait(); err != nil {

@@ -67,7 +67,7 @@ func (a *Agent) unreadable(ctx context.Context, c *sessionv1.Command, it item, w
 	}
 	a.log.WarnContext(ctx, "command is malformed", slog.String("job", id.String()), slog.Any("error", why))
 	e = a.entry(id)
-	e.ticket, e.why, e.remember = ticket{pool: c.GetPool(), class: c.GetClass()}, why, time.Now().Add(longestE)
+	e.ticket, e.why, e.remember = ticketFor(c.GetPool(), c.GetClass(), c.GetProof().GetIndex()), why, time.Now().Add(longestE)
 	e.seen = task.Report{Attempt: c.GetAttempt(), State: task.Dispatched}
 	e.refusal = refused(task.Malformed)
 	e.refusal.Attempt = c.GetAttempt()
@@ -89,11 +89,18 @@ func (a *Agent) stop(ctx context.Context, s *sessionv1.Stop, it item) {
 	a.drive(ctx, e)
 }
 
-// forget takes the word that an outcome is durable above.
+// forget takes the word that an outcome is durable above. Of a task without an
+// outcome nobody can rightly say so: it is not touched, since what it becomes
+// would be lost, and is said when it has one.
 func (a *Agent) forget(ctx context.Context, raw []byte) {
 	id, err := wire.JobID(raw)
 	e := a.tasks[id]
 	if err != nil || e == nil {
+		return
+	}
+	if !e.settled() {
+		a.log.ErrorContext(ctx, "aggregator forgets a command that has not ended; it is kept", slog.String("job", id.String()),
+			slog.String("state", e.seen.State.String()), slog.Uint64("attempt", uint64(e.attempt())))
 		return
 	}
 	e.wish(task.DesiredGone)

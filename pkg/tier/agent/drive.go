@@ -23,6 +23,9 @@ func (a *Agent) drive(ctx context.Context, e *entry) {
 	if e.busy || e.retryAt.After(time.Now()) {
 		return
 	}
+	if e.overtaken() {
+		a.handed(e, e.attempt())
+	}
 	if e.asked != nil && e.asked.Capsule != nil && e.seen.Attempt < e.asked.Attempt && !a.judge(ctx, e) {
 		return
 	}

@@ -73,7 +73,7 @@ const (
 // action decides, from task.Next, what is to be done now. It does not look at
 // whether the executor is there, or whether a call is under way.
 func (e *entry) action() act {
-	if e.asked != nil && e.asked.Capsule == nil && e.seen == (task.Report{}) {
+	if e.lacksCapsule() {
 		return actFetch
 	}
 	if e.asked != nil && !e.copied {
@@ -127,6 +127,24 @@ func (e *entry) wish(want task.Desired) {
 	if want == task.DesiredStop && e.asked != nil {
 		e.asked.Stop, e.copied = true, false
 	}
+}
+
+// lacksCapsule reports whether an attempt was asked for by the name of its
+// capsule alone, and nothing is known of it yet.
+func (e *entry) lacksCapsule() bool {
+	return e.asked != nil && e.asked.Capsule == nil && e.asked.Attempt > e.seen.Attempt
+}
+
+// overtaken reports whether the executor has the attempt that was asked for,
+// before its capsule came: nothing is left to be handed over.
+func (e *entry) overtaken() bool {
+	return e.asked != nil && e.asked.Capsule == nil && e.asked.Attempt <= e.seen.Attempt
+}
+
+// settled reports whether the task may be forgotten: it has an outcome, or none
+// is to be had here, and no later attempt has been asked for.
+func (e *entry) settled() bool {
+	return e.pastW || e.seen.State.Final() && e.attempt() == e.seen.Attempt
 }
 
 // attempt is the greatest attempt that is known here.

@@ -166,6 +166,47 @@ func TestWhatWasLostIsRerunWhereItsUserAllowsIt(t *testing.T) {
 	})
 }
 
+// Only the owner of a job says Forget, and only of an outcome. A host does not
+// rely on it: what runs is neither killed nor lost.
+func TestAForgetOfWhatHasNotEndedIsIgnoredAndTold(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		w.boot()
+		job := w.submit(w.run("sleep", "60"))
+		w.forget(job)
+		if r, known := w.host.Report(job.cmd()); !known || r.State != task.Running {
+			w.Errorf("the executor has %v, %s", known, r.State)
+		}
+		if n := w.alarms.Load(); n != 1 {
+			w.Errorf("%d alarms", n)
+		}
+		w.pass(time.Minute)
+		w.outcome(job, task.Succeeded, task.NoReason)
+		w.forget(job)
+		if !w.host.Tombstone(job.cmd()) || w.alarms.Load() != 1 {
+			w.Errorf("after its outcome: released %v, %d alarms", w.host.Tombstone(job.cmd()), w.alarms.Load())
+		}
+	})
+}
+
+func TestAForgetOfAnAttemptThatIsToBeFollowedIsIgnored(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		w.boot()
+		job := w.submit(w.run("sleep", "30").rerun())
+		w.host.Reboot()
+		synctest.Wait()
+		w.outcome(job, task.Lost, task.Rebooted)
+		w.host.GoAway()
+		w.pass(time.Second)
+		w.aggs[0].deliver(w.attempt(job, 2))
+		w.forget(job)
+		w.host.ComeBack()
+		w.pass(time.Minute)
+		if r := w.outcome(job, task.Succeeded, task.NoReason); r.Seen.Attempt != 2 || w.alarms.Load() != 1 {
+			w.Errorf("it ended with attempt %d, %d alarms", r.Seen.Attempt, w.alarms.Load())
+		}
+	})
+}
+
 func TestACommandThatTheExecutorHasForgottenIsNoOutcome(t *testing.T) {
 	inWorld(t, 1, func(w *world) {
 		w.boot()

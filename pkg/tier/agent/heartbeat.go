@@ -121,8 +121,8 @@ func (s *session) giveBack(class string) {
 }
 
 // unstarve lets reports go for which there is credit again.
-func (a *Agent) unstarve(class string) {
-	for _, id := range a.held.feed(class, a.session.window.Free(class)) {
+func (a *Agent) unstarve(class string, free uint32) {
+	for _, id := range a.held.feed(class, free) {
 		if e := a.tasks[id]; e != nil {
 			a.say(e)
 		}

@@ -40,7 +40,7 @@ func (v verdict) taken() bool { return v.refusal == task.Report{} }
 // time, target. Whatever is refused keeps as much of E as can be believed, so
 // that the refusal is remembered at least as long as anybody could start it.
 func (j judge) verify(now time.Time, d wire.Delivery) verdict {
-	v := verdict{ticket: ticket{pool: d.Pool, class: d.Class, ordinal: uint32(d.Proof.Index)}}
+	v := verdict{ticket: ticketFor(d.Pool, d.Class, d.Proof.Index)}
 	var reason task.Report
 	v.payload, v.why = j.check(now, d)
 	switch state, why := capsule.Outcome(v.why); {

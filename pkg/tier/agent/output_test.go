@@ -3,6 +3,7 @@ package agent_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -129,10 +130,10 @@ func TestOutputIsFetchedWhenTheExecutorIsBack(t *testing.T) {
 }
 
 // largeScript is a job whose capsule does not ride with the command.
-func largeScript(w *world) *ask {
+func largeScript(w *world, first ...string) *ask {
 	job := w.run()
 	c := &job.payload.Command
-	c.Kind, c.Interpreter, c.Script = capsule.Script, []string{"sh"}, append(bytes.Repeat([]byte("true; "), 8000), "exit 4"...)
+	c.Kind, c.Interpreter, c.Script = capsule.Script, []string{"sh"}, append(bytes.Repeat([]byte("true; "), 8000), strings.Join(append(first, "exit 4"), "; ")...)
 	return job
 }
 
@@ -143,6 +144,49 @@ func TestALargeCapsuleIsFetched(t *testing.T) {
 		if r := w.outcome(job, task.Failed, task.NoReason); r.Seen.Exit.Code != 4 || w.aggs[0].seen().fetched != 1 {
 			w.Errorf("exit status %d, fetched %d times", r.Seen.Exit.Code, w.aggs[0].seen().fetched)
 		}
+		w.startedOnce(job)
+	})
+}
+
+func TestALargeCapsuleIsFetchedAgainForItsNextAttempt(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		w.boot()
+		job := w.submit(largeScript(w, "sleep 30").rerun())
+		w.host.Reboot()
+		synctest.Wait()
+		w.outcome(job, task.Lost, task.Rebooted)
+		w.aggs[0].deliver(w.attempt(job, 2))
+		w.pass(time.Minute)
+		if r := w.outcome(job, task.Failed, task.NoReason); r.Seen.Attempt != 2 || w.aggs[0].seen().fetched != 2 {
+			w.Errorf("it ended with attempt %d, fetched %d times", r.Seen.Attempt, w.aggs[0].seen().fetched)
+		}
+	})
+}
+
+// An agent that has lost its state directory is asked for what runs already.
+func TestALargeCapsuleIsNotNeededForWhatTheExecutorHas(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		w.boot()
+		job := w.submit(largeScript(w, "sleep 3600"))
+		w.host.GoAway()
+		w.pass(time.Second)
+		w.crash()
+		w.boot()
+		command := w.command(job)
+		w.aggs[0].set(func(a *aggregator) { a.fetching = make(chan struct{}) })
+		w.aggs[0].deliver(command)
+		synctest.Wait()
+		w.host.ComeBack()
+		w.pass(15 * time.Second)
+		if r := w.said(job); r.Seen.State != task.Running {
+			w.Errorf("it is %s", r.Seen.State)
+		}
+		if hb := w.aggs[0].lastBeat(); hb.GetHaveReply() < 1 {
+			w.Error("the command holds the acknowledgement up")
+		}
+		close(w.aggs[0].fetching)
+		w.pass(2 * time.Hour)
+		w.outcome(job, task.Failed, task.NoReason)
 		w.startedOnce(job)
 	})
 }

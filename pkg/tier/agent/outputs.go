@@ -54,7 +54,7 @@ func (a *Agent) gather(s *session, e *entry) {
 func (a *Agent) gatherIn(s *session, e *entry, l *lane) {
 	l.running++
 	seen, outputs := e.seen, slices.Clone(e.detail.Outputs)
-	c := collector{executor: a.deps.Executor, session: s, id: e.id.String(), attempt: e.seen.Attempt}
+	c := collector{executor: a.deps.Executor, session: s, id: e.id.String(), attempt: e.seen.Attempt, class: e.ticket.class}
 	a.work.Go(func() {
 		inline, refs, err := c.collect(s.stream.Context(), outputs)
 		a.post(func(ctx context.Context) {
@@ -115,6 +115,7 @@ type collector struct {
 	session  *session
 	id       string
 	attempt  uint32
+	class    string
 }
 
 // collect returns the contents of the small outputs, when the large ones are at

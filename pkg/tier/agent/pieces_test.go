@@ -2,6 +2,7 @@ package agent
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -63,6 +64,17 @@ func TestATicketComesBackAsItWas(t *testing.T) {
 	long := ticket{pool: strings.Repeat("p", 1000)}
 	if got, err := parseTicket(long.encode()); err != nil || len(got.pool) != maxRouteName {
 		t.Errorf("a long pool: %d bytes, %v", len(got.pool), err)
+	}
+}
+
+func TestNamesThatAreTooLongForATicketAreCutBetweenCharacters(t *testing.T) {
+	long := strings.Repeat("x", maxRouteName-1) + "é"
+	got := ticketFor(long, long, 7)
+	if want := (ticket{long[:maxRouteName-1], long[:maxRouteName-1], 7}); got != want {
+		t.Errorf("the ticket is %+v", got)
+	}
+	if back, err := parseTicket(ticket{pool: long, class: long, ordinal: 7}.encode()); err != nil || back != got {
+		t.Errorf("it comes back as %+v, %v", back, err)
 	}
 }
 
@@ -146,7 +158,8 @@ func TestWhatToDoNextFollowsFromWhatIsSeenAndWanted(t *testing.T) {
 		want act
 	}{
 		{"nothing is known", entry{want: task.DesiredRun}, actNothing},
-		{"its capsule is not here", entry{want: task.DesiredRun, handover: handover{asked: &wire.Delivery{}}}, actFetch},
+		{"its capsule is not here", entry{want: task.DesiredRun, handover: handover{asked: &wire.Delivery{Attempt: 1}}}, actFetch},
+		{"the capsule of its next attempt is not here", entry{seen: at(task.Lost), want: task.DesiredRun, handover: handover{asked: &wire.Delivery{Attempt: 2}}}, actFetch},
 		{"it is not in the cache", entry{want: task.DesiredRun, handover: handover{asked: &wire.Delivery{Capsule: &capsule.Envelope{}}}}, actCopy},
 		{"released", entry{seen: at(task.Dispatched), want: task.DesiredRun}, actStart},
 		{"refused", entry{seen: at(task.Dispatched), want: task.DesiredRun, handover: handover{refusal: refusal}}, actDecline},
@@ -167,6 +180,12 @@ func TestWhatToDoNextFollowsFromWhatIsSeenAndWanted(t *testing.T) {
 		if got := c.e.action(); got != c.want {
 			t.Errorf("%s: action %d, want %d", c.name, got, c.want)
 		}
+	}
+}
+
+func TestACommandWithoutItsCapsuleIsNotKept(t *testing.T) {
+	if content, err := encodeCopy(wire.Delivery{Attempt: 1}); !errors.Is(err, wire.ErrMessage) {
+		t.Errorf("%d bytes are kept, %v", len(content), err)
 	}
 }
 

@@ -93,7 +93,11 @@ func (a *Agent) recallCopies(ctx context.Context) error {
 func copyName(id job.ID) string { return copyPrefix + id.String() }
 
 // encodeCopy is a command as the cache keeps it: as it came, capsule and all.
+// Without its capsule it is of no use there.
 func encodeCopy(d wire.Delivery) ([]byte, error) {
+	if d.Capsule == nil {
+		return nil, fmt.Errorf("%w: there is no capsule in it", wire.ErrMessage)
+	}
 	return proto.Marshal(wire.DeliveryToProto(d, wire.EnvelopeToProto(*d.Capsule)))
 }
 

@@ -96,6 +96,9 @@ func TestAHostStartsOnlyWhatItHasItselfVerified(t *testing.T) {
 				w.aggs[0].deliver(command)
 				synctest.Wait()
 				w.outcome(job, c.state, c.reason)
+				if r, want := w.said(job), uint32(command.GetProof().GetIndex()); r.Ordinal != want {
+					w.Errorf("it is said of ordinal %d, not %d", r.Ordinal, want)
+				}
 				if w.said(job).Detail.Message == "" && c.state == task.Refused {
 					w.Error("nobody is told why")
 				}

@@ -97,13 +97,16 @@ func (s *session) beginClass(class string) {
 	}
 }
 
-// grant takes further credit.
-func (s *session) grant(credits wire.Credits) {
+// granted takes further credit, and lets go what waits for it. Where the welcome
+// has set no window nothing waits, and there is nothing to add to.
+func (a *Agent) granted(s *session, credits wire.Credits) {
+	if s.window == nil {
+		return
+	}
 	for class, more := range credits {
-		if s.window != nil {
-			s.beginClass(class)
-			s.window.Grant(class, more)
-		}
+		s.beginClass(class)
+		s.window.Grant(class, more)
+		a.unstarve(class, s.window.Free(class))
 	}
 }
 
@@ -122,12 +125,7 @@ func (a *Agent) replied(ctx context.Context, s *session, r *sessionv1.Reply) {
 	s.setInterval(wire.DurationFromProto(r.GetHeartbeatInterval()))
 	s.taken.arrived(r.GetNumber(), len(r.GetCommands())+len(r.GetStops()))
 	a.outbox.Have(r.GetHaveHeartbeat())
-	if credits := wire.CreditsFromProto(r.GetCredits()); credits != nil {
-		s.grant(credits)
-		for class := range credits {
-			a.unstarve(class)
-		}
-	}
+	a.granted(s, wire.CreditsFromProto(r.GetCredits()))
 	if r.GetBundle() != nil {
 		a.offered(ctx, r.GetBundle())
 	}
@@ -146,9 +144,10 @@ func (a *Agent) replied(ctx context.Context, s *session, r *sessionv1.Reply) {
 	}
 }
 
-// hear keeps the greatest time from above.
+// hear keeps the last time from above, also when it went back: a clock up there
+// that was wrong once would else count for ever, and tombstones go too early.
 func (a *Agent) hear(t time.Time) {
-	if t.After(a.heard) {
+	if !t.IsZero() {
 		a.heard = t
 	}
 }

@@ -262,6 +262,36 @@ func TestReportsKeepWithinTheWindowAndTheMessage(t *testing.T) {
 	})
 }
 
+func TestCreditWithoutAWindowIsNoLimit(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		w.aggs[0].set(func(a *aggregator) { a.give = wire.Credits{"standard": 1} })
+		w.boot()
+		for range 3 {
+			w.outcome(w.submit(w.ping()), task.Succeeded, task.NoReason)
+		}
+		if n := len(w.aggs[0].sessions()); n != 1 {
+			w.Errorf("there were %d sessions", n)
+		}
+	})
+}
+
+// A clock above that was wrong once must not let tombstones go too early for
+// ever.
+func TestTheExecutorIsToldTheLastTimeFromAbove(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		for _, ahead := range []time.Duration{48 * time.Hour, -time.Hour, time.Hour} {
+			w.aggs[0].set(func(a *aggregator) { a.ahead = ahead })
+			if w.agent == nil {
+				w.boot()
+			}
+			w.pass(time.Hour)
+			if told := w.told.Load(); told == nil || told.Sub(time.Now().Add(ahead)).Abs() > 15*time.Minute {
+				w.Errorf("with a clock that is %s ahead it is told %v", ahead, told)
+			}
+		}
+	})
+}
+
 func TestWhatDoesNotFitIntoAHeartbeatUsesNoCredit(t *testing.T) {
 	inWorld(t, 1, func(w *world) {
 		w.aggs[0].set(func(a *aggregator) { a.credits = wire.Credits{wire.EveryClass: 40} })

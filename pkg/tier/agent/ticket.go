@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"strings"
 
 	"golang.org/x/crypto/cryptobyte"
 
@@ -22,12 +23,22 @@ const ticketVersion = 1
 // maxRouteName bounds pool and class, which come from the aggregator.
 const maxRouteName = 255
 
+// ticketFor is the ticket of a command as it came. Names that are too long for
+// any deployment are cut, so that a report always fits into a message.
+func ticketFor(pool, class string, ordinal uint64) ticket {
+	return ticket{pool: cutName(pool), class: cutName(class), ordinal: uint32(ordinal)}
+}
+
+func cutName(name string) string {
+	return strings.ToValidUTF8(name[:min(len(name), maxRouteName)], "")
+}
+
 func (t ticket) encode() []byte {
 	b := cryptobyte.NewBuilder(nil)
 	b.AddUint8(ticketVersion)
 	b.AddUint32(t.ordinal)
-	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(t.pool[:min(len(t.pool), maxRouteName)])) })
-	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(t.class[:min(len(t.class), maxRouteName)])) })
+	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(cutName(t.pool))) })
+	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(cutName(t.class))) })
 	return b.BytesOrPanic() // nothing in it can fail: the lengths are bounded
 }
 

@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,6 +45,9 @@ type world struct {
 	state *agent.MemoryState
 	aggs  []*aggregator
 	down  sync.Map // addresses that nobody answers at
+
+	alarms atomic.Int32              // log records of errors
+	told   atomic.Pointer[time.Time] // the time from above that the executor was last told; nil: none
 
 	slowStart chan struct{} // answers of Start wait until it is closed; nil: they do not
 
@@ -137,6 +141,7 @@ func (w *world) boot() {
 	if testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
+	log = slog.New(counting{log.Handler(), &w.alarms})
 	made, err := agent.New(agent.Config{Host: hostName, Aggregators: addresses}, agent.Deps{
 		Log: log, Executor: slowHost{w.host, w}, State: w.state, Operator: w.operator.Public().(ed25519.PublicKey),
 		Enrol: func(context.Context, fleet.Incarnation) (agent.Credential, error) {
@@ -330,10 +335,37 @@ func (w *world) startBehindTheAgent(a *ask) {
 	}
 }
 
+// counting counts what an operator is to look at.
+type counting struct {
+	slog.Handler
+	errors *atomic.Int32
+}
+
+func (c counting) Enabled(context.Context, slog.Level) bool { return true }
+
+func (c counting) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return counting{c.Handler.WithAttrs(attrs), c.errors}
+}
+
+func (c counting) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelError {
+		c.errors.Add(1)
+	}
+	return c.Handler.Handle(ctx, r)
+}
+
 // slowHost is the host's executor behind a slow socket.
 type slowHost struct {
 	*fakehost.Host
 	w *world
+}
+
+// Info notes the time that it is told.
+func (h slowHost) Info(ctx context.Context, heard time.Time) (agent.Info, error) {
+	if !heard.IsZero() {
+		h.w.told.Store(&heard)
+	}
+	return h.Host.Info(ctx, heard)
 }
 
 // Start answers late.

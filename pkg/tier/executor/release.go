@@ -62,9 +62,11 @@ func (e *Executor) release(ctx context.Context, id string, reply func(bool, erro
 	})
 }
 
-// hearTime takes the time that a caller heard from above.
+// hearTime takes the time that a caller heard from above. The last one counts,
+// not the greatest: one server whose clock was once ahead must not disable the
+// check for ever.
 func (e *Executor) hearTime(t time.Time) {
-	if t.After(e.serverTime) {
+	if !t.IsZero() {
 		e.serverTime = t
 		e.purge(time.Now())
 	}
