@@ -78,7 +78,7 @@ func mask(v reflect.Value) any {
 	case string:
 		return obs.RedactURL(x)
 	}
-	switch v.Kind() {
+	switch v.Kind() { //nolint:exhaustive // all others are scalars
 	case reflect.Slice, reflect.Array:
 		out := []any{}
 		for i := range v.Len() {

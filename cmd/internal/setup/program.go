@@ -78,7 +78,7 @@ func Run[C any](ctx context.Context, prog Program[C]) int {
 	defer signal.Stop(signals)
 	return run(ctx, prog, surroundings{
 		args: os.Args[1:], environ: os.Environ(), etc: "/etc/ccs",
-		stdout: os.Stdout, stderr: os.Stderr, signals: signals, exit: os.Exit,
+		stdout: os.Stdout, stderr: os.Stderr, signals: signals, exit: os.Exit, //nolint:forbidigo // main gives it away for the second signal
 	})
 }
 
@@ -113,7 +113,7 @@ func work[C any](ctx context.Context, prog Program[C], cfg full[C], s surroundin
 	defer release()
 	file := &readyFile{path: cfg.Common.ReadyFile, pid: os.Getpid()}
 	defer file.remove()
-	file.remove() // of an earlier process that was killed
+	file.clear()
 	p := Process{Name: prog.Name, Version: Version(), Log: log, Stdout: s.stdout, Ready: file.write}
 	log.InfoContext(ctx, "process starts", "binary", prog.Name, "version", p.Version)
 	err := prog.Run(ctx, p, cfg.App)

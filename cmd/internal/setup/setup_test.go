@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -41,7 +42,7 @@ type sample struct {
 	Labels    map[string]string `mapstructure:"labels"`
 	JoinToken obs.Secret        `mapstructure:"join_token"`
 	Users     []user            `mapstructure:"users"`
-	unseen    int
+	unseen    int               //nolint:unused // it has to be passed over
 }
 
 type user struct {
@@ -245,7 +246,7 @@ func TestAValueOfTheWrongKindIsToldWhatItMustBe(t *testing.T) {
 		"shards: 1.5":                   "shards: must be a whole number",
 		"etcd: {request_timeout: 5}":    "etcd.request_timeout: must be a duration",
 		"etcd: {endpoints: {a: b}}":     "etcd.endpoints: ",
-		"users: [{name: Ann, nmae: x}]": "nmae",
+		"users: [{name: Ann, nick: x}]": "nick",
 		"labels: [a]":                   "labels: ",
 		"store: [dsn]":                  "store: must hold keys of its own, such as store.dsn",
 		"1: x":                          "1: unknown key",
@@ -322,6 +323,46 @@ func TestTheReadyFileTellsWhereAProcessServesAndGoesWithIt(t *testing.T) {
 	left, err := os.ReadDir(b.etc)
 	if err != nil || len(left) != 0 {
 		t.Errorf("left behind: %v (%v)", left, err)
+	}
+}
+
+// The running one is this test's parent: it has another pid, and it lives.
+func TestAProcessThatIsRefusedLeavesTheReadyFileOfTheRunningOne(t *testing.T) {
+	b := newBench(t)
+	path := filepath.Join(b.etc, "ready.json")
+	running := readyFile{path: path, pid: os.Getppid()}
+	if err := running.write(map[string]string{"listen": "127.0.0.1:7410"}); err != nil {
+		t.Fatal(err)
+	}
+	b.environ = []string{"CCS_SCHEDULER_READY_FILE=" + path, "CCS_SCHEDULER_TLS_CERT=x"}
+	b.prog.Run = func(context.Context, Process, sample) error { return errors.New("another process holds the lock") }
+	b.wantExit(t, ExitFailure)
+	if pid, there := running.holder(); !there || pid != os.Getppid() {
+		t.Errorf("the file of the running process is gone: %d, %v", pid, there)
+	}
+	running.remove()
+	if _, there := running.holder(); there {
+		t.Error("the running process cannot remove its own file")
+	}
+}
+
+func TestTheReadyFileOfAProcessThatIsDeadIsRemovedAtTheNextStart(t *testing.T) {
+	dead := exec.CommandContext(t.Context(), "true")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	f := readyFile{path: filepath.Join(t.TempDir(), "ready.json"), pid: dead.Process.Pid}
+	if err := f.write(nil); err != nil {
+		t.Fatal(err)
+	}
+	f.pid = os.Getpid()
+	f.remove()
+	if _, there := f.holder(); !there {
+		t.Error("removed at the end of another process")
+	}
+	f.clear()
+	if _, there := f.holder(); there {
+		t.Error("it is still there")
 	}
 }
 

@@ -115,8 +115,7 @@ func reason(kind reflect.Type, err error) error {
 		return errors.New("must be a whole number, 0 or more")
 	}
 	text := err.Error()
-	var field *mapstructure.DecodeError // its own text names Go fields, not keys
-	if errors.As(err, &field) {
+	if field, ok := errors.AsType[*mapstructure.DecodeError](err); ok { // its own text names Go fields, not keys
 		text = field.Unwrap().Error()
 	}
 	return errors.New(strings.TrimPrefix(strings.ReplaceAll(text, "\n", " "), "'' "))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -201,9 +202,9 @@ func (g *Group) stop(ctx context.Context) {
 	g.mu.Lock()
 	parts := g.running
 	g.mu.Unlock()
-	for i := len(parts) - 1; i >= 0; i-- {
-		if err := parts[i].end(ctx); err != nil {
-			g.complain(ctx, parts[i].Name, err)
+	for _, part := range slices.Backward(parts) {
+		if err := part.end(ctx); err != nil {
+			g.complain(ctx, part.Name, err)
 		}
 	}
 }

@@ -249,7 +249,7 @@ func TestStartAndStopUnderStress(t *testing.T) {
 // checkPairs checks that what was started was stopped, once, in reverse.
 func checkPairs(t *rapid.T, got string) {
 	var started, stopped []string
-	for _, line := range strings.Split(got, ", ") {
+	for line := range strings.SplitSeq(got, ", ") {
 		if name, ok := strings.CutSuffix(line, " starts"); ok {
 			started = append(started, name)
 		}
