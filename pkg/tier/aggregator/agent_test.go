@@ -215,3 +215,10 @@ func (a *agent) finished(j *aJob, output []byte) wire.Report {
 	}
 	return r
 }
+
+// finishedWith is a report with two outputs that are too large to ride along.
+func (a *agent) finishedWith(j *aJob, stdout, stderr []byte) wire.Report {
+	r := a.finished(j, stdout)
+	r.Detail.Outputs = append(r.Detail.Outputs, job.OutputRef{Stream: job.Stderr, Digest: digestOf(stderr), Size: uint64(len(stderr))})
+	return r
+}

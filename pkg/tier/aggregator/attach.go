@@ -29,7 +29,7 @@ func (st *stream) nextAttachments() *meshv1.Attachments {
 	}
 	out := &meshv1.Attachments{SnapshotBegin: !st.begun}
 	st.begun = true
-	for bytes := 0; st.snapshot != 0 && len(out.Items) < attachHosts && bytes < attachBytes; {
+	for bytes := 0; st.snapshot != 0 && len(out.GetItems()) < attachHosts && bytes < attachBytes; {
 		_, keys := st.hosts.Next(1)
 		if len(keys) == 0 {
 			break

@@ -1,9 +1,16 @@
 package aggregator
 
+import "github.com/ccs-project/ccs/pkg/wire"
+
+// What outputs may take.
+const (
+	blobShare     = 2 * wire.MaxBlob // of each class: one task has two outputs
+	mostHostBytes = 2 * wire.MaxBlob // of one host and class
+)
+
 // blobs is outputs by their digest. The hub's mutex guards it.
 type blobs struct {
-	limit int64
-	bytes int64 // held, and set aside for what is being uploaded
+	held  budget // bytes that are here, and set aside for what is being uploaded
 	by    map[[32]byte]*blob
 	freed chan struct{} // closed when bytes are given back
 }
@@ -11,6 +18,17 @@ type blobs struct {
 type blob struct {
 	content []byte // never changed
 	refs    int    // records and uploads that need it
+	payer   payer
+}
+
+// payer is who brought a blob, and the class that is charged for it.
+type payer struct {
+	host  *host
+	class string
+}
+
+func newBlobs(limit int64) blobs {
+	return blobs{held: newBudget(limit, blobShare), by: map[[32]byte]*blob{}, freed: make(chan struct{})}
 }
 
 // ref holds a blob once more; false: it is not here.
@@ -24,12 +42,12 @@ func (b *blobs) ref(digest [32]byte) bool {
 }
 
 // put holds a blob, which may be here already. Its bytes count from now.
-func (b *blobs) put(digest [32]byte, content []byte) {
+func (b *blobs) put(digest [32]byte, content []byte, p payer) {
 	if b.ref(digest) {
 		return
 	}
-	b.by[digest] = &blob{content: content, refs: 1}
-	b.bytes += int64(len(content))
+	b.by[digest] = &blob{content: content, refs: 1, payer: p}
+	b.charge(p, int64(len(content)))
 }
 
 // unref gives a blob up; with the last who needs it, it goes.
@@ -40,25 +58,38 @@ func (b *blobs) unref(digest [32]byte) {
 	}
 	if known.refs--; known.refs == 0 {
 		delete(b.by, digest)
-		b.giveBack(int64(len(known.content)))
+		b.giveBack(known.payer, int64(len(known.content)))
 	}
 }
 
 // setAside takes room for an upload; false: there is none now, and freed is
-// closed when it is worth another try.
-func (b *blobs) setAside(size int64) (ok bool, freed <-chan struct{}) {
-	if b.bytes+size > b.limit {
+// closed when it is worth another try. The last of the room is for who completes
+// a report: else two hosts that hold half of theirs could wait for each other.
+func (b *blobs) setAside(p payer, size int64, completes bool) (ok bool, freed <-chan struct{}) {
+	room := b.held.free(p.class)
+	if !completes {
+		room -= wire.MaxBlob
+	}
+	if size > room || p.host.bytes[p.class]+size > mostHostBytes {
 		return false, b.freed
 	}
-	b.bytes += size
+	b.charge(p, size)
 	return true, nil
 }
 
-func (b *blobs) giveBack(size int64) {
+func (b *blobs) giveBack(p payer, size int64) {
 	if size == 0 {
 		return
 	}
-	b.bytes -= size
+	b.charge(p, -size)
 	close(b.freed)
 	b.freed = make(chan struct{})
+}
+
+func (b *blobs) charge(p payer, size int64) {
+	b.held.charge(p.class, size)
+	if p.host.bytes == nil {
+		p.host.bytes = map[string]int64{}
+	}
+	p.host.bytes[p.class] += size
 }

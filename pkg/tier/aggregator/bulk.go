@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"google.golang.org/grpc"
 
@@ -28,8 +27,9 @@ func (h *hub) putBlob(in grpc.BidiStreamingServer[sessionv1.PutBlobRequest, sess
 	if err != nil {
 		return fmt.Errorf("%w: %w", wire.ErrDenied, err)
 	}
-	first, err := in.Recv()
-	if err != nil {
+	guard := newGuard(in.Context(), h.cfg.SendTimeout)
+	var first *sessionv1.PutBlobRequest
+	if err := guard.during(func() (err error) { first, err = in.Recv(); return err }); err != nil {
 		return err
 	}
 	digest, err := wire.Digest(first.GetDigest())
@@ -40,100 +40,23 @@ func (h *hub) putBlob(in grpc.BidiStreamingServer[sessionv1.PutBlobRequest, sess
 		return fmt.Errorf("%w: the upload of %d bytes begins with %d of them; announce 1 to %d bytes and wait for credit",
 			wire.ErrMessage, first.GetSize(), len(first.GetContent()), wire.MaxBlob)
 	}
-	size := int64(first.GetSize()) //nolint:gosec // at most MaxBlob
-	ho, here, err := h.beginUpload(fleet.HostID(id.Name), digest)
+	up, here, err := h.beginUpload(fleet.HostID(id.Name), digest, first)
 	if err != nil {
 		return err
 	}
-	defer h.endUpload(ho)
+	defer h.endUpload(up)
 	if here {
 		return in.Send(&sessionv1.PutBlobResponse{Have: true})
 	}
-	if err := h.room(in, size); err != nil {
+	if err := h.room(in, up); err != nil {
 		return err
 	}
-	content, err := receiveBlob(in, newGuard(in.Context(), h.cfg.SendTimeout), digest, size)
-	h.mu.Lock()
-	h.blobs.giveBack(size)
-	if err == nil {
-		h.blobs.put(digest, content)
-		ho.uploaded(digest)
-	}
-	h.mu.Unlock()
+	content, err := receiveBlob(in, guard, digest, up.size)
+	h.uploaded(up, digest, content)
 	if err != nil {
 		return err
 	}
 	return in.Send(&sessionv1.PutBlobResponse{Have: true})
-}
-
-// beginUpload begins the one upload that a session may have at a time. here: the
-// blob is held already.
-func (h *hub) beginUpload(id fleet.HostID, digest [32]byte) (ho *host, here bool, err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	ho = h.hosts[id]
-	if ho == nil || ho.session == nil {
-		return nil, false, fmt.Errorf("%w: host %s has no session here; open one first", wire.ErrUnavailable, id)
-	}
-	if ho.uploading {
-		return nil, false, fmt.Errorf("%w: host %s uploads a blob already; wait for its end", wire.ErrTooMuch, id)
-	}
-	ho.uploading = true
-	if here = h.blobs.ref(digest); here {
-		ho.uploaded(digest)
-	}
-	return ho, here, nil
-}
-
-func (h *hub) endUpload(ho *host) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	ho.uploading = false
-}
-
-// uploaded keeps a blob, whose reference is the caller's, until its report
-// comes; reports that waited for it go on.
-func (ho *host) uploaded(digest [32]byte) {
-	if _, twice := ho.uploads[digest]; twice {
-		ho.hub.blobs.unref(digest)
-	} else {
-		if ho.uploads == nil {
-			ho.uploads = map[[32]byte]time.Time{}
-		}
-		ho.uploads[digest] = time.Now()
-	}
-	for _, first := range ho.tasks {
-		for r := first; r != nil; r = r.next {
-			if len(r.missing) > 0 && r.collect() {
-				r.route()
-			}
-		}
-	}
-}
-
-// uploadDone ends the keeping of an upload: its report holds it now.
-func (ho *host) uploadDone(digest [32]byte) {
-	if _, waited := ho.uploads[digest]; waited {
-		delete(ho.uploads, digest)
-		ho.hub.blobs.unref(digest)
-	}
-}
-
-// room waits until there is some for an upload.
-func (h *hub) room(in grpc.BidiStreamingServer[sessionv1.PutBlobRequest, sessionv1.PutBlobResponse], size int64) error {
-	for {
-		h.mu.Lock()
-		ok, freed := h.blobs.setAside(size)
-		h.mu.Unlock()
-		if ok {
-			return nil
-		}
-		select {
-		case <-freed:
-		case <-in.Context().Done():
-			return in.Context().Err()
-		}
-	}
 }
 
 // receiveBlob grants one piece after the other, below the connection's window.
@@ -143,7 +66,7 @@ func receiveBlob(in grpc.BidiStreamingServer[sessionv1.PutBlobRequest, sessionv1
 	for int64(len(content)) < size {
 		if more := min(size-granted, wire.BlobPiece-(granted-int64(len(content)))); more > 0 {
 			granted += more
-			if err := in.Send(&sessionv1.PutBlobResponse{More: uint32(more)}); err != nil { //nolint:gosec // at most a piece
+			if err := in.Send(&sessionv1.PutBlobResponse{More: uint32(more)}); err != nil {
 				return nil, err
 			}
 		}
@@ -202,10 +125,12 @@ func (s *sessions) FetchCapsule(req *sessionv1.FetchCapsuleRequest, out grpc.Ser
 	if envelope == nil {
 		return wire.StatusError(fmt.Errorf("%w: no release with capsule %x is on its way to host %s", wire.ErrNotFound, digest[:4], id.Name))
 	}
+	guard := newGuard(out.Context(), s.cfg.SendTimeout)
 	head := &typesv1.Envelope{PayloadType: envelope.GetPayloadType(), Signatures: envelope.GetSignatures()}
 	for content := envelope.GetPayload(); len(content) > 0; head = nil {
 		n := min(len(content), wire.BlobPiece)
-		if err := out.Send(&sessionv1.FetchCapsuleResponse{Envelope: head, Payload: content[:n]}); err != nil {
+		piece := &sessionv1.FetchCapsuleResponse{Envelope: head, Payload: content[:n]}
+		if err := guard.during(func() error { return out.Send(piece) }); err != nil {
 			return err
 		}
 		content = content[n:]

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
-	"github.com/ccs-project/ccs/pkg/wire"
 )
 
 // Config is what an operator sets.
@@ -29,7 +28,8 @@ type Config struct {
 	// MaxTasks is how many tasks, with a release on its way down or a report
 	// waiting for its Forget, are held before credit is withheld; default 300,000.
 	MaxTasks int `mapstructure:"max_tasks"`
-	// BlobBytes bounds outputs that wait for their Forget; default 256 MiB.
+	// BlobBytes bounds outputs that wait for their Forget: 32 MiB for each of at
+	// most 8 classes, and the rest for who needs it. Default 512 MiB.
 	BlobBytes int64 `mapstructure:"blob_bytes"`
 	// ReportWindow is how many reports of one class a host may send ahead; default 256.
 	ReportWindow uint32 `mapstructure:"report_window"`
@@ -49,7 +49,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		HeartbeatInterval: 10 * time.Second, MissedHeartbeats: 3,
-		MaxSessions: 18_000, AdmitPerSecond: 2_000, MaxTasks: 300_000, BlobBytes: 256 << 20,
+		MaxSessions: 18_000, AdmitPerSecond: 2_000, MaxTasks: 300_000, BlobBytes: 512 << 20,
 		ReportWindow: 256, ReleaseWindow: 20_000,
 		SendTimeout: 30 * time.Second, LeaseTTL: 5 * time.Second, DrainBudget: 5 * time.Second,
 	}
@@ -73,8 +73,10 @@ func (c Config) Validate() error {
 		value time.Duration
 		most  time.Duration
 	}{
-		{"heartbeat_interval", c.HeartbeatInterval, 10 * time.Minute}, {"send_timeout", c.SendTimeout, 10 * time.Minute},
-		{"lease_ttl", c.LeaseTTL, time.Minute}, {"drain_budget", c.DrainBudget, time.Minute},
+		{"heartbeat_interval", c.HeartbeatInterval, 10 * time.Minute},
+		{"send_timeout", c.SendTimeout, 10 * time.Minute},
+		{"lease_ttl", c.LeaseTTL, time.Minute},
+		{"drain_budget", c.DrainBudget, time.Minute},
 	} {
 		if d.value <= 0 || d.value > d.most {
 			fault("%s %s: give more than 0 and at most %s", d.key, d.value, d.most)
@@ -85,9 +87,13 @@ func (c Config) Validate() error {
 		value int64
 		least int64
 	}{
-		{"missed_heartbeats", int64(c.MissedHeartbeats), 2}, {"max_sessions", int64(c.MaxSessions), 1},
-		{"admit_per_second", int64(c.AdmitPerSecond), 1}, {"max_tasks", int64(c.MaxTasks), 1},
-		{"blob_bytes", c.BlobBytes, wire.MaxBlob}, {"report_window", int64(c.ReportWindow), 1}, {"release_window", int64(c.ReleaseWindow), 1},
+		{"missed_heartbeats", int64(c.MissedHeartbeats), 2},
+		{"max_sessions", int64(c.MaxSessions), 1},
+		{"admit_per_second", int64(c.AdmitPerSecond), 1},
+		{"max_tasks", int64(c.MaxTasks), 1},
+		{"blob_bytes", c.BlobBytes, mostShares * blobShare},
+		{"report_window", int64(c.ReportWindow), 1},
+		{"release_window", int64(c.ReleaseWindow), 1},
 	} {
 		if n.value < n.least {
 			fault("%s %d: give at least %d", n.key, n.value, n.least)

@@ -77,7 +77,7 @@ func readDispatch(in *meshv1.Dispatch) (id job.ID, releases []job.Dispatch, fres
 // release puts one release on its way, or answers it with what the host has
 // said already.
 func (ho *host) release(j *knownJob, inc fleet.Incarnation, release job.Dispatch) {
-	r := ho.hold(j, inc)
+	r := ho.hold(j, inc, j.class)
 	if r.answers(release.Attempt) {
 		r.route()
 		if release.Stop && r.isLive() {
@@ -100,12 +100,12 @@ func (h *hub) worked(st *stream, class string, n int) {
 	if n == 0 || h.streams[st.name] != st {
 		return
 	}
-	if h.full() {
-		st.withheld[class] += uint32(n) //nolint:gosec // a message holds no 2^32 releases
-		h.thirsty[st] = struct{}{}
+	if payer := h.tasks.payer(class); h.full(payer) {
+		st.withheld[class] += uint32(n) // a message holds no 2^32 releases
+		withhold(h.thirsty, payer, st)
 		return
 	}
-	st.owed[class] += uint32(n) //nolint:gosec // likewise
+	st.owed[class] += uint32(n)
 	st.poke()
 }
 
@@ -162,7 +162,7 @@ func (h *hub) stopTarget(st *stream, j *knownJob, target job.Target, wish job.St
 		st.returnOf(j.id).notHere[wish.Ordinal] = target.Host
 		return
 	}
-	ho.hold(j, target.Incarnation).end(wish.Attempt)
+	ho.hold(j, target.Incarnation, j.class).end(wish.Attempt)
 }
 
 // claims is who reports of a job, by the ordinal that it says it has. Who lies

@@ -405,7 +405,7 @@ func TestAReleaseThatWasTakenOverIsNotHeldPastItsTime(t *testing.T) {
 		s := w.owner("s1", 1)
 		s.dispatch(w.job("standard", 0, "h1"), "h1")
 		a.idle(time.Hour - time.Minute)
-		if ask(w, func(h *hub) int { return h.tasks }) != 1 {
+		if ask(w, func(h *hub) int64 { return h.tasks.total() }) != 1 {
 			t.Fatal("it was dropped before its time")
 		}
 		a.idle(2 * time.Minute)

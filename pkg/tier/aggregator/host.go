@@ -12,6 +12,7 @@ import (
 // announced by its outputs.
 const (
 	keepForAway = time.Minute
+	keepSaid    = 5 * time.Minute // by an incarnation that is away
 	keepUpload  = 2 * time.Minute
 )
 
@@ -29,11 +30,14 @@ type host struct {
 	next    int // the class whose turn it is
 	stops   []*record
 	forgets forgets
-	uploads map[[32]byte]time.Time // blobs that came before their report
+	uploads map[[32]byte]upload  // blobs that came before their report
+	bytes   map[string]int64     // of blobs that it brought, by payer
+	refused map[string]time.Time // when an upload waited for room in vain, by payer
 	live    liveSet
 
-	lossy     bool // a Forget for it was dropped: it has to say everything again, and has not yet
-	queued    int  // releases that it has not answered
+	round     uint64 // of saying everything
+	lossy     bool   // something was dropped that it believes to be had: it has to say everything again, and has not yet
+	queued    int    // releases that it has not answered
 	uploading bool
 }
 
@@ -107,11 +111,13 @@ func (ho *host) addForget(id job.ID) {
 // sweep drops what waited too long for a host that is away, and uploads whose
 // report never came.
 func (ho *host) sweep(now time.Time) {
-	for digest, since := range ho.uploads {
-		if now.Sub(since) >= keepUpload {
-			delete(ho.uploads, digest)
-			ho.hub.blobs.unref(digest)
+	for digest, up := range ho.uploads {
+		if now.Sub(up.since) >= keepUpload {
+			ho.uploadDone(digest)
 		}
+	}
+	if now.Sub(ho.last.Since) >= keepSaid {
+		ho.dropSaid()
 	}
 	away := ho.session == nil && now.Sub(ho.last.Since) >= keepForAway
 	if away && ho.forgets.size() > 0 {
@@ -134,6 +140,21 @@ func (ho *host) sweep(now time.Time) {
 	}
 	if away {
 		ho.stops, ho.classes, ho.next = nil, nil, 0
+	}
+}
+
+// dropSaid drops what was said by incarnations that have long been away. If one
+// comes back it says everything again; if it went elsewhere it has done so there.
+// An outcome that no owner was told stays: it may be the only word of a host that
+// is gone for good.
+func (ho *host) dropSaid() {
+	for _, first := range ho.tasks {
+		for r := first; r != nil; r = r.next {
+			if r.said != nil && !ho.here(r.inc) && (r.told || r.seen.State.Live()) {
+				r.drop()
+				ho.lossy = true
+			}
+		}
 	}
 }
 

@@ -38,14 +38,14 @@ type hub struct {
 	sessions  int
 	jobs      map[job.ID]*knownJob
 	capsules  map[[32]byte]*knownJob // those that are fetched, by digest
-	tasks     int                    // records of all hosts
+	tasks     budget                 // records of all hosts
 	streams   map[string]*stream     // by scheduler
 	owners    map[job.ShardID]owner
 	shards    map[string]uint16 // number of shards, by pool
 	blobs     blobs
 	bundle    bundle
-	starved   map[*session]struct{} // credit of theirs is withheld
-	thirsty   map[*stream]struct{}  // likewise
+	starved   map[string]map[*session]struct{} // whose credit is withheld, by payer
+	thirsty   map[string]map[*stream]struct{}  // likewise
 }
 
 // bundle is the newest bundle of keys, as it was published.
@@ -62,28 +62,9 @@ func newHub(cfg Config, log *slog.Logger) *hub {
 		admission: newAdmission(cfg.AdmitPerSecond),
 		hosts:     map[fleet.HostID]*host{}, jobs: map[job.ID]*knownJob{}, capsules: map[[32]byte]*knownJob{},
 		streams: map[string]*stream{}, owners: map[job.ShardID]owner{}, shards: map[string]uint16{},
-		blobs:   blobs{limit: cfg.BlobBytes, by: map[[32]byte]*blob{}, freed: make(chan struct{})},
-		starved: map[*session]struct{}{}, thirsty: map[*stream]struct{}{},
-	}
-}
-
-// full reports whether nothing new is to be asked for. What was asked for is
-// still taken.
-func (h *hub) full() bool { return h.tasks >= h.cfg.MaxTasks || h.blobs.bytes >= h.blobs.limit }
-
-// relieve grants what was withheld, once there is room again.
-func (h *hub) relieve() {
-	if h.full() {
-		return
-	}
-	for se := range h.starved {
-		give(se.withheld, se.owed)
-		delete(h.starved, se)
-	}
-	for st := range h.thirsty {
-		give(st.withheld, st.owed)
-		delete(h.thirsty, st)
-		st.poke()
+		tasks:   newBudget(int64(cfg.MaxTasks), int64(cfg.MaxTasks)/(2*mostShares)),
+		blobs:   newBlobs(cfg.BlobBytes),
+		starved: map[string]map[*session]struct{}{}, thirsty: map[string]map[*stream]struct{}{},
 	}
 }
 

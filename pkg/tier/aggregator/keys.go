@@ -27,6 +27,11 @@ func (s *Server) watchBundle(ctx context.Context) error {
 	})
 }
 
+// watchClasses keeps a share of each budget for each class of the deployment.
+func (s *Server) watchClasses(ctx context.Context) error {
+	return coord.WatchClasses(ctx, s.coord, func(c coord.Classes) { s.hub.setClasses(c.Pool) })
+}
+
 func readBundle(text []byte) (bundle, error) {
 	envelope, err := capsule.ParseEnvelope(text)
 	if err != nil {

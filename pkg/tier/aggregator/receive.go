@@ -104,6 +104,21 @@ func (se *session) completed(have uint64) {
 	if se.resyncIn > 0 {
 		se.host.lossy = false
 	}
+	if se.all {
+		se.dropUnsaid()
+	}
+}
+
+// dropUnsaid drops the reports of which the host, having said everything, said
+// nothing: it heard their Forget from another aggregator.
+func (se *session) dropUnsaid() {
+	for _, first := range se.host.tasks {
+		for r := first; r != nil; r = r.next {
+			if r.said != nil && r.inc == se.inc && r.round != se.host.round {
+				r.drop()
+			}
+		}
+	}
 }
 
 // acknowledged takes what a heartbeat says of replies, windows and the bundle.
@@ -126,16 +141,17 @@ func (se *session) report(in *incoming, now time.Time) error {
 		se.owed[class]++
 		return nil
 	}
-	r := se.host.record(in.id, se.inc)
-	if crowded := h.full() || len(se.host.tasks) >= mostHostTasks; r == nil && crowded {
+	r, payer := se.host.record(in.id, se.inc), h.tasks.payer(class)
+	if crowded := h.full(payer) || len(se.host.tasks) >= mostHostTasks; r == nil && crowded {
 		se.withheld[class]++
-		h.starved[se] = struct{}{}
+		withhold(h.starved, payer, se)
 	} else {
 		se.owed[class]++
 	}
 	if r == nil {
-		r = se.host.hold(h.job(in.id), se.inc)
+		r = se.host.hold(h.job(in.id), se.inc, class)
 	}
+	r.round = se.host.round
 	if r.take(in) {
 		r.route()
 	}
@@ -182,7 +198,7 @@ func (r *record) attach(in *incoming) {
 	before := r.refs
 	r.refs, r.missing = nil, in.refs
 	for digest, content := range in.inline {
-		r.host.hub.blobs.put(digest, content)
+		r.host.hub.blobs.put(digest, content, payer{r.host, r.payer})
 	}
 	r.collect()
 	for digest := range in.inline {

@@ -13,10 +13,11 @@ import (
 // down, and the newest report on its way up. It is here as long as it has one of
 // the two, or a wish. The hub's mutex guards it.
 type record struct {
-	host *host
-	job  *knownJob
-	inc  fleet.Incarnation
-	next *record // of another incarnation
+	host  *host
+	job   *knownJob
+	inc   fleet.Incarnation
+	payer string  // the class that is charged for it
+	next  *record // of another incarnation
 
 	// The way down.
 	ordinal  uint32
@@ -34,6 +35,8 @@ type record struct {
 	size    int               // of what goes up, in bytes, about
 	seen    task.Report
 	pastW   bool
+	told    bool       // an owner was sent the report
+	round   uint64     // of the host's, when it last said something of it
 	refs    [][32]byte // blobs that are held for it
 	missing [][32]byte // blobs that it names and that are not here: it waits for them
 	via     *upward    // where it is queued; nil: nowhere
@@ -52,18 +55,19 @@ func (ho *host) record(id job.ID, inc fleet.Incarnation) *record {
 	return nil
 }
 
-// hold is the record of a job on an incarnation, made if need be.
-func (ho *host) hold(j *knownJob, inc fleet.Incarnation) *record {
+// hold is the record of a job on an incarnation, made if need be, at the expense
+// of a class.
+func (ho *host) hold(j *knownJob, inc fleet.Incarnation, class string) *record {
 	if r := ho.record(j.id, inc); r != nil {
 		return r
 	}
 	if ho.tasks == nil {
 		ho.tasks = map[job.ID]*record{}
 	}
-	r := &record{host: ho, job: j, inc: inc, next: ho.tasks[j.id]}
+	r := &record{host: ho, job: j, inc: inc, payer: ho.hub.tasks.payer(class), next: ho.tasks[j.id]}
 	ho.tasks[j.id] = r
 	j.records++
-	ho.hub.tasks++
+	ho.hub.tasks.charge(r.payer, 1)
 	return r
 }
 
@@ -78,6 +82,11 @@ func (r *record) tidy() {
 // forget drops the record: its outcome is durable above.
 func (r *record) forget() {
 	r.answered()
+	r.drop()
+}
+
+// drop drops the report, and with it the record unless a release is on its way.
+func (r *record) drop() {
 	r.stopping = false
 	r.setSaid(nil, task.Report{}, false)
 	for _, digest := range r.refs {
@@ -85,7 +94,7 @@ func (r *record) forget() {
 	}
 	r.refs, r.missing = nil, nil
 	r.leave()
-	r.unlink()
+	r.tidy()
 }
 
 func (r *record) unlink() {
@@ -108,7 +117,7 @@ func (r *record) unlink() {
 	}
 	r.job.records--
 	r.job.used = time.Now()
-	ho.hub.tasks--
+	ho.hub.tasks.charge(r.payer, -1)
 }
 
 // answered takes the release off its way: the host has said something of it, or
@@ -128,7 +137,7 @@ func (r *record) isLive() bool {
 // setSaid replaces the report.
 func (r *record) setSaid(said *sessionv1.Report, seen task.Report, pastW bool) {
 	before := r.isLive()
-	r.said, r.seen, r.pastW = said, seen, pastW
+	r.said, r.seen, r.pastW, r.told = said, seen, pastW, false
 	ho := r.host
 	if after := r.isLive(); after != before && ho.here(r.inc) {
 		ho.live.fresh = false

@@ -36,19 +36,20 @@ func (h *hub) reply(se *session) *sessionv1.ConnectResponse {
 	if se.due {
 		out.Heartbeat, se.due = have, false
 	}
-	if out.Resync = gap || se.askResync; out.Resync {
-		se.askResync, se.synced, se.resyncIn = false, false, se.replies
+	if out.Resync = gap || se.askResync; out.GetResync() {
+		se.askResync, se.synced, se.resyncIn, se.all = false, false, se.replies, true
+		ho.round++
 	}
 	room := replyBytes
 	if se.bundle < h.bundle.version { // before the commands that it may be needed for
 		se.bundle, out.Bundle = h.bundle.version, h.bundle.envelope
-		room -= envelopeSize(out.Bundle)
+		room -= envelopeSize(out.GetBundle())
 	}
 	for _, id := range ho.forgets.take(se.replies, replyForgets) {
 		out.Forget = append(out.Forget, id[:])
 		room -= len(id) + 2
 	}
-	for len(out.Stops) < replyStops && ho.stopDue() {
+	for len(out.GetStops()) < replyStops && ho.stopDue() {
 		r := ho.stops[0]
 		ho.stops, r.stopSet = ho.stops[1:], false
 		out.Stops = append(out.Stops, wire.StopToProto(r.job.id, r.attempt))
@@ -57,7 +58,7 @@ func (h *hub) reply(se *session) *sessionv1.ConnectResponse {
 	if len(se.owed) > 0 {
 		se.up.grant(se.owed)
 		out.Credits, se.owed = wire.CreditsToProto(se.owed), wire.Credits{}
-		room -= len(out.Credits) * 2 * hashFrame
+		room -= len(out.GetCredits()) * 2 * hashFrame
 	}
 	out.Commands = ho.commands(se.replies, room)
 	return &sessionv1.ConnectResponse{Message: &sessionv1.ConnectResponse_Reply{Reply: out}}
@@ -108,12 +109,4 @@ func envelopeSize(e *typesv1.Envelope) int {
 		size += len(s.GetKeyId()) + len(s.GetSig()) + 8
 	}
 	return size
-}
-
-// give moves credit to another account.
-func give(from, to wire.Credits) {
-	for class, n := range from {
-		to[class] += n
-	}
-	clear(from)
 }

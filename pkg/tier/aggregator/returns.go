@@ -10,6 +10,9 @@ import (
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
+// mostReturns bounds the hosts in one message of returns.
+const mostReturns = 2000
+
 // returned is what could not be done for one job, until the scheduler is told.
 // It is bounded by the tasks that the scheduler named.
 type returned struct {
@@ -30,18 +33,40 @@ func (st *stream) returnOf(id job.ID) *returned {
 	return r
 }
 
-// nextReturns is what could not be done for one job; nil: there is nothing.
+// nextReturns is some of what could not be done for one job; nil: there is
+// nothing.
 func (st *stream) nextReturns() *meshv1.Returns {
-	if len(st.order) == 0 {
+	if len(st.returns) == 0 && len(st.order) > 0 {
+		id := st.order[0]
+		if st.order = st.order[1:]; len(st.order) == 0 {
+			st.order = nil
+		}
+		st.returns = st.returned[id].messages(id)
+		delete(st.returned, id)
+	}
+	if len(st.returns) == 0 {
 		return nil
 	}
-	id := st.order[0]
-	if st.order = st.order[1:]; len(st.order) == 0 {
-		st.order = nil
+	next := st.returns[0]
+	if st.returns = st.returns[1:]; len(st.returns) == 0 {
+		st.returns = nil
 	}
-	r := st.returned[id]
-	delete(st.returned, id)
-	return &meshv1.Returns{JobId: id[:], NotHere: ordinals(r.notHere), NotKnown: ordinals(r.notKnown), NeedPayload: r.needPayload}
+	return next
+}
+
+// messages is all of it, in messages of a bounded size.
+func (r *returned) messages(id job.ID) (out []*meshv1.Returns) {
+	for some := range slices.Chunk(ordinals(r.notHere), mostReturns) {
+		out = append(out, &meshv1.Returns{JobId: id[:], NotHere: some})
+	}
+	for some := range slices.Chunk(ordinals(r.notKnown), mostReturns) {
+		out = append(out, &meshv1.Returns{JobId: id[:], NotKnown: some})
+	}
+	if len(out) == 0 {
+		out = append(out, &meshv1.Returns{JobId: id[:]})
+	}
+	out[0].NeedPayload = r.needPayload
+	return out
 }
 
 func ordinals(tasks map[uint32]fleet.HostID) []*meshv1.HostOrdinal {

@@ -75,6 +75,7 @@ func (s *Server) Run(ctx context.Context, meshPort, sessionPort net.Listener) er
 	group.Go(func() error { return down.Serve(listener{sessionPort}) })
 	group.Go(func() error { return whileRunning(ctx, s.announce(ctx)) })
 	group.Go(func() error { return whileRunning(ctx, s.watchBundle(ctx)) })
+	group.Go(func() error { return whileRunning(ctx, s.watchClasses(ctx)) })
 	group.Go(func() error { s.sweep(ctx); return nil })
 	group.Go(func() error {
 		<-ctx.Done()
@@ -102,12 +103,14 @@ func (s *Server) meshServer() *grpc.Server {
 
 func (s *Server) sessionServer() *grpc.Server {
 	server := grpc.NewServer(append([]grpc.ServerOption{
-		grpc.Creds(credentials.NewTLS(s.id.ServerTLS(identity.Host))),
+		grpc.Creds(newGuests(credentials.NewTLS(s.id.ServerTLS(identity.Host)))),
 		grpc.MaxRecvMsgSize(sessionMessage), grpc.MaxSendMsgSize(sessionMessage),
 		grpc.StaticStreamWindowSize(sessionWindow), grpc.StaticConnWindowSize(sessionWindow),
 		grpc.ReadBufferSize(sessionBuffer), grpc.WriteBufferSize(sessionBuffer),
 		grpc.ConnectionTimeout(20 * time.Second), grpc.MaxConcurrentStreams(16), grpc.MaxHeaderListSize(8 << 10),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: s.hub.patience(), Timeout: 20 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time: s.hub.patience(), Timeout: 20 * time.Second, MaxConnectionIdle: s.hub.patience(),
+		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),
 	}, s.options...)...)
@@ -156,8 +159,10 @@ func (s *Server) drain(servers ...*grpc.Server) {
 
 // whileRunning takes the end of ctx for what it is: no error.
 func whileRunning(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	select {
+	case <-ctx.Done():
 		return nil
+	default:
+		return err
 	}
-	return err
 }

@@ -48,6 +48,7 @@ type session struct {
 	askResync  bool
 	asked      time.Time // when the last resync was asked for
 	resyncIn   uint64    // reply that asked for it last; 0: none
+	all        bool      // the host says everything in this session, not only what is new
 	bundle     uint64    // version that the host holds, or was offered in this session
 	mismatches int       // heartbeats in a row whose live digest is another than ours
 }
@@ -148,6 +149,8 @@ func (h *hub) open(hello wire.Hello, address string) (*session, error) {
 	// What was dropped, or is no longer remembered, may be believed to be had.
 	ho.lossy = hello.Spool == h.spool && (ho.lossy || known == nil)
 	se.askResync = ho.lossy
+	se.all = hello.Spool != h.spool
+	ho.round++
 	ho.session = se
 	ho.setNumber(hello.Incarnation, hello.Session)
 	ho.last = wire.Attachment{
@@ -176,10 +179,12 @@ func (h *hub) detach(se *session, cause error, now time.Time) {
 	if ho.session != se {
 		return
 	}
-	ho.session = nil
+	ho.session, ho.live = nil, liveSet{}
 	ho.last.Attached, ho.last.Facts, ho.last.Since = false, nil, now
 	h.sessions--
-	delete(h.starved, se)
+	for _, sessions := range h.starved {
+		delete(sessions, se)
+	}
 	h.attachmentChanged(ho)
 }
 

@@ -33,7 +33,8 @@ type stream struct {
 	snapshot int                 // hosts of the snapshot that are still to be told; -1: it is complete
 	begun    bool                // the snapshot has begun
 	returned map[job.ID]*returned
-	order    []job.ID // of returned
+	order    []job.ID          // of returned
+	returns  []*meshv1.Returns // of the job before, still to be sent
 }
 
 // mesh is the port of the schedulers.
@@ -130,7 +131,9 @@ func (h *hub) drop(st *stream, cause error) {
 		return
 	}
 	delete(h.streams, st.name)
-	delete(h.thirsty, st)
+	for _, streams := range h.thirsty {
+		delete(streams, st)
+	}
 	for shard, o := range h.owners {
 		if o.stream == st {
 			h.owners[shard] = owner{epoch: o.epoch, name: o.name}

@@ -123,19 +123,20 @@ func TestForgetsAreOwedUntilTheyAreHad(t *testing.T) {
 
 func TestBlobsAreCountedExactly(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		b := blobs{limit: 100, by: map[[32]byte]*blob{}, freed: make(chan struct{})}
+		b := newBlobs(100 + wire.MaxBlob)
+		mine := payer{&host{}, "standard"}
 		refs, aside := map[byte]int{}, int64(0)
 		for range rapid.IntRange(1, 80).Draw(t, "steps") {
 			which := byte(rapid.IntRange(1, 5).Draw(t, "blob"))
 			switch rapid.IntRange(0, 3).Draw(t, "step") {
 			case 0:
-				b.put([32]byte{which}, make([]byte, which))
+				b.put([32]byte{which}, make([]byte, which), mine)
 				refs[which]++
 			case 1:
 				b.unref([32]byte{which})
 				refs[which] = max(refs[which]-1, 0)
 			case 2:
-				ok, freed := b.setAside(int64(which))
+				ok, freed := b.setAside(mine, int64(which), false)
 				if ok {
 					aside += int64(which)
 				}
@@ -143,7 +144,7 @@ func TestBlobsAreCountedExactly(t *testing.T) {
 					t.Fatal("neither room nor something to wait for, or both")
 				}
 			case 3:
-				b.giveBack(aside)
+				b.giveBack(mine, aside)
 				aside = 0
 			}
 			want := aside
@@ -155,8 +156,8 @@ func TestBlobsAreCountedExactly(t *testing.T) {
 					t.Fatalf("blob %d is held %+v, want %d references", size, known, n)
 				}
 			}
-			if b.bytes != want {
-				t.Fatalf("%d bytes are counted, want %d", b.bytes, want)
+			if b.held.total() != want || mine.host.bytes["standard"] != want {
+				t.Fatalf("%d bytes are counted, %d of the host, want %d", b.held.total(), mine.host.bytes["standard"], want)
 			}
 		}
 	})
@@ -221,17 +222,17 @@ func TestWhatIsRememberedOfHostsIsBounded(t *testing.T) {
 func TestAQueueOfAHostWithoutCreditStaysInProportionToItsReleases(t *testing.T) {
 	h := newHub(DefaultConfig(), nil)
 	ho := h.host("h1")
-	first := ho.hold(h.job(job.ID{1}), incarnationOf("h1"))
+	first := ho.hold(h.job(job.ID{1}), incarnationOf("h1"), "standard")
 	first.send()
 	for i := range 10_000 {
-		r := ho.hold(h.job(job.ID{2, byte(i >> 8), byte(i)}), incarnationOf("h1"))
+		r := ho.hold(h.job(job.ID{2, byte(i >> 8), byte(i)}), incarnationOf("h1"), "standard")
 		r.send()
 		r.forget()
 	}
 	if n := len(ho.classes[0].dirty); n > 4*mostLeftOver {
 		t.Errorf("%d entries for one release", n)
 	}
-	if ho.classes[0].head() != first || ho.queued != 1 || h.tasks != 1 {
-		t.Errorf("%d queued, %d tasks", ho.queued, h.tasks)
+	if ho.classes[0].head() != first || ho.queued != 1 || h.tasks.total() != 1 {
+		t.Errorf("%d queued, %d tasks", ho.queued, h.tasks.total())
 	}
 }

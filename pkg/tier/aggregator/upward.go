@@ -42,7 +42,7 @@ func (r *record) route() {
 func (r *record) leave() {
 	if r.via != nil {
 		r.via.out.Forget(r)
-		r.via = nil
+		r.via, r.told = nil, false
 	}
 }
 
@@ -151,6 +151,7 @@ func (b *batch) small(digest [32]byte) []byte {
 }
 
 func (b *batch) add(r *record) {
+	r.told = true
 	b.bytes += b.size(r)
 	of := b.by[r.job.id]
 	if of == nil {

@@ -145,9 +145,9 @@ func (w *world) empty() {
 	h.sweep(time.Now().Add(idleJob))
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.tasks != 0 || len(h.jobs) != 0 || len(h.capsules) != 0 || h.blobs.bytes != 0 || len(h.blobs.by) != 0 {
+	if h.tasks.total() != 0 || len(h.jobs) != 0 || len(h.capsules) != 0 || h.blobs.held.total() != 0 || len(h.blobs.by) != 0 {
 		w.t.Errorf("the hub still holds %d tasks, %d jobs, %d capsules, %d blobs with %d bytes",
-			h.tasks, len(h.jobs), len(h.capsules), len(h.blobs.by), h.blobs.bytes)
+			h.tasks.total(), len(h.jobs), len(h.capsules), len(h.blobs.by), h.blobs.held.total())
 	}
 	for _, st := range h.streams {
 		for _, c := range st.classes {

@@ -1040,7 +1040,10 @@ type PutBlobRequest struct {
 	// Size of the whole in bytes, at most 16 MiB; only in the first message.
 	Size uint64 `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
 	// Next bytes, within credit; at most 32 KiB.
-	Content       []byte `protobuf:"bytes,3,opt,name=content,proto3" json:"content,omitempty"`
+	Content []byte `protobuf:"bytes,3,opt,name=content,proto3" json:"content,omitempty"`
+	// Class of the job, as signed; only in the first message. The blob counts
+	// against what that class may hold here.
+	Class         string `protobuf:"bytes,4,opt,name=class,proto3" json:"class,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1094,6 +1097,13 @@ func (x *PutBlobRequest) GetContent() []byte {
 		return x.Content
 	}
 	return nil
+}
+
+func (x *PutBlobRequest) GetClass() string {
+	if x != nil {
+		return x.Class
+	}
+	return ""
 }
 
 // PutBlobResponse grants credit, or ends the upload.
@@ -1238,11 +1248,12 @@ const file_ccs_session_v1_session_proto_rawDesc = "" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\"d\n" +
 	"\x14FetchCapsuleResponse\x122\n" +
 	"\benvelope\x18\x01 \x01(\v2\x16.ccs.types.v1.EnvelopeR\benvelope\x12\x18\n" +
-	"\apayload\x18\x02 \x01(\fR\apayload\"V\n" +
+	"\apayload\x18\x02 \x01(\fR\apayload\"l\n" +
 	"\x0ePutBlobRequest\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x04R\x04size\x12\x18\n" +
-	"\acontent\x18\x03 \x01(\fR\acontent\"9\n" +
+	"\acontent\x18\x03 \x01(\fR\acontent\x12\x14\n" +
+	"\x05class\x18\x04 \x01(\tR\x05class\"9\n" +
 	"\x0fPutBlobResponse\x12\x12\n" +
 	"\x04more\x18\x01 \x01(\rR\x04more\x12\x12\n" +
 	"\x04have\x18\x02 \x01(\bR\x04have2\x8d\x02\n" +
