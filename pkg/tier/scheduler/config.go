@@ -28,13 +28,16 @@ type Config struct {
 	// AnswerBudget is how long a call waits for a shard, and so for the store,
 	// before it is told to come again; default 10 s.
 	AnswerBudget time.Duration `mapstructure:"answer_budget"`
+	// SubmitBudget is how long a submission may take to come in whole, with what
+	// it waits for others; default 30 s.
+	SubmitBudget time.Duration `mapstructure:"submit_budget"`
 }
 
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
 	return Config{
 		Shards: 64, DrainBudget: 5 * time.Second,
-		ResolutionMaxAge: 10 * time.Minute, AnswerBudget: 10 * time.Second,
+		ResolutionMaxAge: 10 * time.Minute, AnswerBudget: 10 * time.Second, SubmitBudget: 30 * time.Second,
 	}
 }
 
@@ -60,6 +63,7 @@ func (c Config) Validate() error {
 		{"drain_budget", c.DrainBudget, time.Minute},
 		{"resolution_max_age", c.ResolutionMaxAge, time.Hour},
 		{"answer_budget", c.AnswerBudget, time.Minute},
+		{"submit_budget", c.SubmitBudget, 10 * time.Minute},
 	} {
 		fault(d.value <= 0 || d.value > d.most, "%s %s: give more than 0 and at most %s", d.key, d.value, d.most)
 	}

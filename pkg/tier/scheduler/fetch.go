@@ -20,7 +20,9 @@ import (
 // Bounds of fetching what is too large for a report.
 const (
 	maxOutput    = 16 << 20         // bytes of one output
-	maxFetching  = 64 << 20         // bytes that are being fetched
+	maxFetching  = 256 << 20        // bytes that are being fetched
+	maxFromOne   = 48 << 20         // of them from one aggregator, so that a slow one does not hold up the others
+	maxWaiting   = 1024             // reports of one aggregator that wait for their outputs
 	leastWeight  = 1 << 20          // of one fetch, so that there are not too many
 	fetchTries   = 5                // of one output
 	fetchPause   = time.Second      // between two tries
@@ -44,33 +46,73 @@ func missingOutputs(r *mesh.Report, blobs map[[32]byte][]byte) (missing []job.Ou
 	return missing, nil
 }
 
-// fetches is the outputs that are being fetched. Reports wait for room when
-// there are too many, and with them the aggregator.
+// fetches is the outputs that are being fetched. Their reports wait by
+// themselves; when too many of one aggregator do, that aggregator waits.
 type fetches struct {
+	bytes   *semaphore.Weighted // of all
+	running sync.WaitGroup
+
+	mu   sync.Mutex // protects what follows
+	from map[fleet.Via]*fetchesFrom
+}
+
+// fetchesFrom is what is fetched from one aggregator.
+type fetchesFrom struct {
 	bytes   *semaphore.Weighted
-	running *sync.WaitGroup
+	waiting chan struct{} // holds one for every report
 }
 
-func newFetches() fetches {
-	return fetches{bytes: semaphore.NewWeighted(maxFetching), running: &sync.WaitGroup{}}
+func newFetches() *fetches {
+	return &fetches{bytes: semaphore.NewWeighted(maxFetching), from: map[fleet.Via]*fetchesFrom{}}
 }
 
-func (f fetches) wait() { f.running.Wait() }
+func (f *fetches) of(via fleet.Via) *fetchesFrom {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	from := f.from[via]
+	if from == nil { // there are not more than there were ever aggregators
+		from = &fetchesFrom{bytes: semaphore.NewWeighted(maxFromOne), waiting: make(chan struct{}, maxWaiting)}
+		f.from[via] = from
+	}
+	return from
+}
+
+// room waits until there is room to fetch so many bytes: first among those of
+// the aggregator, so that what waits for a slow one takes nothing from others.
+func (f *fetches) room(ctx context.Context, from *fetchesFrom, weight int64) (release func(), err error) {
+	if err := from.bytes.Acquire(ctx, weight); err != nil {
+		return nil, err
+	}
+	if err := f.bytes.Acquire(ctx, weight); err != nil {
+		from.bytes.Release(weight)
+		return nil, err
+	}
+	return func() { f.bytes.Release(weight); from.bytes.Release(weight) }, nil
+}
+
+func (f *fetches) wait() { f.running.Wait() }
 
 // fetch gets the contents that a report lacks, and then passes it on: an outcome
 // and its output become durable together. If they cannot be had the report is
-// dropped: the task is asked for again within [job.PullEvery], and whoever has
-// the report says it again.
+// dropped, and its host asked again later.
 func (s *Scheduler) fetch(ctx context.Context, sh *shard.Shard, via fleet.Via, r mesh.Report, blobs map[[32]byte][]byte, missing []job.OutputRef) {
+	from := s.fetches.of(via)
+	select {
+	case from.waiting <- struct{}{}:
+	case <-ctx.Done():
+		return // the stream has ended: it comes again
+	}
 	weight := int64(leastWeight)
 	for _, ref := range missing {
 		weight += int64(ref.Size)
 	}
-	if s.fetches.bytes.Acquire(ctx, weight) != nil {
-		return // the stream has ended: it comes again
-	}
 	s.fetches.running.Go(func() {
-		defer s.fetches.bytes.Release(weight)
+		defer func() { <-from.waiting }()
+		release, err := s.fetches.room(ctx, from, min(weight, maxFromOne))
+		if err != nil {
+			return // likewise
+		}
+		defer release()
 		if sh.Final(ctx, r.Job, r.Host) { // it is only repeated, because its Forget was lost
 			_ = sh.Reports(ctx, shard.Heard{Reports: []mesh.Report{r}})
 			return
@@ -85,6 +127,7 @@ func (s *Scheduler) fetch(ctx context.Context, sh *shard.Shard, via fleet.Via, r
 		if err != nil {
 			if ctx.Err() == nil {
 				s.log.ErrorContext(ctx, "output of a task cannot be fetched; its host is asked again", "job", r.Job, "host", r.Host, "aggregator", via, "error", err)
+				_ = sh.Again(ctx, r.Job, r.Host) // not owned any more: the next owner hears it
 			}
 			return
 		}

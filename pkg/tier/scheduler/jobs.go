@@ -92,7 +92,9 @@ func (s *Scheduler) ListJobs(ctx context.Context, req *schedulerv1.ListJobsReque
 	jobs, next, err := s.store.ListJobs(ctx, store.JobQuery{
 		State: wire.JobStateFromProto(asked.GetState()), Submitter: asked.GetSubmitter(), Token: asked.GetPageToken(), Limit: limit,
 	})
-	if err != nil {
+	if errors.Is(err, store.ErrDamaged) {
+		s.log.ErrorContext(ctx, "jobs cannot be decoded and are left out of a list", "error", err)
+	} else if err != nil {
 		return nil, err
 	}
 	out := &accessv1.ListJobsResponse{NextPageToken: next}

@@ -274,3 +274,59 @@ func TestAJobOfAnotherPoolIsNotTaken(t *testing.T) {
 		}
 	})
 }
+
+func TestAJobThatIsInAnotherPoolIsLookedForThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := pool(t, 1)
+		r.whole(r.last, 4)
+		o := r.order()
+		r.putElsewhere(o, job.ShardID{Pool: "critical", N: 1})
+		o.resolution.ResolvedAt = timestamppb.New(time.Now().Add(-time.Hour)) // it was good when the job was accepted
+		_, err := r.send(r.last, o)
+		if pool := ownersPool(err); pool != "critical" {
+			t.Errorf("told was the pool %q, want critical: %v", pool, err)
+		}
+	})
+}
+
+// putElsewhere makes an order a job of another pool, as it is when its class has
+// moved since.
+func (r *rig) putElsewhere(o *order, where job.ShardID) {
+	r.Helper()
+	envelope, err := capsule.Sign(o.payload, r.key)
+	if err != nil {
+		r.Fatal(err)
+	}
+	epoch, err := r.store.Claim(r.Context(), where, "s9")
+	if err != nil {
+		r.Fatal(err)
+	}
+	var list job.TargetsBuilder
+	if err := wire.AddTargets(&list, o.rooms); err != nil {
+		r.Fatal(err)
+	}
+	targets, err := list.Build()
+	if err != nil {
+		r.Fatal(err)
+	}
+	create := store.Create{
+		Digest: bodyDigest(envelope.Payload, o.rollout), Targets: targets,
+		Spec: specOf(o.payload, o.rollout, where.Pool, "ann", "", time.Now()),
+	}
+	_, err = r.store.Commit(r.Context(), []store.Batch{{Shard: where, Epoch: epoch, Number: 1, Jobs: []store.JobBatch{
+		{ID: o.id, Create: &create, Persist: job.New(create.Spec, targets).Ready().Persist},
+	}}})
+	if err != nil {
+		r.Fatal(err)
+	}
+}
+
+// ownersPool is the pool that a refusal names.
+func ownersPool(err error) string {
+	for _, detail := range status.Convert(err).Details() {
+		if owner, ok := detail.(*schedulerv1.NotOwner); ok {
+			return owner.GetPool()
+		}
+	}
+	return ""
+}

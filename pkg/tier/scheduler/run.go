@@ -72,6 +72,7 @@ func (s *Scheduler) Run(ctx context.Context, lis net.Listener) error {
 	end(nil)
 	err = errors.Join(err, below.Wait())
 	s.fetches.wait()
+	s.receivers.Wait()
 	return err
 }
 

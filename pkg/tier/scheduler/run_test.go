@@ -379,6 +379,12 @@ func TestAnySchedulerSaysWhichPoolHoldsAJob(t *testing.T) {
 		if err != nil || len(list.GetResponse().GetJobs()) != 1 || list.GetResponse().GetJobs()[0].GetTargets() != 1 {
 			t.Errorf("jobs are %v, %v", list, err)
 		}
+		damaged := r.run()
+		r.store.Damage(damaged.id)
+		list, err = r.last.api.ListJobs(t.Context(), &schedulerv1.ListJobsRequest{Caller: caller(), Request: &accessv1.ListJobsRequest{}})
+		if err != nil || len(list.GetResponse().GetJobs()) != 1 || list.GetResponse().GetJobs()[0].GetId() != o.id.String() {
+			t.Errorf("with one that cannot be decoded the jobs are %v, %v", list, err)
+		}
 		_, err = r.last.api.GetJob(t.Context(), &schedulerv1.GetJobRequest{Caller: caller(), Request: &accessv1.GetJobRequest{JobId: r.order().id.String()}})
 		if !isCode(err, "NotFound") || wire.IsNotOwner(err) {
 			t.Errorf("a job that there is not: %v", err)

@@ -9,8 +9,6 @@ import (
 	"net"
 	"sync"
 
-	"golang.org/x/sync/semaphore"
-
 	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
@@ -63,16 +61,15 @@ type Scheduler struct {
 	shards   []*shard.Shard // by number
 	rooms    rooms
 	classes  *classes
-	fetches  fetches
-	building *semaphore.Weighted // targets of lists that are coming in
+	fetches  *fetches
+	intake   *intake
 	ready    chan struct{}
+
+	receivers sync.WaitGroup // of submissions
 
 	mu   sync.Mutex
 	owns map[uint32]job.Epoch // under mu: shards that are served
 }
-
-// maxBuilding is how many targets may be in lists that are coming in.
-const maxBuilding = 4 * job.MaxTargets
 
 // New returns a scheduler that is not serving yet.
 func New(cfg Config, d Deps) (*Scheduler, error) {
@@ -97,7 +94,7 @@ func newScheduler(cfg Config, d Deps, toRooms func(*Scheduler) (rooms, error)) (
 	s := &Scheduler{
 		cfg: cfg, log: d.Log, id: d.Identity, coord: d.Coord, store: d.Store, version: d.Version,
 		writer: commit.New(d.Store, d.Log), hosts: hosts.NewTable(d.Store, d.Log), classes: newClasses(),
-		fetches: newFetches(), building: semaphore.NewWeighted(maxBuilding),
+		fetches: newFetches(), intake: newIntake(),
 		ready: make(chan struct{}), owns: map[uint32]job.Epoch{},
 	}
 	s.registry = hosts.NewWriter(s.hosts, d.Store, s.writer, cfg.Name, d.Log)

@@ -78,7 +78,7 @@ func TestAnIDIsKeptAsLongAsItCouldBeSubmittedAgain(t *testing.T) {
 
 func TestAFaultyConfigurationSaysEveryFault(t *testing.T) {
 	err := Config{Advertise: "nowhere", Shards: 5000}.Validate()
-	for _, key := range []string{"pool", "shards", "advertise", "drain_budget", "resolution_max_age", "answer_budget"} {
+	for _, key := range []string{"pool", "shards", "advertise", "drain_budget", "resolution_max_age", "answer_budget", "submit_budget"} {
 		if err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s is not named in:\n%v", key, err)
 		}

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/grpc"
-
 	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
 	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
@@ -22,13 +20,16 @@ import (
 
 // SubmitJob accepts a job. Nothing of it is kept before every check has passed,
 // and the answer is given when it is durable.
-func (s *Scheduler) SubmitJob(in grpc.ClientStreamingServer[schedulerv1.SubmitJobRequest, schedulerv1.SubmitJobResponse]) error {
+func (s *Scheduler) SubmitJob(in submitStream) error {
 	ctx := in.Context()
-	sub, err := s.begin(in)
+	coming, cancel := context.WithTimeoutCause(ctx, s.cfg.SubmitBudget, errStalled)
+	defer cancel()
+	messages := receiving(in, &s.receivers)
+	sub, err := s.begin(coming, messages)
 	if err != nil {
 		return err
 	}
-	accepted, err := s.submit(ctx, in, sub)
+	accepted, err := s.submit(ctx, coming, messages, sub)
 	if err != nil && sub.mayExist(err) {
 		if known, ok := s.existing(ctx, sub); ok {
 			accepted, err = known.Accepted, known.err
@@ -54,8 +55,8 @@ type submission struct {
 }
 
 // begin reads the header, and says whether the job is one for this shard.
-func (s *Scheduler) begin(in grpc.ClientStreamingServer[schedulerv1.SubmitJobRequest, schedulerv1.SubmitJobResponse]) (*submission, error) {
-	msg, err := in.Recv()
+func (s *Scheduler) begin(ctx context.Context, in *incoming) (*submission, error) {
+	msg, err := in.next(ctx)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
@@ -83,8 +84,9 @@ func (s *Scheduler) begin(in grpc.ClientStreamingServer[schedulerv1.SubmitJobReq
 	return sub, nil
 }
 
-// submit checks a submission and hands it to its shard.
-func (s *Scheduler) submit(ctx context.Context, in grpc.ClientStreamingServer[schedulerv1.SubmitJobRequest, schedulerv1.SubmitJobResponse], sub *submission) (shard.Accepted, error) {
+// submit checks a submission, whose list is to come before coming ends, and
+// hands it to its shard.
+func (s *Scheduler) submit(ctx, coming context.Context, in *incoming, sub *submission) (shard.Accepted, error) {
 	id := sub.payload.JobID
 	if !s.owned(id) {
 		return shard.Accepted{}, &wire.NotOwnerError{Shard: s.shardOf(id).ID()}
@@ -94,12 +96,12 @@ func (s *Scheduler) submit(ctx context.Context, in grpc.ClientStreamingServer[sc
 	if err := s.checkHeader(sub, now); err != nil {
 		return shard.Accepted{}, err
 	}
-	room := int64(sub.payload.Count)
-	if err := s.building.Acquire(ctx, room); err != nil {
+	list, err := s.intake.enter(sub.caller, sub.payload.Count)
+	if err != nil {
 		return shard.Accepted{}, err
 	}
-	defer s.building.Release(room)
-	targets, err := receiveTargets(in, sub)
+	defer list.leave()
+	targets, err := receiveTargets(coming, in, sub, list)
 	if err != nil {
 		return shard.Accepted{}, err
 	}
@@ -147,20 +149,24 @@ func (s *Scheduler) checkHeader(sub *submission, now time.Time) error {
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // receiveTargets reads the list, of which no more is taken than was signed.
-func receiveTargets(in grpc.ClientStreamingServer[schedulerv1.SubmitJobRequest, schedulerv1.SubmitJobResponse], sub *submission) (*job.Targets, error) {
+func receiveTargets(ctx context.Context, in *incoming, sub *submission, weight *coming) (*job.Targets, error) {
 	var list job.TargetsBuilder
 	taken := uint64(0)
 	for msg := sub.first; ; {
+		more := 0
 		for _, room := range msg.GetRooms() {
-			taken += uint64(len(room.GetTargets()))
+			more += len(room.GetTargets())
 		}
-		if taken > sub.payload.Count {
+		if taken += uint64(more); taken > sub.payload.Count {
 			return nil, fmt.Errorf("%w: the list has more than the %d targets that are signed; send it as it was resolved", wire.ErrInvalid, sub.payload.Count)
+		}
+		if err := weight.grow(ctx, more); err != nil {
+			return nil, err
 		}
 		if err := wire.AddTargets(&list, msg.GetRooms()); err != nil {
 			return nil, invalid(err)
 		}
-		next, err := in.Recv()
+		next, err := in.next(ctx)
 		if errors.Is(err, io.EOF) {
 			targets, err := list.Build()
 			return targets, invalid(err)
@@ -224,6 +230,8 @@ func (s *Scheduler) existing(ctx context.Context, sub *submission) (existing, bo
 		return existing{}, false
 	case known.Digest != sub.digest:
 		return existing{err: fmt.Errorf("job %s: %w", id, shard.ErrOtherBody)}, true
+	case known.Shard != s.shardOf(id).ID(): // its class has moved to another pool since
+		return existing{err: &wire.NotOwnerError{Shard: known.Shard}}, true
 	}
 	found, err := s.look(ctx, id)
 	found.Existed = true

@@ -1,7 +1,9 @@
 package mesh
 
 import (
+	"errors"
 	"fmt"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -26,6 +28,11 @@ type room struct {
 
 // version is the range of mesh contracts that this program speaks.
 var version = corelink.VersionRange{Min: 1, Max: 1}
+
+// greetTimeout is how long a stream may take to be opened and greeted.
+const greetTimeout = 10 * time.Second
+
+var errNoHello = errors.New("the aggregator does not answer the hello")
 
 // greet exchanges hellos.
 func (l *link) greet(s stream) (room, error) {

@@ -97,14 +97,20 @@ func (l *link) connect(ctx context.Context, addr string) error {
 func (l *link) stream(ctx context.Context, conn *grpc.ClientConn) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	impatient := time.AfterFunc(greetTimeout, func() { cancel(errNoHello) })
+	defer impatient.Stop()
 	stream, err := meshv1.NewMeshServiceClient(conn).Connect(ctx)
 	if err != nil {
 		return err
 	}
 	room, err := l.greet(stream)
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
 	if err != nil {
 		return err
 	}
+	impatient.Stop()
 	l.open(conn, newQueue(room))
 	var sender sync.WaitGroup
 	sender.Go(func() { cancel(l.sendAll(ctx, stream)) })
@@ -176,11 +182,15 @@ func (l *link) next() *meshv1.ConnectRequest {
 		l.queue.owns = false
 		return ownsMessage(owned, l.mesh.cfg.Shards)
 	}
-	msg, err := l.queue.next()
-	if err != nil { // the list was checked when the job was accepted
+	for {
+		msg, err := l.queue.next()
+		if err == nil {
+			return msg
+		}
+		// The list was checked when the job was accepted. What could not be made is
+		// not queued any more, and what waits behind it has its turn.
 		l.mesh.deps.Log.Error("dispatch cannot be made; its job waits", "aggregator", l.via, "error", err)
 	}
-	return msg
 }
 
 func ownsMessage(owned map[uint32]epoch, shards uint32) *meshv1.ConnectRequest {

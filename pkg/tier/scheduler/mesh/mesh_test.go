@@ -157,6 +157,21 @@ func TestAnAggregatorOfAnotherVersionIsNotUsed(t *testing.T) {
 	})
 }
 
+func TestAnAggregatorThatDoesNotAnswerTheHelloIsDialedAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		a := r.aggregatorOf("a1", 0)
+		<-a.hello
+		began := time.Now()
+		select {
+		case <-a.hello:
+		case <-time.After(time.Hour):
+		}
+		if waited := time.Since(began); waited > 15*time.Second {
+			t.Errorf("it was dialed again after %s", waited)
+		}
+	})
+}
+
 func TestAHostThatComesAndGoesIsPassedOn(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
 		a := r.aggregator("a1")

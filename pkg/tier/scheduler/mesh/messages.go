@@ -59,14 +59,14 @@ func (q *queue) dispatch(o *owed, n int) (*meshv1.ConnectRequest, error) {
 	c := q.chunkOf(p, ordinals[0])
 	msg := &meshv1.Dispatch{JobId: p.Job[:], Pool: p.Pool, Class: p.Class, Epoch: wire.EpochToProto(p.Epoch)}
 	for _, ordinal := range ordinals {
-		if ordinal < c.first || ordinal >= c.first+c.count || len(msg.Releases) == n {
+		if ordinal < c.first || ordinal >= c.first+c.count || len(msg.GetReleases()) == n {
 			break
 		}
 		d := o.dispatch[ordinal]
 		delete(o.dispatch, ordinal)
 		msg.Releases = append(msg.Releases, &meshv1.Release{Ordinal: ordinal, Attempt: d.Attempt, Stop: d.Stop})
 	}
-	q.window.Return(p.Class, uint32(n-len(msg.Releases)))
+	q.window.Return(p.Class, uint32(n-len(msg.GetReleases())))
 	if q.sent.add(p.Job, c.first) {
 		payload, err := payloadOf(p, c)
 		if err != nil {
@@ -102,7 +102,7 @@ func payloadOf(p *Payload, c chunk) (*meshv1.Payload, error) {
 		Targets: make([]*typesv1.Target, c.count),
 		Proof:   wire.RangeProofToProto(proof),
 	}
-	for i := range out.Targets {
+	for i := range out.GetTargets() {
 		out.Targets[i] = wire.TargetToProto(p.Targets.At(c.first + uint32(i)))
 	}
 	return out, nil

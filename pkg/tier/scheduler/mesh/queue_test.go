@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -209,5 +210,21 @@ func TestAClassThatTheAggregatorDoesNotNameBeginsWithTheWindowOfEveryClass(t *te
 	q.grant(wire.Credits{"std": 1})
 	if messages := drain(t, q); len(messages) != 1 || len(messages[0].GetDispatch().GetReleases()) != 1 {
 		t.Fatalf("messages %v, want one with the last release", messages)
+	}
+}
+
+func TestADispatchThatCannotBeMadeDoesNotHoldUpTheNext(t *testing.T) {
+	bad, good := testPayload(t, 1, "std", 3), testPayload(t, 2, "std", 3)
+	bad.Tree = testPayload(t, 3, "std", 1).Tree // of fewer targets than there are
+	l := newLink(&Mesh{deps: Deps{Log: slog.New(slog.DiscardHandler)}}, "a1", "b")
+	l.queue = testQueue(0)
+	l.queue.add(bad, dispatches(3))
+	l.queue.add(good, dispatches(3))
+	msg := l.next()
+	if got := msg.GetDispatch().GetJobId(); string(got) != string(good.Job[:]) {
+		t.Errorf("the next message is %v, want the dispatch of the good job", msg)
+	}
+	if msg := l.next(); msg != nil {
+		t.Errorf("there is still %v", msg)
 	}
 }

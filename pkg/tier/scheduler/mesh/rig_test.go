@@ -164,6 +164,10 @@ func (a *aggregator) Connect(s grpc.BidiStreamingServer[meshv1.ConnectRequest, m
 		return err
 	}
 	a.hello <- first.GetHello()
+	if a.version == 0 { // it does not answer
+		<-s.Context().Done()
+		return nil
+	}
 	err = s.Send(&meshv1.ConnectResponse{Message: &meshv1.ConnectResponse_Hello{Hello: &meshv1.AggregatorHello{
 		Version: a.version, Aggregator: a.name, Room: "b", SpoolId: "spool",
 		Credits: []*typesv1.ClassCredit{{Class: "std", More: 1000}},

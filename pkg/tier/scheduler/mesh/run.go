@@ -50,11 +50,10 @@ func (m *Mesh) Run(ctx context.Context) error {
 			}
 		})
 	})
-	err := group.Wait()
-	if ctx.Err() != nil {
-		return nil
+	if err := group.Wait(); ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 // meet notes who is announced and where, and returns the links that are new.

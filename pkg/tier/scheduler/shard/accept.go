@@ -55,7 +55,7 @@ func (s *submission) weight() (reports, bytes int) {
 
 func (s *submission) apply(_ context.Context, t *tenure) {
 	id := s.Create.Spec.ID
-	if _, aside := t.quarantined[id]; aside {
+	if _, aside := t.quarantined[id]; aside || t.crashes[id] >= crashesToQuarantine {
 		s.done <- accepted{err: job.ErrQuarantined}
 		return
 	}
@@ -65,14 +65,18 @@ func (s *submission) apply(_ context.Context, t *tenure) {
 		s.done <- accepted{err: ErrOtherBody}
 		return
 	case known != nil:
-		t.answer(func() { s.reply(known, true) })
+		t.answer(known, func() { s.reply(known, true) })
 		return
 	case t.live.Load() >= maxLive:
 		s.done <- accepted{err: fmt.Errorf("%w: it holds %d live jobs; wait until some are done", ErrFull, maxLive)}
 		return
 	}
+	var machine *job.Machine
+	if t.guard(id, func() { machine = job.New(s.Create.Spec, s.Create.Targets) }); machine == nil {
+		return
+	}
 	h := &held{
-		id: id, digest: s.Create.Digest, machine: job.New(s.Create.Spec, s.Create.Targets),
+		id: id, digest: s.Create.Digest, machine: machine,
 		capsule: s.Create.Capsule, tree: s.Tree, fresh: &s.Create, here: true, index: -1, used: t.clock,
 	}
 	t.jobs[id] = h
@@ -80,7 +84,7 @@ func (s *submission) apply(_ context.Context, t *tenure) {
 	t.unknown.remove(id)
 	t.touch(h)
 	t.meet(h)
-	t.answer(func() { s.reply(h, false) })
+	t.answer(h, func() { s.reply(h, false) })
 }
 
 // reply answers when the round is durable.

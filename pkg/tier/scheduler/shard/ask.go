@@ -54,7 +54,7 @@ func (q *question) apply(ctx context.Context, t *tenure) {
 		q.done <- err
 		return
 	}
-	t.answer(func() {
+	t.answer(h, func() {
 		if h.taken != nil {
 			q.done <- ErrNoJob
 			return
@@ -96,7 +96,7 @@ func (c *cancel) apply(ctx context.Context, t *tenure) {
 		c.done <- accepted{err: err}
 		return
 	}
-	t.answer(func() {
+	t.answer(h, func() {
 		if h.taken != nil {
 			c.done <- accepted{err: store.ErrNotFound}
 			return
@@ -167,7 +167,7 @@ func (u *unwatch) weight() (reports, bytes int) { return 0, 0 }
 // apply comes after the question that registered it, which is answered at the
 // end of its round.
 func (u *unwatch) apply(_ context.Context, t *tenure) {
-	t.answer(func() {
+	t.answer(&held{id: u.id}, func() {
 		if h := t.jobs[u.id]; h != nil {
 			delete(h.watchers, u.Watcher)
 			h.used = t.clock

@@ -47,7 +47,9 @@ func (r *Heard) apply(ctx context.Context, t *tenure) {
 				h.keep(ref.Digest, content)
 			}
 		}
-		if err := t.hear(h, one); err != nil && t.fault == nil && !h.warned {
+		t.again.heard(one.Job, one.Host)
+		t.guard(h.id, func() { err = t.hear(ctx, h, one) })
+		if err != nil && t.fault == nil && !h.warned {
 			h.warned = true
 			t.deps.Log.WarnContext(ctx, "report of a host is not taken; further ones of this job are not logged",
 				"job", h.id, "host", one.Host, "state", one.Report.State, "attempt", one.Report.Attempt, "error", err)
@@ -62,15 +64,20 @@ func (h *held) keep(digest [32]byte, content []byte) {
 	h.contents[digest] = content
 }
 
-// hear steps a job with one report.
-func (t *tenure) hear(h *held, r *mesh.Report) error {
+// hear steps a job with one report. Which host it is its certificate has said; of
+// the ordinal, which it may have from a command that it could not read, nothing
+// depends.
+func (t *tenure) hear(ctx context.Context, h *held, r *mesh.Report) error {
 	o, ok := h.machine.Targets().Find(r.Host)
-	switch {
-	case !ok:
+	if !ok {
 		return job.ErrUnknownHost
-	case o != r.Ordinal:
-		return job.ErrOrdinal
-	case r.PastW:
+	}
+	if o != r.Ordinal && !r.PastW && !h.warned {
+		h.warned = true
+		t.deps.Log.WarnContext(ctx, "host reports under another ordinal than its own; it is believed, and further ones of this job are not logged",
+			"job", h.id, "host", r.Host, "ordinal", o, "said", r.Ordinal)
+	}
+	if r.PastW {
 		same := h.here || t.epoch.Generation == 1 // else an operator may have restored the store since the release
 		return t.stepJob(h, job.PastW{Host: r.Host, Incarnation: r.Incarnation, SameGeneration: same})
 	}
@@ -85,19 +92,21 @@ func (t *tenure) stray(ctx context.Context, r *mesh.Report, err error) {
 	case errors.Is(err, store.ErrNotFound):
 		t.unknown.add(r.Job)
 		t.deps.Log.ErrorContext(ctx, "host reports a job that is not in the store; it keeps its report", "job", r.Job, "host", r.Host)
-	case errors.Is(err, ErrNoJob), errors.Is(err, job.ErrQuarantined), t.fault != nil:
+	case t.lasting(err), t.fault != nil:
 	default:
+		t.hearAgain(r.Job, r.Host)
 		t.deps.Log.WarnContext(ctx, "job of a report cannot be read; it is asked for again later", "job", r.Job, "host", r.Host, "error", err)
 	}
 }
 
-// Final reports whether a task is final and durable, so that its outputs need
-// not be fetched. What cannot be told is not.
+// Final reports whether a task is final and durable by its host's word, so that
+// its outputs need not be fetched. What cannot be told is not.
 func (s *Shard) Final(ctx context.Context, id job.ID, host fleet.HostID) bool {
 	final := false
 	err := s.Read(ctx, id, func(m *job.Machine) {
 		if o, ok := m.Targets().Find(host); ok {
-			final = m.Task(o).Report.State.Final()
+			v := m.Task(o)
+			final = v.Report.State.Final() && !v.Concluded
 		}
 	})
 	return err == nil && final
@@ -123,18 +132,23 @@ func (c hostsChanged) apply(_ context.Context, t *tenure) {
 		if h.done {
 			continue
 		}
-		targets := h.machine.Targets()
-		for _, host := range c {
-			o, ok := targets.Find(host)
-			if !ok {
-				continue
-			}
-			if ev, tell := t.deps.Hosts.Event(targets.At(o), t.clock); tell {
-				_ = t.stepJob(h, ev) // a target is never an unknown host
-			}
-			if t.fault != nil {
-				return
-			}
+		t.guard(h.id, func() { t.hostsOf(h, c) })
+		if t.fault != nil {
+			return
+		}
+	}
+}
+
+// hostsOf tells a job of those hosts that are its targets.
+func (t *tenure) hostsOf(h *held, changed []fleet.HostID) {
+	targets := h.machine.Targets()
+	for _, host := range changed {
+		o, ok := targets.Find(host)
+		if !ok {
+			continue
+		}
+		if ev, tell := t.deps.Hosts.Event(targets.At(o), t.clock); tell {
+			_ = t.stepJob(h, ev) // a target is never an unknown host
 		}
 	}
 }
@@ -154,6 +168,16 @@ func (r *returned) apply(ctx context.Context, t *tenure) {
 	h, err := t.find(ctx, r.Job, false)
 	if err != nil {
 		return // it is done and out of memory, or was never here: there is nothing to send again
+	}
+	t.guard(h.id, func() { r.tell(t, h) })
+}
+
+func (r *returned) tell(t *tenure, h *held) {
+	targets := h.machine.Targets()
+	for _, o := range r.NotKnown {
+		if int(o) < targets.Len() {
+			t.again.heard(h.id, targets.At(o).Host) // it has nothing to say
+		}
 	}
 	if len(r.NotHere) > 0 {
 		_ = t.stepJob(h, job.NotHere{Ordinals: r.NotHere}) // an impossible ordinal has no effect

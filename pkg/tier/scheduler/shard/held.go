@@ -122,11 +122,14 @@ func (t *tenure) wakeDue() {
 
 // untilDue is how long nothing is due.
 func (t *tenure) untilDue() time.Duration {
-	const long = time.Hour
-	if len(t.due) == 0 {
-		return long
+	wait := time.Hour
+	if len(t.due) > 0 {
+		wait = min(wait, time.Until(t.due[0].dueAt))
 	}
-	return min(max(time.Until(t.due[0].dueAt), 0), long)
+	if t.again.hosts > 0 {
+		wait = min(wait, time.Until(t.again.next))
+	}
+	return max(wait, 0)
 }
 
 // dueList is a heap of jobs by when they are due.

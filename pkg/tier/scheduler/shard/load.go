@@ -2,6 +2,7 @@ package shard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/ccs-project/ccs/pkg/core/job"
@@ -14,6 +15,11 @@ const crashesToQuarantine = 2
 // load restores the live jobs of the shard.
 func (t *tenure) load(ctx context.Context) error {
 	for rec, err := range t.deps.Store.LoadShard(ctx, t.id) {
+		if errors.Is(err, store.ErrDamaged) { // there is no row to write the quarantine into
+			t.quarantined[rec.ID] = struct{}{}
+			t.deps.Log.ErrorContext(ctx, "job cannot be decoded and is set aside", "shard", t.id, "job", rec.ID, "error", err)
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("cannot load shard %s: %w", t.id, err)
 		}
@@ -65,10 +71,11 @@ func (t *tenure) quarantine(ctx context.Context, rec *store.Record, why error) e
 	row.Revision++
 	row.ControlRevision++
 	_, err := t.write(ctx, store.Batch{Jobs: []store.JobBatch{{ID: rec.ID, Persist: job.Persist{Row: &row}}}})
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrBatch) { // else it is set aside only as long as this process lives
 		return err
 	}
 	t.quarantined[rec.ID] = struct{}{}
+	why = errors.Join(why, err)
 	t.deps.Log.ErrorContext(ctx, "job is quarantined", "shard", t.id, "job", rec.ID, "error", why)
 	return nil
 }
@@ -78,13 +85,18 @@ func (t *tenure) meetHosts() {
 	for _, h := range t.jobs {
 		t.meet(h)
 		t.touch(h)
+		if t.fault != nil {
+			return
+		}
 	}
 }
 
 // meet tells a job which of its targets are attached now.
 func (t *tenure) meet(h *held) {
-	t.deps.Hosts.Attached(h.machine.Targets(), t.clock, func(r job.Reached) {
-		_ = t.stepJob(h, r) // a target is never an unknown host
+	t.guard(h.id, func() {
+		t.deps.Hosts.Attached(h.machine.Targets(), t.clock, func(r job.Reached) {
+			_ = t.stepJob(h, r) // a target is never an unknown host
+		})
 	})
 }
 
@@ -108,6 +120,10 @@ func (t *tenure) find(ctx context.Context, id job.ID, load bool) (*held, error) 
 	}
 	if rec.Shard != t.id {
 		return nil, &ElsewhereError{Shard: rec.Shard}
+	}
+	if t.crashes[id] >= crashesToQuarantine { // it is done, and stays what it is in the store
+		t.quarantined[id] = struct{}{}
+		return nil, job.ErrQuarantined
 	}
 	h, err := t.restore(&rec)
 	switch {

@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,7 +26,7 @@ import (
 type rig struct {
 	t *testing.T
 	*Shard
-	store *memory.Store
+	store *flaky
 	done  chan error // what Run has returned
 	stop  context.CancelFunc
 
@@ -32,11 +34,49 @@ type rig struct {
 	sent   map[job.ID]job.Send // everything, together
 	epochs []job.Epoch         // served
 	away   map[fleet.HostID]bool
+	poison int // jobs of so many targets crash when their hosts are looked up
+}
+
+// flaky is a store that now and then does not do what it is asked.
+type flaky struct {
+	*memory.Store
+	away       atomic.Bool // jobs cannot be read
+	impossible sync.Map    // jobs that cannot be created, or their outcomes written
+}
+
+func (s *flaky) LoadJob(ctx context.Context, id job.ID) (store.Record, error) {
+	if s.away.Load() {
+		return store.Record{}, store.ErrUnavailable
+	}
+	return s.Store.LoadJob(ctx, id)
+}
+
+func (s *flaky) Commit(ctx context.Context, batches []store.Batch) ([]store.Result, error) {
+	results := make([]store.Result, len(batches))
+	for i, b := range batches {
+		if s.refuses(b) {
+			results[i].Err = fmt.Errorf("cannot apply it: %w", store.ErrBatch)
+			continue
+		}
+		got, err := s.Store.Commit(ctx, batches[i:i+1])
+		if err != nil {
+			return nil, err
+		}
+		results[i] = got[0]
+	}
+	return results, nil
+}
+
+func (s *flaky) refuses(b store.Batch) bool {
+	return slices.ContainsFunc(b.Jobs, func(part store.JobBatch) bool {
+		_, impossible := s.impossible.Load(part.ID)
+		return impossible && (part.Create != nil || len(part.Persist.Tasks) > 0)
+	})
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, store: memory.New(), done: make(chan error, 1), sent: map[job.ID]job.Send{}, away: map[fleet.HostID]bool{}}
+	r := &rig{t: t, store: &flaky{Store: memory.New()}, done: make(chan error, 1), sent: map[job.ID]job.Send{}, away: map[fleet.HostID]bool{}}
 	log := slog.New(slog.DiscardHandler)
 	writer := commit.New(r.store, log)
 	r.Shard = New(job.ShardID{Pool: "standard", N: 3}, "s1", Deps{
@@ -71,6 +111,12 @@ func (r *rig) Event(target job.Target, _ time.Time) (job.Event, bool) {
 }
 
 func (r *rig) Attached(targets *job.Targets, now time.Time, reached func(job.Reached)) {
+	r.mu.Lock()
+	poisoned := targets.Len() == r.poison
+	r.mu.Unlock()
+	if poisoned {
+		panic("the hosts of this job are poison")
+	}
 	for o := range uint32(targets.Len()) {
 		if ev, _ := r.Event(targets.At(o), now); ev != nil {
 			if here, ok := ev.(job.Reached); ok {

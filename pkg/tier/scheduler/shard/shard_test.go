@@ -111,7 +111,6 @@ func TestAReportIsTakenFromItsHostAlone(t *testing.T) {
 			Report: task.Report{Attempt: 1, State: task.Succeeded},
 		}
 		for name, spoil := range map[string]func(m *mesh.Report){
-			"another ordinal":     func(m *mesh.Report) { m.Ordinal = 1 },
 			"no target":           func(m *mesh.Report) { m.Host = "stranger" },
 			"another incarnation": func(m *mesh.Report) { m.Incarnation[5]++ },
 			"an impossible state": func(m *mesh.Report) { m.Report.State = task.Skipped },
@@ -131,6 +130,27 @@ func TestAReportIsTakenFromItsHostAlone(t *testing.T) {
 		}
 		if got := r.row(id).Counts.Of(task.Succeeded); got != 1 {
 			t.Errorf("of the right report came %d outcomes", got)
+		}
+	})
+}
+
+func TestAHostIsBelievedWhoItIsWhateverItsOrdinal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		id := r.accept(jobOf(t, 1, 2, ""))
+		err := r.Reports(t.Context(), Heard{Reports: []mesh.Report{{ // as an agent says of a command that it cannot read
+			Job: id, Host: host(1), Ordinal: 0, Incarnation: fleet.Incarnation{1, 1},
+			Report: task.Report{Attempt: 1, State: task.Refused, Exit: task.Exit{Reason: task.Malformed}},
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := r.row(id).Counts; got.Of(task.Refused) != 1 || got.Of(task.Dispatched) != 1 {
+			t.Errorf("the tasks are %v", got)
+		}
+		if got := r.all(id).Forget; len(got) != 1 || got[0] != 1 {
+			t.Errorf("told to forget were %v", got)
 		}
 	})
 }
@@ -368,6 +388,51 @@ func TestARecordThatMakesNoSenseIsSetAside(t *testing.T) {
 		r.say(good, 0, task.Succeeded)
 		if got := r.row(good); got.State != job.Done {
 			t.Errorf("the good job is %s", got.State)
+		}
+	})
+}
+
+func TestAJobThatCannotBeDecodedIsSetAsideAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		bad := r.accept(jobOf(t, 1, 1, ""))
+		good := r.accept(jobOf(t, 2, 1, ""))
+		r.store.Damage(bad)
+		if _, err := r.store.Claim(t.Context(), r.ID(), "another"); err != nil {
+			t.Fatal(err)
+		}
+		r.say(good, 0, task.Succeeded) // cannot be written any more
+		<-r.done
+		go func() { r.done <- r.Run(t.Context()) }()
+		synctest.Wait()
+		r.say(good, 0, task.Succeeded)
+		if got := r.row(good); got.State != job.Done {
+			t.Errorf("the good job is %s", got.State)
+		}
+		if err := r.Read(t.Context(), bad, func(*job.Machine) {}); !errors.Is(err, job.ErrQuarantined) {
+			t.Errorf("the bad job: %v, want it set aside", err)
+		}
+	})
+}
+
+func TestOutputsAreFetchedForAnOutcomeThatMayReplaceWhatWasConcluded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.mu.Lock()
+		r.away[host(0)] = true
+		r.mu.Unlock()
+		id := r.accept(jobOf(t, 1, 1, ""))
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if row := r.row(id); row.Counts.Of(task.Expired) != 1 {
+			t.Fatalf("the task of a host that was away is not expired: %+v", row)
+		}
+		if r.Final(t.Context(), id, host(0)) {
+			t.Error("what the scheduler has concluded counts as the host's word")
+		}
+		r.say(id, 0, task.Succeeded)
+		if row := r.row(id); row.Counts.Of(task.Succeeded) != 1 || !r.Final(t.Context(), id, host(0)) {
+			t.Errorf("the host's word does not count: %+v", row)
 		}
 	})
 }

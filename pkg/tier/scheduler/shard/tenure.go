@@ -26,10 +26,11 @@ type tenure struct {
 	done        int                 // of jobs: those that are done
 	quarantined map[job.ID]struct{} // set aside: they are not in jobs
 	unknown     *recent             // ids that are not in the store
+	again       again
 
 	clock   time.Time // of this round
 	touched []*held   // in this round
-	after   []func()  // answers of this round, given when all is durable
+	after   []answer  // of this round, given when all is durable
 	fault   error     // of this round: what ends the tenure
 }
 
@@ -53,7 +54,7 @@ func newTenure(s *Shard, epoch job.Epoch) *tenure {
 	return &tenure{
 		Shard: s, epoch: epoch, in: make(chan event, queueLen), ended: make(chan struct{}),
 		jobs: map[job.ID]*held{}, quarantined: map[job.ID]struct{}{}, unknown: newRecent(maxUnknown),
-		clock: time.Now(),
+		again: again{jobs: map[job.ID]*askAgain{}}, clock: time.Now(),
 	}
 }
 
@@ -73,6 +74,7 @@ func (t *tenure) serve(ctx context.Context) error {
 		}
 		timer.Stop()
 		t.wakeDue()
+		t.askAgain(ctx)
 		if t.fault == nil {
 			t.fault = t.settle(ctx)
 		}
@@ -145,6 +147,9 @@ func (t *tenure) settle(ctx context.Context) error {
 	}
 	if len(batch.Jobs) > 0 {
 		taken, err := t.write(ctx, batch)
+		if errors.Is(err, store.ErrBatch) {
+			return t.culprit(ctx, batch.Jobs, err)
+		}
 		if err != nil {
 			return err
 		}
@@ -155,10 +160,10 @@ func (t *tenure) settle(ctx context.Context) error {
 	touched, after := t.touched, t.after
 	t.touched, t.after = nil, nil
 	for i, h := range touched {
-		t.conclude(ctx, h, &ready[i])
+		t.guard(h.id, func() { t.conclude(ctx, h, &ready[i]) })
 	}
-	for _, answer := range after {
-		answer()
+	for _, a := range after {
+		t.guard(a.of, a.give)
 	}
 	return t.fault
 }
@@ -172,10 +177,32 @@ func (t *tenure) write(ctx context.Context, b store.Batch) ([]*store.ExistsError
 	switch {
 	case errors.Is(err, store.ErrFenced):
 		return nil, err
+	case errors.Is(err, store.ErrBatch): // nothing of it was applied, and its number is free
+		t.number--
+		return nil, err
 	case err != nil:
 		return nil, fmt.Errorf("cannot write batch %d: %w", t.number, err)
 	}
 	return result.Existing, nil
+}
+
+// culprit finds out whose part of a batch cannot be applied: that job has crashed
+// the shard, as if its machine had. The parts of the others are written. If a
+// batch without any job cannot be applied either it is not the fault of a job.
+func (t *tenure) culprit(ctx context.Context, parts []store.JobBatch, why error) error {
+	if _, err := t.write(ctx, store.Batch{}); err != nil {
+		return err
+	}
+	for i := range parts {
+		_, err := t.write(ctx, store.Batch{Jobs: parts[i : i+1]})
+		switch {
+		case errors.Is(err, store.ErrBatch):
+			return &crashError{job: parts[i].ID, value: err.Error()}
+		case err != nil:
+			return err
+		}
+	}
+	return why // together only
 }
 
 // conclude does for one job what its round allows now.
@@ -211,8 +238,16 @@ func (t *tenure) send(ctx context.Context, h *held, s job.Send) {
 	}
 }
 
-// answer keeps an answer until all of this round is durable.
-func (t *tenure) answer(give func()) { t.after = append(t.after, give) }
+// answer is what is done for a job when all of a round is durable.
+type answer struct {
+	of   job.ID
+	give func()
+}
+
+// answer keeps an answer until then.
+func (t *tenure) answer(h *held, give func()) {
+	t.after = append(t.after, answer{of: h.id, give: give})
+}
 
 // forget takes a job out of memory.
 func (t *tenure) forget(h *held) {
