@@ -36,7 +36,7 @@ func (c *classes) watch(ctx context.Context, client coord.Client, log *slog.Logg
 			c.pool = seen.Pool
 		})
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the end of ctx is no fault
 		}
 		log.WarnContext(ctx, "watch of the classes ended; keeping what is known", "error", err)
 		pause(ctx, pollEvery)

@@ -76,6 +76,15 @@ var mapping = []struct{ inner, outer error }{
 	{job.ErrRequestReused, wire.ErrInvalid},
 }
 
+// said is an error that speaks for itself, and its kind for package wire.
+type said struct {
+	error
+	kind error
+}
+
+// Unwrap is the error and its kind.
+func (s *said) Unwrap() []error { return []error{s.error, s.kind} }
+
 // edge turns errors of the parts into those that package wire knows.
 func edge(err error) error {
 	if err == nil {
@@ -89,13 +98,13 @@ func edge(err error) error {
 	case errors.As(err, &elsewhere):
 		return &wire.NotOwnerError{Shard: elsewhere.Shard}
 	case errors.As(err, &hostsErr), errors.As(err, &ambiguous), errors.As(err, &syntax):
-		return fmt.Errorf("%w: %w", wire.ErrInvalid, err)
+		return &said{err, wire.ErrInvalid}
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, commit.ErrEnded):
 		return &wire.RetryAfter{After: comeAgain, Err: fmt.Errorf("%w: %w; try again", wire.ErrUnavailable, err)}
 	}
 	for _, m := range mapping {
 		if errors.Is(err, m.inner) {
-			return fmt.Errorf("%w: %w", m.outer, err)
+			return &said{err, m.outer}
 		}
 	}
 	return err

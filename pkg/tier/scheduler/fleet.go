@@ -102,7 +102,7 @@ func (s *Scheduler) ListHosts(_ context.Context, req *schedulerv1.ListHostsReque
 func (s *Scheduler) GetHost(_ context.Context, req *schedulerv1.GetHostRequest) (*schedulerv1.GetHostResponse, error) {
 	h, err := s.hosts.Get(req.GetRequest().GetHost())
 	if errors.Is(err, fleet.ErrUnknownHost) {
-		return nil, fmt.Errorf("%w: %w", wire.ErrNotFound, err)
+		return nil, &said{err, wire.ErrNotFound}
 	}
 	if err != nil {
 		return nil, err

@@ -54,13 +54,13 @@ func TestBadInputGetsAClearErrorAndChangesNothing(t *testing.T) {
 				o.sign(t)
 			}, "FailedPrecondition", []string{"h001", "resolve"}},
 			{"an empty target list", func(o *order) { o.rooms = nil }, "InvalidArgument", []string{"no targets"}},
-			{"a shorter list than signed", func(o *order) { o.rooms[0].Targets = o.rooms[0].Targets[:2] }, "InvalidArgument", []string{"3 are signed"}},
+			{"a shorter list than signed", func(o *order) { o.rooms[0].Targets = o.rooms[0].GetTargets()[:2] }, "InvalidArgument", []string{"3 are signed"}},
 			{"a longer list than signed", func(o *order) {
 				o.rooms = append(o.rooms, &typesv1.RoomTargets{Room: "cn01", Targets: []*typesv1.Target{{HostId: "x", Incarnation: make16(1)}}})
 			}, "InvalidArgument", []string{"3 targets that are signed"}},
 			{"another list than signed", func(o *order) { o.payload.Root[0]++ }, "InvalidArgument", []string{"root"}},
 			{"a list out of order", func(o *order) {
-				ts := o.rooms[0].Targets
+				ts := o.rooms[0].GetTargets()
 				ts[0], ts[1] = ts[1], ts[0]
 			}, "InvalidArgument", []string{"ascending"}},
 			{"a selector that does not parse", func(o *order) { o.payload.Selector = "room=bj01,,x" }, "InvalidArgument", []string{"column 11"}},

@@ -84,7 +84,7 @@ var (
 // failing makes everything end when a part ends that should not have.
 func failing(ctx context.Context, stop context.CancelCauseFunc, part string, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the end of ctx is no fault
 	}
 	if err == nil {
 		err = errEnded

@@ -62,7 +62,8 @@ func TestTheDigestOfABodyCoversAllOfIt(t *testing.T) {
 		change(&r)
 		note(name, bodyDigest([]byte("payload"), r))
 	}
-	if bodyDigest([]byte("payload"), full) != bodyDigest([]byte("payload"), full) {
+	same := full
+	if bodyDigest([]byte("payload"), full) != bodyDigest([]byte("payload"), same) {
 		t.Error("the same body has two digests")
 	}
 }

@@ -90,7 +90,7 @@ func (k *Keeper) Run(ctx context.Context) error {
 	stop()
 	watches.Wait()
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the end of ctx is no fault
 	}
 	return err
 }

@@ -42,7 +42,7 @@ func newDesk(t *testing.T, s *memory.Store, name string) *desk {
 	go func() { d.ended <- d.Run(owning) }()
 	t.Cleanup(func() {
 		stop()
-		<-d.ended
+		<-d.ended //nolint:errcheck // its end is what counts
 		cancel()
 		below.Wait()
 	})

@@ -93,7 +93,7 @@ func newRig(t *testing.T) *rig {
 	})
 	t.Cleanup(func() {
 		stop()
-		<-r.done
+		<-r.done //nolint:errcheck // its end is what counts
 		r.done <- nil
 	})
 	go func() { r.done <- r.Run(ctx) }()

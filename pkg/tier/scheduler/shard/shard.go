@@ -110,7 +110,7 @@ func (s *Shard) Run(ctx context.Context) error {
 		var crash *crashError
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the end of ctx is no fault
 		case errors.As(err, &crash):
 			s.crashes[crash.job]++
 			s.deps.Log.ErrorContext(ctx, "job crashed its shard; the shard is loaded again",

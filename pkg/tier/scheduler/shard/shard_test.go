@@ -331,7 +331,7 @@ func TestPastWIsCertainOnlyUnderTheGenerationThatReleased(t *testing.T) {
 		if _, err := r.Accept(t.Context(), jobOf(t, 3, 1, "")); !errors.Is(err, ErrNotOwner) {
 			t.Errorf("an owner of the old generation has written: %v", err)
 		}
-		<-r.done
+		<-r.done //nolint:errcheck // its end is what counts
 		go func() { r.done <- r.Run(t.Context()) }()
 		synctest.Wait()
 		pastW(before)
@@ -378,7 +378,7 @@ func TestARecordThatMakesNoSenseIsSetAside(t *testing.T) {
 		}
 		r.say(good, 0, task.Running) // nothing to write
 		r.say(good, 0, task.Succeeded)
-		<-r.done
+		<-r.done //nolint:errcheck // its end is what counts
 		go func() { r.done <- r.Run(t.Context()) }()
 		synctest.Wait()
 		stored, err := r.store.GetJob(t.Context(), bad)
@@ -402,7 +402,7 @@ func TestAJobThatCannotBeDecodedIsSetAsideAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.say(good, 0, task.Succeeded) // cannot be written any more
-		<-r.done
+		<-r.done                       //nolint:errcheck // its end is what counts
 		go func() { r.done <- r.Run(t.Context()) }()
 		synctest.Wait()
 		r.say(good, 0, task.Succeeded)
