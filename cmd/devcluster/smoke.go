@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,7 +28,7 @@ func smoke(cmd *cobra.Command, f flags) error {
 	if _, err := os.Stat(s.cluster.Dir()); !f.keep && !s.dirWasThere && err == nil {
 		return fmt.Errorf("the directory %s is left", s.cluster.Dir())
 	}
-	s.say("Smoke passed.")
+	s.say("Smoke passed after %.1f s.", time.Since(s.began).Seconds())
 	return nil
 }
 
@@ -57,7 +58,7 @@ func (s *session) smokeJobs(ctx context.Context) (err error) {
 		if err != nil {
 			return fmt.Errorf("%s: %w; it said:\n%s", check.job.line(), err, out)
 		}
-		s.say("  checked  %d answers of %s", n, check.job.line())
+		s.say("  %5.1f s  %d of %d answers are right: %s", time.Since(s.began).Seconds(), n, n, check.job.line())
 	}
 	return nil
 }

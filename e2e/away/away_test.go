@@ -17,12 +17,11 @@ const hosts = 4
 type cluster struct{ *rig.Cluster }
 
 func TestAHostThatWasAwayAtSubmit(t *testing.T) {
+	t.Parallel()
 	c := cluster{rig.Start(t, devcluster.Options{Hosts: hosts})}
 	for _, away := range []string{"h3", "h4"} {
-		if err := c.Stop(t.Context(), "agent-"+away); err != nil {
-			t.Fatal(err)
-		}
-		c.AwaitHost(t, away, false)
+		c.Stop(t, "agent-"+away)
+		c.AwaitAway(t, away)
 	}
 	t.Run("gets its task when it comes back within the TTL", c.comesBack)
 	t.Run("does not start it when it comes back too late", c.comesTooLate)
@@ -37,9 +36,7 @@ func (c cluster) comesBack(t *testing.T) {
 	if task := c.AwaitState(t, j.ID, "h3", "PENDING", "DISPATCHED"); !task.Unreachable {
 		t.Error("nobody is told that h3 is unreachable")
 	}
-	if err := c.Restart(t.Context(), "agent-h3"); err != nil {
-		t.Fatal(err)
-	}
+	c.Restart(t, "agent-h3")
 	rig.WantAll(t, c.Settled(t, j.ID), 3, "FAILED status 7")
 	if lines := w.Lines(t); len(lines) != 3 {
 		t.Errorf("the witness saw %v", lines)
@@ -48,7 +45,7 @@ func (c cluster) comesBack(t *testing.T) {
 
 func (c cluster) comesTooLate(t *testing.T) {
 	w := rig.NewWitness(t)
-	j := c.Run(t, client.Request{Hosts: []string{"h1", "h4"}, Command: rig.Sh(w.Says("started")), TTL: 2 * time.Second})
+	j := c.Run(t, client.Request{Hosts: []string{"h1", "h4"}, Command: rig.Sh(w.Says("started")), TTL: 4 * time.Second})
 	tasks := c.Settled(t, j.ID)
 	if got := rig.Word(tasks["h1"]); got != "SUCCEEDED" {
 		t.Errorf("h1 ended %s", got)
@@ -56,10 +53,8 @@ func (c cluster) comesTooLate(t *testing.T) {
 	if got := rig.Word(tasks["h4"]); got != "EXPIRED start_by_passed" {
 		t.Errorf("h4 ended %s", got)
 	}
-	if err := c.Restart(t.Context(), "agent-h4"); err != nil {
-		t.Fatal(err)
-	}
-	c.AwaitHost(t, "h4", true)
+	c.Restart(t, "agent-h4")
+	c.AwaitAttached(t, "h4")
 	// Whatever was for h4 would have reached it before this does.
 	later := c.Run(t, client.Request{Hosts: []string{"h4"}, Command: rig.Sh("true")})
 	rig.WantAll(t, c.Settled(t, later.ID), 1, "SUCCEEDED")
@@ -70,16 +65,12 @@ func (c cluster) comesTooLate(t *testing.T) {
 
 // othersGoOn: with one at a time, the host that is away must not hold the slot.
 func (c cluster) othersGoOn(t *testing.T) {
-	if err := c.Stop(t.Context(), "agent-h1"); err != nil {
-		t.Fatal(err)
-	}
-	c.AwaitHost(t, "h1", false)
+	c.Stop(t, "agent-h1")
+	c.AwaitAway(t, "h1")
 	j := c.Run(t, client.Request{Command: rig.Sh("true"), Concurrency: client.Amount{Count: 1}})
 	for _, host := range []string{"h2", "h3", "h4"} {
 		c.AwaitState(t, j.ID, host, "SUCCEEDED")
 	}
-	if err := c.Restart(t.Context(), "agent-h1"); err != nil {
-		t.Fatal(err)
-	}
+	c.Restart(t, "agent-h1")
 	rig.WantAll(t, c.Settled(t, j.ID), hosts, "SUCCEEDED")
 }

@@ -85,7 +85,7 @@ func ccsctlTranscript(t *testing.T, c *rig.Cluster, w rig.Witness) string {
 		{"no-such-verb"},
 	} {
 		said := c.Ctl(t, args...)
-		fmt.Fprintf(&b, "$ ccsctl %s\n", line(args))
+		fmt.Fprintf(&b, "$ ccsctl %s\n", strings.ReplaceAll(line(args), big, "big.sh"))
 		fmt.Fprintf(&b, "%s%s[exit status %d]\n\n", said.Out, said.Err, said.Status)
 		if said.Status == 0 {
 			t.Errorf("ccsctl %s ended with status 0", line(args))
@@ -98,7 +98,7 @@ func ccsctlTranscript(t *testing.T, c *rig.Cluster, w rig.Witness) string {
 func line(args []string) string {
 	words := make([]string, len(args))
 	for i, a := range args {
-		if len(a) > 60 {
+		if len(a) > 200 {
 			a = fmt.Sprintf("%.8s…(%d bytes)", a, len(a))
 		}
 		if strings.ContainsAny(a, " ;()") {
@@ -205,6 +205,25 @@ func compare(t *testing.T, file, got string) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("%s: the texts have changed (-rewrite, then read them). They are\n%s\nand were\n%s", file, got, want)
+		t.Errorf("%s: the texts have changed (-rewrite, then read the difference), first here:\n%s", file, difference(string(want), got))
 	}
+}
+
+// difference is the first place where two texts differ.
+func difference(want, got string) string {
+	wanted, lines := strings.Split(want, "\n"), strings.Split(got, "\n")
+	for i := range max(len(wanted), len(lines)) {
+		w, g := at(wanted, i), at(lines, i)
+		if w != g {
+			return fmt.Sprintf("line %d\n  was %s\n  is  %s", i+1, w, g)
+		}
+	}
+	return "nowhere"
+}
+
+func at(lines []string, i int) string {
+	if i < len(lines) {
+		return lines[i]
+	}
+	return "(the end)"
 }

@@ -3,6 +3,9 @@
 package crash
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -23,34 +26,12 @@ func TestAfterKill9(t *testing.T) {
 	t.Run("of agent and executor a command that ended meanwhile has its exit status", c.endsMeanwhile)
 	t.Run("of its end-process the command runs on and its exit status arrives", c.endProcessDies)
 	t.Run("of end-process and executor nobody invents an exit status", c.allSupervisorsDie)
+	t.Run("of the executor what did not start yet can be canceled", c.canceledBeforeStart)
+	t.Run("and the loss of its state a host says what it lost", c.stateIsWiped)
 	t.Run("of an aggregator its hosts go on at the other one", c.aggregatorDies)
 	t.Run("of access the other one serves", c.accessDies)
 	t.Run("of the scheduler that owns the job the other one finishes it", c.ownerDies)
 	t.Run("of etcd what was submitted goes on", c.etcdDies)
-}
-
-// gate is a command that has been seen to start and ends with a status once
-// the test lets it.
-func gate(w, key rig.Witness, status string) client.Command {
-	return rig.Sh(w.Says("started") + "while [ ! -s " + key.Path + " ]; do sleep 0.05; done; exit " + status)
-}
-
-func kill9(t *testing.T, c *rig.Cluster, names ...string) {
-	t.Helper()
-	for _, name := range names {
-		if err := c.Kill9(t.Context(), name); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func restart(t *testing.T, c *rig.Cluster, names ...string) {
-	t.Helper()
-	for _, name := range names {
-		if err := c.Restart(t.Context(), name); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 func startedOnce(t *testing.T, w rig.Witness, n int) {
@@ -62,11 +43,11 @@ func startedOnce(t *testing.T, w rig.Witness, n int) {
 
 func (c cluster) commandRunsOn(t *testing.T) {
 	w, key := rig.NewWitness(t), rig.NewWitness(t)
-	j := c.Run(t, client.Request{Hosts: []string{"h1"}, Command: gate(w, key, "7")})
+	j := c.Run(t, client.Request{Hosts: []string{"h1"}, Command: rig.Gate(w, key, "7")})
 	w.Await(t, 1)
-	kill9(t, c.Cluster, "agent-h1", "executor-h1")
-	restart(t, c.Cluster, "executor-h1", "agent-h1")
-	c.AwaitHost(t, "h1", true)
+	c.Kill9(t, "agent-h1", "executor-h1")
+	c.Restart(t, "executor-h1", "agent-h1")
+	c.AwaitAttached(t, "h1")
 	c.AwaitState(t, j.ID, "h1", "RUNNING")
 	key.Write(t, "open")
 	rig.WantAll(t, c.Settled(t, j.ID), 1, "FAILED status 7")
@@ -75,9 +56,9 @@ func (c cluster) commandRunsOn(t *testing.T) {
 
 func (c cluster) endsMeanwhile(t *testing.T) {
 	w, key := rig.NewWitness(t), rig.NewWitness(t)
-	j := c.Run(t, client.Request{Hosts: []string{"h1"}, Command: gate(w, key, "9")})
+	j := c.Run(t, client.Request{Hosts: []string{"h1"}, Command: rig.Gate(w, key, "9")})
 	w.Await(t, 1)
-	kill9(t, c.Cluster, "agent-h1", "executor-h1")
+	c.Kill9(t, "agent-h1", "executor-h1")
 	key.Write(t, "open")
 	rig.Eventually(t, func() string {
 		if len(rig.Processes(t, j.ID)) > 0 {
@@ -85,7 +66,7 @@ func (c cluster) endsMeanwhile(t *testing.T) {
 		}
 		return ""
 	})
-	restart(t, c.Cluster, "executor-h1", "agent-h1")
+	c.Restart(t, "executor-h1", "agent-h1")
 	rig.WantAll(t, c.Settled(t, j.ID), 1, "FAILED status 9")
 	startedOnce(t, w, 1)
 }
@@ -105,7 +86,7 @@ func endProcess(t *testing.T, jobID string) int {
 
 func (c cluster) endProcessDies(t *testing.T) {
 	w, key := rig.NewWitness(t), rig.NewWitness(t)
-	j := c.Run(t, client.Request{Hosts: []string{"h2"}, Command: gate(w, key, "5")})
+	j := c.Run(t, client.Request{Hosts: []string{"h2"}, Command: rig.Gate(w, key, "5")})
 	w.Await(t, 1)
 	if err := unix.Kill(endProcess(t, j.ID), unix.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -117,16 +98,55 @@ func (c cluster) endProcessDies(t *testing.T) {
 
 func (c cluster) allSupervisorsDie(t *testing.T) {
 	w, key := rig.NewWitness(t), rig.NewWitness(t)
-	j := c.Run(t, client.Request{Hosts: []string{"h2"}, Command: gate(w, key, "0")})
+	j := c.Run(t, client.Request{Hosts: []string{"h2"}, Command: rig.Gate(w, key, "0")})
 	w.Await(t, 1)
 	supervisor := endProcess(t, j.ID)
-	kill9(t, c.Cluster, "executor-h2")
+	c.Kill9(t, "executor-h2")
 	if err := unix.Kill(supervisor, unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	restart(t, c.Cluster, "executor-h2")
-	c.AwaitState(t, j.ID, "h2", "RUNNING")
+	c.Restart(t, "executor-h2")
+	c.AwaitState(t, j.ID, "h2", "STARTING", "RUNNING")
 	key.Write(t, "open")
 	rig.WantAll(t, c.Settled(t, j.ID), 1, "LOST supervisor_lost")
 	startedOnce(t, w, 1)
+}
+
+func (c cluster) canceledBeforeStart(t *testing.T) {
+	w := rig.NewWitness(t)
+	c.Kill9(t, "executor-h3")
+	j := c.Run(t, client.Request{Hosts: []string{"h3"}, Command: rig.Sh(w.Says("started"))})
+	c.AwaitState(t, j.ID, "h3", "DISPATCHED")
+	if _, err := c.SDK.Cancel(t.Context(), j.ID, client.Cancel{}); err != nil {
+		t.Fatal(err)
+	}
+	c.Restart(t, "executor-h3")
+	rig.WantAll(t, c.Settled(t, j.ID), 1, "CANCELED before_start")
+	startedOnce(t, w, 0)
+}
+
+// stateIsWiped: with the executor's state directory a host loses what it knew of the task,
+// and must not pretend otherwise. What the old state started still runs, so
+// nothing new starts beside it.
+func (c cluster) stateIsWiped(t *testing.T) {
+	w, key := rig.NewWitness(t), rig.NewWitness(t)
+	j := c.Run(t, client.Request{Hosts: []string{"h4"}, Command: rig.Gate(w, key, "7")})
+	w.Await(t, 1)
+	c.AwaitState(t, j.ID, "h4", "RUNNING")
+	before, err := c.SDK.Host(t.Context(), "h4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Kill9(t, "executor-h4")
+	state := filepath.Join(c.Dir(), "state", "executor-h4")
+	if err := errors.Join(os.RemoveAll(state), os.Mkdir(state, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	c.Restart(t, "executor-h4")
+	rig.WantAll(t, c.Settled(t, j.ID), 1, "LOST state_wiped")
+	c.AwaitHost(t, "h4", "of a new incarnation", func(h client.Host) bool { return h.Attached && h.Incarnation != before.Incarnation })
+	next := c.Run(t, client.Request{Hosts: []string{"h4"}, Command: rig.Sh(w.Says("next"))})
+	key.Write(t, "open")
+	rig.WantAll(t, c.Settled(t, next.ID), 1, "SUCCEEDED")
+	startedOnce(t, w, 2)
 }

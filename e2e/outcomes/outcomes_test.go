@@ -136,7 +136,7 @@ func (c cluster) killsAtTheTimeout(t *testing.T) {
 	t.Parallel()
 	w := rig.NewWitness(t)
 	script := "trap '' TERM; " + w.Says("$$") + "sh -c '" + w.Says("$$") + "while :; do sleep 1; done' & while :; do sleep 1; done"
-	j := c.Run(t, client.Request{Command: client.Command{Argv: []string{"sh", "-c", script}, Timeout: time.Second, Grace: time.Second}})
+	j := c.Run(t, client.Request{Command: client.Command{Argv: []string{"sh", "-c", script}, Timeout: 3 * time.Second, Grace: time.Second}})
 	tasks := c.Settled(t, j.ID)
 	rig.WantAll(t, tasks, hosts, "TIMED_OUT timeout signal 9")
 	pids := w.Lines(t)

@@ -3,6 +3,7 @@ package rig
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -112,16 +113,34 @@ func (c *Cluster) Hosts(t *testing.T) (ids []string) {
 	return ids
 }
 
-// AwaitHost waits until a host is attached, or is away.
-func (c *Cluster) AwaitHost(t *testing.T, id string, attached bool) {
+// AwaitAttached waits until all schedulers know that a host is attached.
+func (c *Cluster) AwaitAttached(t *testing.T, id string) {
 	t.Helper()
+	c.AwaitHost(t, id, "attached", func(h client.Host) bool { return h.Attached })
+}
+
+// AwaitAway waits until all schedulers know that a host is away.
+func (c *Cluster) AwaitAway(t *testing.T, id string) {
+	t.Helper()
+	c.AwaitHost(t, id, "away", func(h client.Host) bool { return !h.Attached })
+}
+
+// sureAfter is how many answers in a row it takes to believe that all
+// schedulers would say the same: access asks any of the three, and each learns
+// of a host in its own time (up to a second). (2/3)^30 is 1 in 200,000.
+const sureAfter = 30
+
+// AwaitHost waits until all schedulers know a host to be so.
+func (c *Cluster) AwaitHost(t *testing.T, id, what string, so func(client.Host) bool) {
+	t.Helper()
+	inARow := 0
 	Eventually(t, func() string {
-		h, err := c.SDK.Host(t.Context(), id)
-		if err != nil {
-			return err.Error()
-		}
-		if h.Attached != attached {
-			return "host " + id + " is " + map[bool]string{true: "attached", false: "away"}[h.Attached]
+		for ; inARow < sureAfter; inARow++ {
+			h, err := c.SDK.Host(t.Context(), id)
+			if err != nil || !so(h) {
+				inARow = 0
+				return fmt.Sprintf("host %s is not %s at all schedulers: %+v %v", id, what, h, err)
+			}
 		}
 		return ""
 	})
@@ -135,4 +154,36 @@ func (c *Cluster) AccessAddresses() (addrs []string) {
 		}
 	}
 	return addrs
+}
+
+// Kill9 kills processes and waits for their end.
+func (c *Cluster) Kill9(t *testing.T, names ...string) { t.Helper(); c.each(t, c.Cluster.Kill9, names) }
+
+// Stop ends processes in good order.
+func (c *Cluster) Stop(t *testing.T, names ...string) { t.Helper(); c.each(t, c.Cluster.Stop, names) }
+
+// Restart starts processes again and waits until they serve.
+func (c *Cluster) Restart(t *testing.T, names ...string) {
+	t.Helper()
+	c.each(t, c.Cluster.Restart, names)
+}
+
+// Pause freezes processes, and Resume lets them go on.
+func (c *Cluster) Pause(t *testing.T, names ...string) { t.Helper(); c.each(t, c.Cluster.Pause, names) }
+
+// Resume lets paused processes go on.
+func (c *Cluster) Resume(t *testing.T, names ...string) {
+	t.Helper()
+	c.each(t, c.Cluster.Resume, names)
+}
+
+func (c *Cluster) each(t *testing.T, verb func(context.Context, string) error, names []string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(t.Context(), Patience, fmt.Errorf("not within %v", Patience))
+	defer cancel()
+	for _, name := range names {
+		if err := verb(ctx, name); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -29,7 +29,7 @@ func Program(t *testing.T, stdin []byte, path string, args ...string) Said {
 
 func program(t *testing.T, as *syscall.Credential, stdin []byte, path string, args ...string) Said {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), path, args...) //nolint:gosec // our own binaries
+	cmd := exec.CommandContext(t.Context(), path, args...)
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), &out, &errs
 	if as != nil {

@@ -15,6 +15,12 @@ func Sh(script string) client.Command {
 	return client.Command{Argv: []string{"sh", "-c", script}}
 }
 
+// Gate is a command that tells the witness that it has started, and ends with a
+// status once the key has a line.
+func Gate(w, key Witness, status string) client.Command {
+	return Sh(w.Says("started") + "while [ ! -s " + key.Path + " ]; do sleep 0.05; done; exit " + status)
+}
+
 // Run submits a job on all hosts, unless the request names its targets.
 func (c *Cluster) Run(t *testing.T, r client.Request) client.Job {
 	t.Helper()

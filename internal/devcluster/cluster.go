@@ -129,8 +129,9 @@ func (c *Cluster) bringUp(ctx context.Context) error {
 	if err := c.crew.start(ctx, append(control, c.plan.hostNames(tierExecutor, present)...)...); err != nil {
 		return err
 	}
-	o.Progress(fmt.Sprintf("issuer, access, schedulers, aggregators and executors serve (%d processes)",
-		len(control)+len(c.plan.hostNames(tierExecutor, present))))
+	o.Progress(fmt.Sprintf("the issuer, %d access, %d schedulers, %d aggregators and %d executors serve",
+		len(c.plan.names(tierAccess)), len(c.plan.names(tierScheduler)), len(c.plan.names(tierAggregator)),
+		len(c.plan.hostNames(tierExecutor, present))))
 	if err := c.crew.start(ctx, c.plan.hostNames(tierAgent, present)...); err != nil {
 		return err
 	}

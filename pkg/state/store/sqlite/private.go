@@ -24,7 +24,8 @@ func resolve(path string) (string, error) {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return actual, err
 	}
-	if _, err := os.Lstat(path); err == nil { //nolint:gosec // an operator names it
+	// A file that is there by now was just made by another process.
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 { //nolint:gosec // an operator names it
 		return "", fmt.Errorf("%s is a symbolic link to what is not there: make the file's directory, and give its own path as store.dsn", path)
 	}
 	dir, err := filepath.EvalSymlinks(filepath.Dir(path))

@@ -80,3 +80,28 @@ func TestTheStoreIsWhereItsLinksLead(t *testing.T) {
 		t.Errorf("beside the links lie %v, %v: processes would not meet at one queue", names, err)
 	}
 }
+
+func TestAFileThatAnotherProcessMakesMeanwhileIsNoLink(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ccs.db")
+	done := make(chan error)
+	go func() { // the other process; it makes the file and takes it away, many times
+		var failed error
+		for range 3000 {
+			failed = errors.Join(failed, os.WriteFile(path, nil, 0o600), os.Remove(path))
+		}
+		done <- failed
+	}()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+			return
+		default:
+			if _, err := resolve(path); err != nil {
+				t.Fatal(errors.Join(err, <-done))
+			}
+		}
+	}
+}
