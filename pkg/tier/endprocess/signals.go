@@ -6,6 +6,7 @@ import (
 	"os/signal"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,6 +22,7 @@ type signals struct {
 }
 
 func catchSignals() *signals {
+	heedInherited()
 	s := &signals{reader: -1, writer: -1, caught: make(chan os.Signal, 16)}
 	var fds [2]int
 	if unix.Pipe2(fds[:], unix.O_NONBLOCK|unix.O_CLOEXEC) == nil {
@@ -30,6 +32,32 @@ func catchSignals() *signals {
 	signal.Notify(s.caught, unix.SIGUSR1, unix.SIGTERM, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGPIPE, unix.SIGCHLD)
 	go s.pump() // until the process ends: to undo it would take longer than a short command
 	return s
+}
+
+// The kernel's sigaction: SIG_IGN is a handler of 1, and all zero is the default.
+type sigaction struct {
+	handler, flags, restorer uintptr
+	mask                     uint64
+}
+
+const (
+	sigIgnore  = 1
+	lastSignal = 64
+)
+
+// heedInherited gives signals that somebody above was ignoring, whoever started
+// the executor, their default again: what is ignored stays ignored in the
+// user's process. The Go runtime has taken those that it knows already; it
+// leaves out 32 and 33, and os/signal cannot name them.
+func heedInherited() {
+	for sig := uintptr(1); sig <= lastSignal; sig++ {
+		var is, none sigaction
+		size := unsafe.Sizeof(is.mask)
+		_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, 0, uintptr(unsafe.Pointer(&is)), size, 0, 0) //nolint:gosec // G103: the kernel writes the struct during the call
+		if errno == 0 && is.handler == sigIgnore {
+			_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&none)), 0, size, 0, 0) //nolint:gosec // G103: and reads this one
+		}
+	}
 }
 
 func (s *signals) pump() {

@@ -346,6 +346,7 @@ func TestWhatIsToBeRememberedForTooLongIsRefused(t *testing.T) {
 		t.Errorf("the stop answers %v", err)
 	}
 	h.accept(shell("a", "true"))
+	h.ended("a")
 }
 
 func TestNoiseInTheBellDoesNotMakeItDeaf(t *testing.T) {
