@@ -352,7 +352,7 @@ type Report struct {
 	Pool string `protobuf:"bytes,2,opt,name=pool,proto3" json:"pool,omitempty"`
 	// Class of the job, as signed.
 	Class string `protobuf:"bytes,3,opt,name=class,proto3" json:"class,omitempty"`
-	// Ordinal in the target list, as proven; 0 where the proof was unreadable.
+	// Ordinal in the target list, as the proof of its command claims it.
 	Ordinal uint32 `protobuf:"varint,4,opt,name=ordinal,proto3" json:"ordinal,omitempty"`
 	// What it says.
 	Result *v1.TaskResult `protobuf:"bytes,5,opt,name=result,proto3" json:"result,omitempty"`
