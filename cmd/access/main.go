@@ -9,8 +9,6 @@ import (
 	"net"
 	"os"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/ccs-project/ccs/cmd/internal/etcdconn"
 	"github.com/ccs-project/ccs/cmd/internal/setup"
 	"github.com/ccs-project/ccs/pkg/tier/access"
@@ -67,15 +65,6 @@ func serve(ctx context.Context, p setup.Process, c config) (err error) {
 	if err != nil {
 		return fmt.Errorf("cannot listen: %w", err)
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return server.Run(ctx, lis) })
-	group.Go(func() error {
-		select {
-		case <-server.Ready():
-			return p.Ready(map[string]string{"listen": lis.Addr().String()})
-		case <-ctx.Done():
-			return nil
-		}
-	})
-	return group.Wait()
+	return p.Serve(ctx, server.Ready(), map[string]string{"listen": lis.Addr().String()},
+		func(ctx context.Context) error { return server.Run(ctx, lis) })
 }

@@ -10,8 +10,6 @@ import (
 	"net"
 	"os"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/ccs-project/ccs/cmd/internal/etcdconn"
 	"github.com/ccs-project/ccs/cmd/internal/setup"
 	"github.com/ccs-project/ccs/pkg/tier/aggregator"
@@ -82,15 +80,6 @@ func serve(ctx context.Context, p setup.Process, c config) (err error) {
 	if err != nil {
 		return errors.Join(err, mesh.Close(), session.Close())
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return server.Run(ctx, mesh, session) })
-	group.Go(func() error {
-		select {
-		case <-server.Ready():
-			return p.Ready(map[string]string{"listen": mesh.Addr().String(), "session_listen": session.Addr().String()})
-		case <-ctx.Done():
-			return nil
-		}
-	})
-	return group.Wait()
+	return p.Serve(ctx, server.Ready(), map[string]string{"listen": mesh.Addr().String(), "session_listen": session.Addr().String()},
+		func(ctx context.Context) error { return server.Run(ctx, mesh, session) })
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/ccs-project/ccs/pkg/run/lifecycle"
 	"github.com/ccs-project/ccs/pkg/state/coord"
 )
 
@@ -39,7 +40,7 @@ func (c *classes) watch(ctx context.Context, client coord.Client, log *slog.Logg
 			return nil //nolint:nilerr // the end of ctx is no fault
 		}
 		log.WarnContext(ctx, "watch of the classes ended; keeping what is known", "error", err)
-		pause(ctx, pollEvery)
+		lifecycle.Pause(ctx, pollEvery)
 	}
 }
 

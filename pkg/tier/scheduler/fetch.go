@@ -13,6 +13,7 @@ import (
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/run/lifecycle"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/mesh"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/shard"
 )
@@ -144,7 +145,7 @@ func (s *Scheduler) fetchAll(ctx context.Context, via fleet.Via, missing []job.O
 		}
 		content, err := s.fetchOne(ctx, via, ref)
 		for try := 1; err != nil && try < fetchTries && ctx.Err() == nil; try++ {
-			pause(ctx, fetchPause)
+			lifecycle.Pause(ctx, fetchPause)
 			content, err = s.fetchOne(ctx, via, ref)
 		}
 		if err != nil {

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
+	"github.com/ccs-project/ccs/pkg/run/lifecycle"
 	"github.com/ccs-project/ccs/pkg/state/coord"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/charge"
 	"github.com/ccs-project/ccs/pkg/trust/identity"
@@ -116,16 +117,7 @@ func (s *Scheduler) loadHosts(ctx context.Context) {
 		if !said {
 			s.log.WarnContext(ctx, "host table cannot be read; trying again", "error", err)
 		}
-		pause(ctx, pollEvery)
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
+		lifecycle.Pause(ctx, pollEvery)
 	}
 }
 
@@ -139,7 +131,7 @@ func (s *Scheduler) poll(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		case <-s.hosts.Unknown():
-			pause(ctx, pollPause)
+			lifecycle.Pause(ctx, pollPause)
 		}
 		err := s.hosts.Poll(ctx)
 		if err != nil && !said && ctx.Err() == nil {

@@ -11,6 +11,7 @@ import (
 	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/run/lifecycle"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -55,7 +56,7 @@ func (s *Scheduler) WatchJob(req *schedulerv1.WatchJobRequest, out grpc.ServerSt
 		if err != nil || done {
 			return err
 		}
-		pause(ctx, watchPace)
+		lifecycle.Pause(ctx, watchPace)
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/run/lifecycle"
 	"github.com/ccs-project/ccs/pkg/state/coord"
 )
 
@@ -106,16 +107,7 @@ func (k *Keeper) watch(ctx context.Context, watch func(context.Context) error) {
 		if errors.Is(err, coord.ErrWentBack) {
 			return // an operator has to look
 		}
-		pause(ctx, lookAgain)
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
+		lifecycle.Pause(ctx, lookAgain)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/run/lifecycle"
 	"github.com/ccs-project/ccs/pkg/state/store"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/mesh"
 )
@@ -119,17 +120,8 @@ func (s *Shard) Run(ctx context.Context) error {
 			return err
 		default:
 			s.deps.Log.ErrorContext(ctx, "shard cannot go on; it is loaded again", "shard", s.id, "error", err)
-			pause(ctx, reloadPause)
+			lifecycle.Pause(ctx, reloadPause)
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
 	}
 }
 
