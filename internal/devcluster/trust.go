@@ -2,6 +2,8 @@ package devcluster
 
 import (
 	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -113,14 +115,13 @@ func (pl *plan) saveOperator(key ed25519.PrivateKey) error {
 	if err != nil {
 		return err
 	}
-	half, _ := key.Public().(ed25519.PublicKey)
-	public, err := identity.EncodePublicKey(half)
+	public, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
 		return fmt.Errorf("cannot encode the operator's key: %w", err)
 	}
 	return errors.Join(
 		os.WriteFile(pl.layout.pki("operator.key"), private, 0o600),
-		os.WriteFile(pl.layout.pki("operator.pub"), public, 0o600),
+		os.WriteFile(pl.layout.pki("operator.pub"), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}), 0o600),
 	)
 }
 
