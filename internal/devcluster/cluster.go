@@ -132,9 +132,6 @@ func (c *Cluster) bringUp(ctx context.Context) error {
 	o.Progress(fmt.Sprintf("the issuer, %d access, %d schedulers, %d aggregators and %d executors serve",
 		len(c.plan.names(tierAccess)), len(c.plan.names(tierScheduler)), len(c.plan.names(tierAggregator)),
 		len(c.plan.hostNames(tierExecutor, present))))
-	if err := c.enrolUser(ctx); err != nil {
-		return err
-	}
 	if err := c.crew.start(ctx, c.plan.hostNames(tierAgent, present)...); err != nil {
 		return err
 	}
