@@ -135,6 +135,9 @@ func (c *Cluster) bringUp(ctx context.Context) error {
 	if err := c.crew.start(ctx, c.plan.hostNames(tierAgent, present)...); err != nil {
 		return err
 	}
+	if err := c.enrolUser(ctx); err != nil {
+		return err
+	}
 	if err := c.awaitAttached(ctx, present); err != nil {
 		return err
 	}

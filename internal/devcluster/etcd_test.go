@@ -102,10 +102,10 @@ func TestEtcdAdmitsTheControlPlaneAlone(t *testing.T) {
 	if err := c.crew.start(ctx, "etcd"); err != nil {
 		t.Fatal(err)
 	}
-	user := c.plan.files(DemoUser)
-	user.CA = c.layout.pki("etcd-ca.crt") // the user believes etcd; etcd must not believe the user
-	if _, err := coordAs(t, c, user).Get(ctx, ""); !errors.Is(err, coord.ErrAway) {
-		t.Errorf("a user reads etcd: %v", err)
+	peer := c.plan.files("access-1")      // of the CA that signs for hosts and users too
+	peer.CA = c.layout.pki("etcd-ca.crt") // it believes etcd; etcd must not believe it
+	if _, err := coordAs(t, c, peer).Get(ctx, ""); !errors.Is(err, coord.ErrAway) {
+		t.Errorf("a certificate of the cluster's CA reads etcd: %v", err)
 	}
 }
 

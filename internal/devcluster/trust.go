@@ -2,8 +2,6 @@ package devcluster
 
 import (
 	"crypto/ed25519"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -23,8 +21,8 @@ const (
 	bundleVersion = 1
 )
 
-// roles are the tiers that get a certificate from devcluster; hosts get
-// theirs from the issuer, with a join token.
+// roles are the tiers that get a certificate from devcluster; hosts and the
+// demo user get theirs from the issuer, with a join token.
 var roles = map[string]identity.Role{
 	tierIssuer: identity.Issuer, tierAccess: identity.Access,
 	tierScheduler: identity.Scheduler, tierAggregator: identity.Aggregator,
@@ -50,12 +48,12 @@ func (pl *plan) makeTrust() (bundle []byte, err error) {
 	if err := pl.issueAll(ca, etcdCA, now); err != nil {
 		return nil, err
 	}
-	cred, err := ca.IssueForKey(identity.Request{ID: id(identity.User, DemoUser), TTL: trustLife}, user, now)
+	text, err := identity.EncodeKey(user)
 	if err != nil {
 		return nil, err
 	}
-	if err := cred.Save(pl.files(DemoUser)); err != nil {
-		return nil, err
+	if err := os.WriteFile(pl.files(DemoUser).Key, text, 0o600); err != nil {
+		return nil, fmt.Errorf("cannot write the key of %s: %w", DemoUser, err)
 	}
 	if err := pl.saveOperator(operator); err != nil {
 		return nil, err
@@ -115,34 +113,39 @@ func (pl *plan) saveOperator(key ed25519.PrivateKey) error {
 	if err != nil {
 		return err
 	}
-	public, err := x509.MarshalPKIXPublicKey(key.Public())
+	half, _ := key.Public().(ed25519.PublicKey)
+	public, err := identity.EncodePublicKey(half)
 	if err != nil {
 		return fmt.Errorf("cannot encode the operator's key: %w", err)
 	}
 	return errors.Join(
 		os.WriteFile(pl.layout.pki("operator.key"), private, 0o600),
-		os.WriteFile(pl.layout.pki("operator.pub"), pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public}), 0o600),
+		os.WriteFile(pl.layout.pki("operator.pub"), public, 0o600),
 	)
 }
 
-// writeTokens writes a join token for each host, with the room and the labels
-// that the operator gives it, and one for any other host of a room.
+// writeTokens writes a join token for the demo user, one for each host, with the
+// room and the labels that the operator gives it, and one for any other host of
+// a room.
 func (pl *plan) writeTokens(now time.Time) error {
 	var grants []identity.Grant
-	add := func(file, room, name string, labels map[string]string) error {
+	add := func(file string, g identity.Grant) error {
 		token, hash := identity.NewToken()
-		grants = append(grants, identity.Grant{
-			TokenSHA256: hash, Kind: identity.Host, Room: room, Labels: labels, Name: name, Expires: now.Add(trustLife),
-		})
+		g.TokenSHA256, g.Expires = hash, now.Add(trustLife)
+		grants = append(grants, g)
 		return os.WriteFile(pl.layout.pki(file), []byte(token+"\n"), 0o600)
 	}
+	if err := add(DemoUser+".token", identity.Grant{Kind: identity.User, Name: DemoUser}); err != nil {
+		return fmt.Errorf("cannot write the join token of %s: %w", DemoUser, err)
+	}
 	for _, h := range pl.options.hosts() {
-		if err := add(h.id+".token", h.room, h.id, h.labels); err != nil {
+		if err := add(h.id+".token", identity.Grant{Kind: identity.Host, Room: h.room, Labels: h.labels, Name: h.id}); err != nil {
 			return fmt.Errorf("cannot write the join token of %s: %w", h.id, err)
 		}
 	}
 	for _, room := range pl.options.Rooms {
-		if err := add("join-"+room+".token", room, "*", map[string]string{"app": "guest"}); err != nil {
+		guest := identity.Grant{Kind: identity.Host, Room: room, Labels: map[string]string{"app": "guest"}, Name: "*"}
+		if err := add("join-"+room+".token", guest); err != nil {
 			return fmt.Errorf("cannot write the join token of room %s: %w", room, err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -27,6 +28,19 @@ func (pl *plan) writeClientConfig() error {
 	return writeConfig(pl.layout.config("ccsctl"), map[string]any{
 		"addresses": pl.addresses(tierAccess, "", "listen"),
 		"tls.cert":  f.Cert, "tls.key": f.Key, "tls.ca": f.CA, "signing_key": f.Key,
+	})
+}
+
+// enrolUser gets the demo user's certificate from the issuer.
+func (c *Cluster) enrolUser(ctx context.Context) error {
+	token, err := os.ReadFile(c.layout.pki(DemoUser + ".token"))
+	if err != nil {
+		return fmt.Errorf("cannot enrol %s: %w", DemoUser, err)
+	}
+	f := c.plan.files(DemoUser)
+	return client.Enrol(ctx, client.Enrolment{
+		Issuer: c.plan.addresses(tierIssuer, "", "listen")[0], Domain: Domain, User: DemoUser,
+		Token: strings.TrimSpace(string(token)), KeyFile: f.Key, CAFile: f.CA, CertFile: f.Cert,
 	})
 }
 
