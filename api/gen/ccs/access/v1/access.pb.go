@@ -908,6 +908,125 @@ func (x *ListTasksResponse) GetNextPageToken() string {
 	return ""
 }
 
+// ExplainTaskRequest names one task.
+type ExplainTaskRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Job id.
+	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// The host: id or IP address.
+	Host          string `protobuf:"bytes,2,opt,name=host,proto3" json:"host,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainTaskRequest) Reset() {
+	*x = ExplainTaskRequest{}
+	mi := &file_ccs_access_v1_access_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainTaskRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainTaskRequest) ProtoMessage() {}
+
+func (x *ExplainTaskRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_access_v1_access_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainTaskRequest.ProtoReflect.Descriptor instead.
+func (*ExplainTaskRequest) Descriptor() ([]byte, []int) {
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *ExplainTaskRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *ExplainTaskRequest) GetHost() string {
+	if x != nil {
+		return x.Host
+	}
+	return ""
+}
+
+// ExplainTaskResponse is the chain of reasons, the nearest one first.
+type ExplainTaskResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The job now.
+	Job *v1.Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	// The task now.
+	Task *v1.Task `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
+	// Why it is where it is; at least one, at most 16. What stands first is what it waits for now.
+	Causes        []*v1.Cause `protobuf:"bytes,3,rep,name=causes,proto3" json:"causes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainTaskResponse) Reset() {
+	*x = ExplainTaskResponse{}
+	mi := &file_ccs_access_v1_access_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainTaskResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainTaskResponse) ProtoMessage() {}
+
+func (x *ExplainTaskResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_access_v1_access_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainTaskResponse.ProtoReflect.Descriptor instead.
+func (*ExplainTaskResponse) Descriptor() ([]byte, []int) {
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *ExplainTaskResponse) GetJob() *v1.Job {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *ExplainTaskResponse) GetTask() *v1.Task {
+	if x != nil {
+		return x.Task
+	}
+	return nil
+}
+
+func (x *ExplainTaskResponse) GetCauses() []*v1.Cause {
+	if x != nil {
+		return x.Causes
+	}
+	return nil
+}
+
 // GetOutputRequest names one output of a job by content.
 type GetOutputRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -921,7 +1040,7 @@ type GetOutputRequest struct {
 
 func (x *GetOutputRequest) Reset() {
 	*x = GetOutputRequest{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[15]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -933,7 +1052,7 @@ func (x *GetOutputRequest) String() string {
 func (*GetOutputRequest) ProtoMessage() {}
 
 func (x *GetOutputRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[15]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -946,7 +1065,7 @@ func (x *GetOutputRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOutputRequest.ProtoReflect.Descriptor instead.
 func (*GetOutputRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{15}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetOutputRequest) GetJobId() string {
@@ -974,7 +1093,7 @@ type GetOutputResponse struct {
 
 func (x *GetOutputResponse) Reset() {
 	*x = GetOutputResponse{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[16]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -986,7 +1105,7 @@ func (x *GetOutputResponse) String() string {
 func (*GetOutputResponse) ProtoMessage() {}
 
 func (x *GetOutputResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[16]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -999,7 +1118,7 @@ func (x *GetOutputResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOutputResponse.ProtoReflect.Descriptor instead.
 func (*GetOutputResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{16}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetOutputResponse) GetContent() []byte {
@@ -1026,7 +1145,7 @@ type CancelJobRequest struct {
 
 func (x *CancelJobRequest) Reset() {
 	*x = CancelJobRequest{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[17]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1038,7 +1157,7 @@ func (x *CancelJobRequest) String() string {
 func (*CancelJobRequest) ProtoMessage() {}
 
 func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[17]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1051,7 +1170,7 @@ func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobRequest.ProtoReflect.Descriptor instead.
 func (*CancelJobRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{17}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CancelJobRequest) GetJobId() string {
@@ -1093,7 +1212,7 @@ type CancelJobResponse struct {
 
 func (x *CancelJobResponse) Reset() {
 	*x = CancelJobResponse{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[18]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1105,7 +1224,7 @@ func (x *CancelJobResponse) String() string {
 func (*CancelJobResponse) ProtoMessage() {}
 
 func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[18]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1118,7 +1237,7 @@ func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobResponse.ProtoReflect.Descriptor instead.
 func (*CancelJobResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{18}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CancelJobResponse) GetJob() *v1.Job {
@@ -1143,7 +1262,7 @@ type ListHostsRequest struct {
 
 func (x *ListHostsRequest) Reset() {
 	*x = ListHostsRequest{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[19]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1155,7 +1274,7 @@ func (x *ListHostsRequest) String() string {
 func (*ListHostsRequest) ProtoMessage() {}
 
 func (x *ListHostsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[19]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1168,7 +1287,7 @@ func (x *ListHostsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHostsRequest.ProtoReflect.Descriptor instead.
 func (*ListHostsRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{19}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListHostsRequest) GetPageSize() uint32 {
@@ -1205,7 +1324,7 @@ type ListHostsResponse struct {
 
 func (x *ListHostsResponse) Reset() {
 	*x = ListHostsResponse{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[20]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1217,7 +1336,7 @@ func (x *ListHostsResponse) String() string {
 func (*ListHostsResponse) ProtoMessage() {}
 
 func (x *ListHostsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[20]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1230,7 +1349,7 @@ func (x *ListHostsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHostsResponse.ProtoReflect.Descriptor instead.
 func (*ListHostsResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{20}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListHostsResponse) GetHosts() []*v1.Host {
@@ -1258,7 +1377,7 @@ type GetHostRequest struct {
 
 func (x *GetHostRequest) Reset() {
 	*x = GetHostRequest{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[21]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1270,7 +1389,7 @@ func (x *GetHostRequest) String() string {
 func (*GetHostRequest) ProtoMessage() {}
 
 func (x *GetHostRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[21]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1283,7 +1402,7 @@ func (x *GetHostRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHostRequest.ProtoReflect.Descriptor instead.
 func (*GetHostRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{21}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetHostRequest) GetHost() string {
@@ -1304,7 +1423,7 @@ type GetHostResponse struct {
 
 func (x *GetHostResponse) Reset() {
 	*x = GetHostResponse{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[22]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1316,7 +1435,7 @@ func (x *GetHostResponse) String() string {
 func (*GetHostResponse) ProtoMessage() {}
 
 func (x *GetHostResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[22]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1329,7 +1448,7 @@ func (x *GetHostResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHostResponse.ProtoReflect.Descriptor instead.
 func (*GetHostResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{22}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetHostResponse) GetHost() *v1.Host {
@@ -1402,7 +1521,14 @@ const file_ccs_access_v1_access_proto_rawDesc = "" +
 	"\x04host\x18\x05 \x01(\tR\x04host\"e\n" +
 	"\x11ListTasksResponse\x12(\n" +
 	"\x05tasks\x18\x01 \x03(\v2\x12.ccs.types.v1.TaskR\x05tasks\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"A\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"?\n" +
+	"\x12ExplainTaskRequest\x12\x15\n" +
+	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x12\n" +
+	"\x04host\x18\x02 \x01(\tR\x04host\"\x8f\x01\n" +
+	"\x13ExplainTaskResponse\x12#\n" +
+	"\x03job\x18\x01 \x01(\v2\x11.ccs.types.v1.JobR\x03job\x12&\n" +
+	"\x04task\x18\x02 \x01(\v2\x12.ccs.types.v1.TaskR\x04task\x12+\n" +
+	"\x06causes\x18\x03 \x03(\v2\x13.ccs.types.v1.CauseR\x06causes\"A\n" +
 	"\x10GetOutputRequest\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x16\n" +
 	"\x06digest\x18\x02 \x01(\fR\x06digest\"-\n" +
@@ -1427,14 +1553,15 @@ const file_ccs_access_v1_access_proto_rawDesc = "" +
 	"\x0eGetHostRequest\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\tR\x04host\"9\n" +
 	"\x0fGetHostResponse\x12&\n" +
-	"\x04host\x18\x01 \x01(\v2\x12.ccs.types.v1.HostR\x04host2\xb1\x06\n" +
+	"\x04host\x18\x01 \x01(\v2\x12.ccs.types.v1.HostR\x04host2\x87\a\n" +
 	"\rAccessService\x12_\n" +
 	"\x0eResolveTargets\x12$.ccs.access.v1.ResolveTargetsRequest\x1a%.ccs.access.v1.ResolveTargetsResponse0\x01\x12P\n" +
 	"\tSubmitJob\x12\x1f.ccs.access.v1.SubmitJobRequest\x1a .ccs.access.v1.SubmitJobResponse(\x01\x12E\n" +
 	"\x06GetJob\x12\x1c.ccs.access.v1.GetJobRequest\x1a\x1d.ccs.access.v1.GetJobResponse\x12M\n" +
 	"\bWatchJob\x12\x1e.ccs.access.v1.WatchJobRequest\x1a\x1f.ccs.access.v1.WatchJobResponse0\x01\x12K\n" +
 	"\bListJobs\x12\x1e.ccs.access.v1.ListJobsRequest\x1a\x1f.ccs.access.v1.ListJobsResponse\x12N\n" +
-	"\tListTasks\x12\x1f.ccs.access.v1.ListTasksRequest\x1a .ccs.access.v1.ListTasksResponse\x12P\n" +
+	"\tListTasks\x12\x1f.ccs.access.v1.ListTasksRequest\x1a .ccs.access.v1.ListTasksResponse\x12T\n" +
+	"\vExplainTask\x12!.ccs.access.v1.ExplainTaskRequest\x1a\".ccs.access.v1.ExplainTaskResponse\x12P\n" +
 	"\tGetOutput\x12\x1f.ccs.access.v1.GetOutputRequest\x1a .ccs.access.v1.GetOutputResponse0\x01\x12N\n" +
 	"\tCancelJob\x12\x1f.ccs.access.v1.CancelJobRequest\x1a .ccs.access.v1.CancelJobResponse\x12N\n" +
 	"\tListHosts\x12\x1f.ccs.access.v1.ListHostsRequest\x1a .ccs.access.v1.ListHostsResponse\x12H\n" +
@@ -1452,7 +1579,7 @@ func file_ccs_access_v1_access_proto_rawDescGZIP() []byte {
 	return file_ccs_access_v1_access_proto_rawDescData
 }
 
-var file_ccs_access_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
+var file_ccs_access_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_ccs_access_v1_access_proto_goTypes = []any{
 	(*TargetQuery)(nil),            // 0: ccs.access.v1.TargetQuery
 	(*ResolveTargetsRequest)(nil),  // 1: ccs.access.v1.ResolveTargetsRequest
@@ -1469,70 +1596,78 @@ var file_ccs_access_v1_access_proto_goTypes = []any{
 	(*ListJobsResponse)(nil),       // 12: ccs.access.v1.ListJobsResponse
 	(*ListTasksRequest)(nil),       // 13: ccs.access.v1.ListTasksRequest
 	(*ListTasksResponse)(nil),      // 14: ccs.access.v1.ListTasksResponse
-	(*GetOutputRequest)(nil),       // 15: ccs.access.v1.GetOutputRequest
-	(*GetOutputResponse)(nil),      // 16: ccs.access.v1.GetOutputResponse
-	(*CancelJobRequest)(nil),       // 17: ccs.access.v1.CancelJobRequest
-	(*CancelJobResponse)(nil),      // 18: ccs.access.v1.CancelJobResponse
-	(*ListHostsRequest)(nil),       // 19: ccs.access.v1.ListHostsRequest
-	(*ListHostsResponse)(nil),      // 20: ccs.access.v1.ListHostsResponse
-	(*GetHostRequest)(nil),         // 21: ccs.access.v1.GetHostRequest
-	(*GetHostResponse)(nil),        // 22: ccs.access.v1.GetHostResponse
-	(*timestamppb.Timestamp)(nil),  // 23: google.protobuf.Timestamp
-	(*v1.RoomTargets)(nil),         // 24: ccs.types.v1.RoomTargets
-	(*v1.Envelope)(nil),            // 25: ccs.types.v1.Envelope
-	(*v1.Rollout)(nil),             // 26: ccs.types.v1.Rollout
-	(*v1.Job)(nil),                 // 27: ccs.types.v1.Job
-	(*v1.Task)(nil),                // 28: ccs.types.v1.Task
-	(v1.JobState)(0),               // 29: ccs.types.v1.JobState
-	(v1.TaskState)(0),              // 30: ccs.types.v1.TaskState
-	(*v1.Host)(nil),                // 31: ccs.types.v1.Host
+	(*ExplainTaskRequest)(nil),     // 15: ccs.access.v1.ExplainTaskRequest
+	(*ExplainTaskResponse)(nil),    // 16: ccs.access.v1.ExplainTaskResponse
+	(*GetOutputRequest)(nil),       // 17: ccs.access.v1.GetOutputRequest
+	(*GetOutputResponse)(nil),      // 18: ccs.access.v1.GetOutputResponse
+	(*CancelJobRequest)(nil),       // 19: ccs.access.v1.CancelJobRequest
+	(*CancelJobResponse)(nil),      // 20: ccs.access.v1.CancelJobResponse
+	(*ListHostsRequest)(nil),       // 21: ccs.access.v1.ListHostsRequest
+	(*ListHostsResponse)(nil),      // 22: ccs.access.v1.ListHostsResponse
+	(*GetHostRequest)(nil),         // 23: ccs.access.v1.GetHostRequest
+	(*GetHostResponse)(nil),        // 24: ccs.access.v1.GetHostResponse
+	(*timestamppb.Timestamp)(nil),  // 25: google.protobuf.Timestamp
+	(*v1.RoomTargets)(nil),         // 26: ccs.types.v1.RoomTargets
+	(*v1.Envelope)(nil),            // 27: ccs.types.v1.Envelope
+	(*v1.Rollout)(nil),             // 28: ccs.types.v1.Rollout
+	(*v1.Job)(nil),                 // 29: ccs.types.v1.Job
+	(*v1.Task)(nil),                // 30: ccs.types.v1.Task
+	(v1.JobState)(0),               // 31: ccs.types.v1.JobState
+	(v1.TaskState)(0),              // 32: ccs.types.v1.TaskState
+	(*v1.Cause)(nil),               // 33: ccs.types.v1.Cause
+	(*v1.Host)(nil),                // 34: ccs.types.v1.Host
 }
 var file_ccs_access_v1_access_proto_depIdxs = []int32{
 	0,  // 0: ccs.access.v1.ResolveTargetsRequest.query:type_name -> ccs.access.v1.TargetQuery
-	23, // 1: ccs.access.v1.Resolution.resolved_at:type_name -> google.protobuf.Timestamp
+	25, // 1: ccs.access.v1.Resolution.resolved_at:type_name -> google.protobuf.Timestamp
 	2,  // 2: ccs.access.v1.ResolveTargetsResponse.resolution:type_name -> ccs.access.v1.Resolution
-	24, // 3: ccs.access.v1.ResolveTargetsResponse.rooms:type_name -> ccs.types.v1.RoomTargets
-	25, // 4: ccs.access.v1.SubmitJobHeader.capsule:type_name -> ccs.types.v1.Envelope
-	26, // 5: ccs.access.v1.SubmitJobHeader.rollout:type_name -> ccs.types.v1.Rollout
+	26, // 3: ccs.access.v1.ResolveTargetsResponse.rooms:type_name -> ccs.types.v1.RoomTargets
+	27, // 4: ccs.access.v1.SubmitJobHeader.capsule:type_name -> ccs.types.v1.Envelope
+	28, // 5: ccs.access.v1.SubmitJobHeader.rollout:type_name -> ccs.types.v1.Rollout
 	2,  // 6: ccs.access.v1.SubmitJobHeader.resolution:type_name -> ccs.access.v1.Resolution
 	4,  // 7: ccs.access.v1.SubmitJobRequest.header:type_name -> ccs.access.v1.SubmitJobHeader
-	24, // 8: ccs.access.v1.SubmitJobRequest.rooms:type_name -> ccs.types.v1.RoomTargets
-	27, // 9: ccs.access.v1.SubmitJobResponse.job:type_name -> ccs.types.v1.Job
-	27, // 10: ccs.access.v1.GetJobResponse.job:type_name -> ccs.types.v1.Job
-	27, // 11: ccs.access.v1.WatchJobResponse.job:type_name -> ccs.types.v1.Job
-	28, // 12: ccs.access.v1.WatchJobResponse.tasks:type_name -> ccs.types.v1.Task
-	29, // 13: ccs.access.v1.ListJobsRequest.state:type_name -> ccs.types.v1.JobState
-	27, // 14: ccs.access.v1.ListJobsResponse.jobs:type_name -> ccs.types.v1.Job
-	30, // 15: ccs.access.v1.ListTasksRequest.states:type_name -> ccs.types.v1.TaskState
-	28, // 16: ccs.access.v1.ListTasksResponse.tasks:type_name -> ccs.types.v1.Task
-	27, // 17: ccs.access.v1.CancelJobResponse.job:type_name -> ccs.types.v1.Job
-	31, // 18: ccs.access.v1.ListHostsResponse.hosts:type_name -> ccs.types.v1.Host
-	31, // 19: ccs.access.v1.GetHostResponse.host:type_name -> ccs.types.v1.Host
-	1,  // 20: ccs.access.v1.AccessService.ResolveTargets:input_type -> ccs.access.v1.ResolveTargetsRequest
-	5,  // 21: ccs.access.v1.AccessService.SubmitJob:input_type -> ccs.access.v1.SubmitJobRequest
-	7,  // 22: ccs.access.v1.AccessService.GetJob:input_type -> ccs.access.v1.GetJobRequest
-	9,  // 23: ccs.access.v1.AccessService.WatchJob:input_type -> ccs.access.v1.WatchJobRequest
-	11, // 24: ccs.access.v1.AccessService.ListJobs:input_type -> ccs.access.v1.ListJobsRequest
-	13, // 25: ccs.access.v1.AccessService.ListTasks:input_type -> ccs.access.v1.ListTasksRequest
-	15, // 26: ccs.access.v1.AccessService.GetOutput:input_type -> ccs.access.v1.GetOutputRequest
-	17, // 27: ccs.access.v1.AccessService.CancelJob:input_type -> ccs.access.v1.CancelJobRequest
-	19, // 28: ccs.access.v1.AccessService.ListHosts:input_type -> ccs.access.v1.ListHostsRequest
-	21, // 29: ccs.access.v1.AccessService.GetHost:input_type -> ccs.access.v1.GetHostRequest
-	3,  // 30: ccs.access.v1.AccessService.ResolveTargets:output_type -> ccs.access.v1.ResolveTargetsResponse
-	6,  // 31: ccs.access.v1.AccessService.SubmitJob:output_type -> ccs.access.v1.SubmitJobResponse
-	8,  // 32: ccs.access.v1.AccessService.GetJob:output_type -> ccs.access.v1.GetJobResponse
-	10, // 33: ccs.access.v1.AccessService.WatchJob:output_type -> ccs.access.v1.WatchJobResponse
-	12, // 34: ccs.access.v1.AccessService.ListJobs:output_type -> ccs.access.v1.ListJobsResponse
-	14, // 35: ccs.access.v1.AccessService.ListTasks:output_type -> ccs.access.v1.ListTasksResponse
-	16, // 36: ccs.access.v1.AccessService.GetOutput:output_type -> ccs.access.v1.GetOutputResponse
-	18, // 37: ccs.access.v1.AccessService.CancelJob:output_type -> ccs.access.v1.CancelJobResponse
-	20, // 38: ccs.access.v1.AccessService.ListHosts:output_type -> ccs.access.v1.ListHostsResponse
-	22, // 39: ccs.access.v1.AccessService.GetHost:output_type -> ccs.access.v1.GetHostResponse
-	30, // [30:40] is the sub-list for method output_type
-	20, // [20:30] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	26, // 8: ccs.access.v1.SubmitJobRequest.rooms:type_name -> ccs.types.v1.RoomTargets
+	29, // 9: ccs.access.v1.SubmitJobResponse.job:type_name -> ccs.types.v1.Job
+	29, // 10: ccs.access.v1.GetJobResponse.job:type_name -> ccs.types.v1.Job
+	29, // 11: ccs.access.v1.WatchJobResponse.job:type_name -> ccs.types.v1.Job
+	30, // 12: ccs.access.v1.WatchJobResponse.tasks:type_name -> ccs.types.v1.Task
+	31, // 13: ccs.access.v1.ListJobsRequest.state:type_name -> ccs.types.v1.JobState
+	29, // 14: ccs.access.v1.ListJobsResponse.jobs:type_name -> ccs.types.v1.Job
+	32, // 15: ccs.access.v1.ListTasksRequest.states:type_name -> ccs.types.v1.TaskState
+	30, // 16: ccs.access.v1.ListTasksResponse.tasks:type_name -> ccs.types.v1.Task
+	29, // 17: ccs.access.v1.ExplainTaskResponse.job:type_name -> ccs.types.v1.Job
+	30, // 18: ccs.access.v1.ExplainTaskResponse.task:type_name -> ccs.types.v1.Task
+	33, // 19: ccs.access.v1.ExplainTaskResponse.causes:type_name -> ccs.types.v1.Cause
+	29, // 20: ccs.access.v1.CancelJobResponse.job:type_name -> ccs.types.v1.Job
+	34, // 21: ccs.access.v1.ListHostsResponse.hosts:type_name -> ccs.types.v1.Host
+	34, // 22: ccs.access.v1.GetHostResponse.host:type_name -> ccs.types.v1.Host
+	1,  // 23: ccs.access.v1.AccessService.ResolveTargets:input_type -> ccs.access.v1.ResolveTargetsRequest
+	5,  // 24: ccs.access.v1.AccessService.SubmitJob:input_type -> ccs.access.v1.SubmitJobRequest
+	7,  // 25: ccs.access.v1.AccessService.GetJob:input_type -> ccs.access.v1.GetJobRequest
+	9,  // 26: ccs.access.v1.AccessService.WatchJob:input_type -> ccs.access.v1.WatchJobRequest
+	11, // 27: ccs.access.v1.AccessService.ListJobs:input_type -> ccs.access.v1.ListJobsRequest
+	13, // 28: ccs.access.v1.AccessService.ListTasks:input_type -> ccs.access.v1.ListTasksRequest
+	15, // 29: ccs.access.v1.AccessService.ExplainTask:input_type -> ccs.access.v1.ExplainTaskRequest
+	17, // 30: ccs.access.v1.AccessService.GetOutput:input_type -> ccs.access.v1.GetOutputRequest
+	19, // 31: ccs.access.v1.AccessService.CancelJob:input_type -> ccs.access.v1.CancelJobRequest
+	21, // 32: ccs.access.v1.AccessService.ListHosts:input_type -> ccs.access.v1.ListHostsRequest
+	23, // 33: ccs.access.v1.AccessService.GetHost:input_type -> ccs.access.v1.GetHostRequest
+	3,  // 34: ccs.access.v1.AccessService.ResolveTargets:output_type -> ccs.access.v1.ResolveTargetsResponse
+	6,  // 35: ccs.access.v1.AccessService.SubmitJob:output_type -> ccs.access.v1.SubmitJobResponse
+	8,  // 36: ccs.access.v1.AccessService.GetJob:output_type -> ccs.access.v1.GetJobResponse
+	10, // 37: ccs.access.v1.AccessService.WatchJob:output_type -> ccs.access.v1.WatchJobResponse
+	12, // 38: ccs.access.v1.AccessService.ListJobs:output_type -> ccs.access.v1.ListJobsResponse
+	14, // 39: ccs.access.v1.AccessService.ListTasks:output_type -> ccs.access.v1.ListTasksResponse
+	16, // 40: ccs.access.v1.AccessService.ExplainTask:output_type -> ccs.access.v1.ExplainTaskResponse
+	18, // 41: ccs.access.v1.AccessService.GetOutput:output_type -> ccs.access.v1.GetOutputResponse
+	20, // 42: ccs.access.v1.AccessService.CancelJob:output_type -> ccs.access.v1.CancelJobResponse
+	22, // 43: ccs.access.v1.AccessService.ListHosts:output_type -> ccs.access.v1.ListHostsResponse
+	24, // 44: ccs.access.v1.AccessService.GetHost:output_type -> ccs.access.v1.GetHostResponse
+	34, // [34:45] is the sub-list for method output_type
+	23, // [23:34] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_ccs_access_v1_access_proto_init() }
@@ -1546,7 +1681,7 @@ func file_ccs_access_v1_access_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ccs_access_v1_access_proto_rawDesc), len(file_ccs_access_v1_access_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   23,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -28,6 +28,7 @@ const (
 	AccessService_WatchJob_FullMethodName       = "/ccs.access.v1.AccessService/WatchJob"
 	AccessService_ListJobs_FullMethodName       = "/ccs.access.v1.AccessService/ListJobs"
 	AccessService_ListTasks_FullMethodName      = "/ccs.access.v1.AccessService/ListTasks"
+	AccessService_ExplainTask_FullMethodName    = "/ccs.access.v1.AccessService/ExplainTask"
 	AccessService_GetOutput_FullMethodName      = "/ccs.access.v1.AccessService/GetOutput"
 	AccessService_CancelJob_FullMethodName      = "/ccs.access.v1.AccessService/CancelJob"
 	AccessService_ListHosts_FullMethodName      = "/ccs.access.v1.AccessService/ListHosts"
@@ -54,6 +55,8 @@ type AccessServiceClient interface {
 	ListJobs(ctx context.Context, in *ListJobsRequest, opts ...grpc.CallOption) (*ListJobsResponse, error)
 	// ListTasks lists the tasks of a job by ordinal.
 	ListTasks(ctx context.Context, in *ListTasksRequest, opts ...grpc.CallOption) (*ListTasksResponse, error)
+	// ExplainTask says why a task of a job is where it is.
+	ExplainTask(ctx context.Context, in *ExplainTaskRequest, opts ...grpc.CallOption) (*ExplainTaskResponse, error)
 	// GetOutput streams one kept output by its content.
 	GetOutput(ctx context.Context, in *GetOutputRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetOutputResponse], error)
 	// CancelJob stops a job: what is not released is skipped, what runs is killed.
@@ -153,6 +156,16 @@ func (c *accessServiceClient) ListTasks(ctx context.Context, in *ListTasksReques
 	return out, nil
 }
 
+func (c *accessServiceClient) ExplainTask(ctx context.Context, in *ExplainTaskRequest, opts ...grpc.CallOption) (*ExplainTaskResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainTaskResponse)
+	err := c.cc.Invoke(ctx, AccessService_ExplainTask_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accessServiceClient) GetOutput(ctx context.Context, in *GetOutputRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetOutputResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &AccessService_ServiceDesc.Streams[3], AccessService_GetOutput_FullMethodName, cOpts...)
@@ -222,6 +235,8 @@ type AccessServiceServer interface {
 	ListJobs(context.Context, *ListJobsRequest) (*ListJobsResponse, error)
 	// ListTasks lists the tasks of a job by ordinal.
 	ListTasks(context.Context, *ListTasksRequest) (*ListTasksResponse, error)
+	// ExplainTask says why a task of a job is where it is.
+	ExplainTask(context.Context, *ExplainTaskRequest) (*ExplainTaskResponse, error)
 	// GetOutput streams one kept output by its content.
 	GetOutput(*GetOutputRequest, grpc.ServerStreamingServer[GetOutputResponse]) error
 	// CancelJob stops a job: what is not released is skipped, what runs is killed.
@@ -257,6 +272,9 @@ func (UnimplementedAccessServiceServer) ListJobs(context.Context, *ListJobsReque
 }
 func (UnimplementedAccessServiceServer) ListTasks(context.Context, *ListTasksRequest) (*ListTasksResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTasks not implemented")
+}
+func (UnimplementedAccessServiceServer) ExplainTask(context.Context, *ExplainTaskRequest) (*ExplainTaskResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainTask not implemented")
 }
 func (UnimplementedAccessServiceServer) GetOutput(*GetOutputRequest, grpc.ServerStreamingServer[GetOutputResponse]) error {
 	return status.Error(codes.Unimplemented, "method GetOutput not implemented")
@@ -374,6 +392,24 @@ func _AccessService_ListTasks_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccessService_ExplainTask_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainTaskRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).ExplainTask(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_ExplainTask_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).ExplainTask(ctx, req.(*ExplainTaskRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccessService_GetOutput_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(GetOutputRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -457,6 +493,10 @@ var AccessService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListTasks",
 			Handler:    _AccessService_ListTasks_Handler,
+		},
+		{
+			MethodName: "ExplainTask",
+			Handler:    _AccessService_ExplainTask_Handler,
 		},
 		{
 			MethodName: "CancelJob",

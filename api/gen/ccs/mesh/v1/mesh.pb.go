@@ -609,7 +609,9 @@ type Release struct {
 	// Attempt, from 1.
 	Attempt uint32 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// The wish in force is stop.
-	Stop          bool `protobuf:"varint,3,opt,name=stop,proto3" json:"stop,omitempty"`
+	Stop bool `protobuf:"varint,3,opt,name=stop,proto3" json:"stop,omitempty"`
+	// W3C traceparent of the span that released it; empty: it is not traced.
+	TraceParent   string `protobuf:"bytes,4,opt,name=trace_parent,json=traceParent,proto3" json:"trace_parent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -663,6 +665,13 @@ func (x *Release) GetStop() bool {
 		return x.Stop
 	}
 	return false
+}
+
+func (x *Release) GetTraceParent() string {
+	if x != nil {
+		return x.TraceParent
+	}
+	return ""
 }
 
 // Wishes says what is wished of released tasks of one job.
@@ -1760,11 +1769,12 @@ const file_ccs_mesh_v1_mesh_proto_rawDesc = "" +
 	"\aPayload\x120\n" +
 	"\acapsule\x18\x01 \x01(\v2\x16.ccs.types.v1.EnvelopeR\acapsule\x12.\n" +
 	"\atargets\x18\x02 \x03(\v2\x14.ccs.types.v1.TargetR\atargets\x12.\n" +
-	"\x05proof\x18\x03 \x01(\v2\x18.ccs.types.v1.RangeProofR\x05proof\"Q\n" +
+	"\x05proof\x18\x03 \x01(\v2\x18.ccs.types.v1.RangeProofR\x05proof\"t\n" +
 	"\aRelease\x12\x18\n" +
 	"\aordinal\x18\x01 \x01(\rR\aordinal\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x12\n" +
-	"\x04stop\x18\x03 \x01(\bR\x04stop\"{\n" +
+	"\x04stop\x18\x03 \x01(\bR\x04stop\x12!\n" +
+	"\ftrace_parent\x18\x04 \x01(\tR\vtraceParent\"{\n" +
 	"\x06Wishes\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\fR\x05jobId\x12(\n" +
 	"\x04stop\x18\x02 \x03(\v2\x14.ccs.mesh.v1.ReleaseR\x04stop\x120\n" +

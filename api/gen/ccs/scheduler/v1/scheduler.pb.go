@@ -689,6 +689,107 @@ func (x *ListTasksResponse) GetResponse() *v11.ListTasksResponse {
 	return nil
 }
 
+// ExplainTaskRequest passes a user's request on.
+type ExplainTaskRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user, as access has authenticated it.
+	Caller *v1.Caller `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	// What the user asked.
+	Request       *v11.ExplainTaskRequest `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainTaskRequest) Reset() {
+	*x = ExplainTaskRequest{}
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainTaskRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainTaskRequest) ProtoMessage() {}
+
+func (x *ExplainTaskRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainTaskRequest.ProtoReflect.Descriptor instead.
+func (*ExplainTaskRequest) Descriptor() ([]byte, []int) {
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ExplainTaskRequest) GetCaller() *v1.Caller {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
+}
+
+func (x *ExplainTaskRequest) GetRequest() *v11.ExplainTaskRequest {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+// ExplainTaskResponse passes the answer back.
+type ExplainTaskResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The answer.
+	Response      *v11.ExplainTaskResponse `protobuf:"bytes,1,opt,name=response,proto3" json:"response,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExplainTaskResponse) Reset() {
+	*x = ExplainTaskResponse{}
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExplainTaskResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExplainTaskResponse) ProtoMessage() {}
+
+func (x *ExplainTaskResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExplainTaskResponse.ProtoReflect.Descriptor instead.
+func (*ExplainTaskResponse) Descriptor() ([]byte, []int) {
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *ExplainTaskResponse) GetResponse() *v11.ExplainTaskResponse {
+	if x != nil {
+		return x.Response
+	}
+	return nil
+}
+
 // GetOutputRequest is the access request and its caller.
 type GetOutputRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -702,7 +803,7 @@ type GetOutputRequest struct {
 
 func (x *GetOutputRequest) Reset() {
 	*x = GetOutputRequest{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[13]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -714,7 +815,7 @@ func (x *GetOutputRequest) String() string {
 func (*GetOutputRequest) ProtoMessage() {}
 
 func (x *GetOutputRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[13]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -727,7 +828,7 @@ func (x *GetOutputRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOutputRequest.ProtoReflect.Descriptor instead.
 func (*GetOutputRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{13}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetOutputRequest) GetCaller() *v1.Caller {
@@ -755,7 +856,7 @@ type GetOutputResponse struct {
 
 func (x *GetOutputResponse) Reset() {
 	*x = GetOutputResponse{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[14]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -767,7 +868,7 @@ func (x *GetOutputResponse) String() string {
 func (*GetOutputResponse) ProtoMessage() {}
 
 func (x *GetOutputResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[14]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -780,7 +881,7 @@ func (x *GetOutputResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOutputResponse.ProtoReflect.Descriptor instead.
 func (*GetOutputResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{14}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetOutputResponse) GetResponse() *v11.GetOutputResponse {
@@ -803,7 +904,7 @@ type CancelJobRequest struct {
 
 func (x *CancelJobRequest) Reset() {
 	*x = CancelJobRequest{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[15]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -815,7 +916,7 @@ func (x *CancelJobRequest) String() string {
 func (*CancelJobRequest) ProtoMessage() {}
 
 func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[15]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -828,7 +929,7 @@ func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobRequest.ProtoReflect.Descriptor instead.
 func (*CancelJobRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{15}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CancelJobRequest) GetCaller() *v1.Caller {
@@ -856,7 +957,7 @@ type CancelJobResponse struct {
 
 func (x *CancelJobResponse) Reset() {
 	*x = CancelJobResponse{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[16]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -868,7 +969,7 @@ func (x *CancelJobResponse) String() string {
 func (*CancelJobResponse) ProtoMessage() {}
 
 func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[16]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -881,7 +982,7 @@ func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobResponse.ProtoReflect.Descriptor instead.
 func (*CancelJobResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{16}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CancelJobResponse) GetResponse() *v11.CancelJobResponse {
@@ -904,7 +1005,7 @@ type ListHostsRequest struct {
 
 func (x *ListHostsRequest) Reset() {
 	*x = ListHostsRequest{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[17]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -916,7 +1017,7 @@ func (x *ListHostsRequest) String() string {
 func (*ListHostsRequest) ProtoMessage() {}
 
 func (x *ListHostsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[17]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -929,7 +1030,7 @@ func (x *ListHostsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHostsRequest.ProtoReflect.Descriptor instead.
 func (*ListHostsRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{17}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListHostsRequest) GetCaller() *v1.Caller {
@@ -957,7 +1058,7 @@ type ListHostsResponse struct {
 
 func (x *ListHostsResponse) Reset() {
 	*x = ListHostsResponse{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[18]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -969,7 +1070,7 @@ func (x *ListHostsResponse) String() string {
 func (*ListHostsResponse) ProtoMessage() {}
 
 func (x *ListHostsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[18]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -982,7 +1083,7 @@ func (x *ListHostsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHostsResponse.ProtoReflect.Descriptor instead.
 func (*ListHostsResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{18}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListHostsResponse) GetResponse() *v11.ListHostsResponse {
@@ -1005,7 +1106,7 @@ type GetHostRequest struct {
 
 func (x *GetHostRequest) Reset() {
 	*x = GetHostRequest{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[19]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1017,7 +1118,7 @@ func (x *GetHostRequest) String() string {
 func (*GetHostRequest) ProtoMessage() {}
 
 func (x *GetHostRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[19]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1030,7 +1131,7 @@ func (x *GetHostRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHostRequest.ProtoReflect.Descriptor instead.
 func (*GetHostRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{19}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetHostRequest) GetCaller() *v1.Caller {
@@ -1058,7 +1159,7 @@ type GetHostResponse struct {
 
 func (x *GetHostResponse) Reset() {
 	*x = GetHostResponse{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[20]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1070,7 +1171,7 @@ func (x *GetHostResponse) String() string {
 func (*GetHostResponse) ProtoMessage() {}
 
 func (x *GetHostResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[20]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1083,7 +1184,7 @@ func (x *GetHostResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHostResponse.ProtoReflect.Descriptor instead.
 func (*GetHostResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{20}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetHostResponse) GetResponse() *v11.GetHostResponse {
@@ -1104,7 +1205,7 @@ type LocateJobRequest struct {
 
 func (x *LocateJobRequest) Reset() {
 	*x = LocateJobRequest{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[21]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1116,7 +1217,7 @@ func (x *LocateJobRequest) String() string {
 func (*LocateJobRequest) ProtoMessage() {}
 
 func (x *LocateJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[21]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1129,7 +1230,7 @@ func (x *LocateJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocateJobRequest.ProtoReflect.Descriptor instead.
 func (*LocateJobRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{21}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *LocateJobRequest) GetJobId() string {
@@ -1150,7 +1251,7 @@ type LocateJobResponse struct {
 
 func (x *LocateJobResponse) Reset() {
 	*x = LocateJobResponse{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[22]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1162,7 +1263,7 @@ func (x *LocateJobResponse) String() string {
 func (*LocateJobResponse) ProtoMessage() {}
 
 func (x *LocateJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[22]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1175,7 +1276,7 @@ func (x *LocateJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocateJobResponse.ProtoReflect.Descriptor instead.
 func (*LocateJobResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{22}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *LocateJobResponse) GetPool() string {
@@ -1196,7 +1297,7 @@ type RegisterHostRequest struct {
 
 func (x *RegisterHostRequest) Reset() {
 	*x = RegisterHostRequest{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[23]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1208,7 +1309,7 @@ func (x *RegisterHostRequest) String() string {
 func (*RegisterHostRequest) ProtoMessage() {}
 
 func (x *RegisterHostRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[23]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1221,7 +1322,7 @@ func (x *RegisterHostRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterHostRequest.ProtoReflect.Descriptor instead.
 func (*RegisterHostRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{23}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RegisterHostRequest) GetHost() *v12.Host {
@@ -1242,7 +1343,7 @@ type RegisterHostResponse struct {
 
 func (x *RegisterHostResponse) Reset() {
 	*x = RegisterHostResponse{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[24]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1254,7 +1355,7 @@ func (x *RegisterHostResponse) String() string {
 func (*RegisterHostResponse) ProtoMessage() {}
 
 func (x *RegisterHostResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[24]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1267,7 +1368,7 @@ func (x *RegisterHostResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterHostResponse.ProtoReflect.Descriptor instead.
 func (*RegisterHostResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{24}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RegisterHostResponse) GetHost() *v12.Host {
@@ -1314,7 +1415,12 @@ const file_ccs_scheduler_v1_scheduler_proto_rawDesc = "" +
 	"\x06caller\x18\x01 \x01(\v2\x17.ccs.identity.v1.CallerR\x06caller\x129\n" +
 	"\arequest\x18\x02 \x01(\v2\x1f.ccs.access.v1.ListTasksRequestR\arequest\"Q\n" +
 	"\x11ListTasksResponse\x12<\n" +
-	"\bresponse\x18\x01 \x01(\v2 .ccs.access.v1.ListTasksResponseR\bresponse\"~\n" +
+	"\bresponse\x18\x01 \x01(\v2 .ccs.access.v1.ListTasksResponseR\bresponse\"\x82\x01\n" +
+	"\x12ExplainTaskRequest\x12/\n" +
+	"\x06caller\x18\x01 \x01(\v2\x17.ccs.identity.v1.CallerR\x06caller\x12;\n" +
+	"\arequest\x18\x02 \x01(\v2!.ccs.access.v1.ExplainTaskRequestR\arequest\"U\n" +
+	"\x13ExplainTaskResponse\x12>\n" +
+	"\bresponse\x18\x01 \x01(\v2\".ccs.access.v1.ExplainTaskResponseR\bresponse\"~\n" +
 	"\x10GetOutputRequest\x12/\n" +
 	"\x06caller\x18\x01 \x01(\v2\x17.ccs.identity.v1.CallerR\x06caller\x129\n" +
 	"\arequest\x18\x02 \x01(\v2\x1f.ccs.access.v1.GetOutputRequestR\arequest\"Q\n" +
@@ -1342,14 +1448,15 @@ const file_ccs_scheduler_v1_scheduler_proto_rawDesc = "" +
 	"\x13RegisterHostRequest\x12&\n" +
 	"\x04host\x18\x01 \x01(\v2\x12.ccs.types.v1.HostR\x04host\">\n" +
 	"\x14RegisterHostResponse\x12&\n" +
-	"\x04host\x18\x01 \x01(\v2\x12.ccs.types.v1.HostR\x04host2\xc6\a\n" +
+	"\x04host\x18\x01 \x01(\v2\x12.ccs.types.v1.HostR\x04host2\xa2\b\n" +
 	"\x10SchedulerService\x12e\n" +
 	"\x0eResolveTargets\x12'.ccs.scheduler.v1.ResolveTargetsRequest\x1a(.ccs.scheduler.v1.ResolveTargetsResponse0\x01\x12V\n" +
 	"\tSubmitJob\x12\".ccs.scheduler.v1.SubmitJobRequest\x1a#.ccs.scheduler.v1.SubmitJobResponse(\x01\x12K\n" +
 	"\x06GetJob\x12\x1f.ccs.scheduler.v1.GetJobRequest\x1a .ccs.scheduler.v1.GetJobResponse\x12S\n" +
 	"\bWatchJob\x12!.ccs.scheduler.v1.WatchJobRequest\x1a\".ccs.scheduler.v1.WatchJobResponse0\x01\x12Q\n" +
 	"\bListJobs\x12!.ccs.scheduler.v1.ListJobsRequest\x1a\".ccs.scheduler.v1.ListJobsResponse\x12T\n" +
-	"\tListTasks\x12\".ccs.scheduler.v1.ListTasksRequest\x1a#.ccs.scheduler.v1.ListTasksResponse\x12V\n" +
+	"\tListTasks\x12\".ccs.scheduler.v1.ListTasksRequest\x1a#.ccs.scheduler.v1.ListTasksResponse\x12Z\n" +
+	"\vExplainTask\x12$.ccs.scheduler.v1.ExplainTaskRequest\x1a%.ccs.scheduler.v1.ExplainTaskResponse\x12V\n" +
 	"\tGetOutput\x12\".ccs.scheduler.v1.GetOutputRequest\x1a#.ccs.scheduler.v1.GetOutputResponse0\x01\x12T\n" +
 	"\tCancelJob\x12\".ccs.scheduler.v1.CancelJobRequest\x1a#.ccs.scheduler.v1.CancelJobResponse\x12T\n" +
 	"\tListHosts\x12\".ccs.scheduler.v1.ListHostsRequest\x1a#.ccs.scheduler.v1.ListHostsResponse\x12N\n" +
@@ -1370,7 +1477,7 @@ func file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP() []byte {
 	return file_ccs_scheduler_v1_scheduler_proto_rawDescData
 }
 
-var file_ccs_scheduler_v1_scheduler_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_ccs_scheduler_v1_scheduler_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_ccs_scheduler_v1_scheduler_proto_goTypes = []any{
 	(*NotOwner)(nil),                   // 0: ccs.scheduler.v1.NotOwner
 	(*ResolveTargetsRequest)(nil),      // 1: ccs.scheduler.v1.ResolveTargetsRequest
@@ -1385,103 +1492,112 @@ var file_ccs_scheduler_v1_scheduler_proto_goTypes = []any{
 	(*ListJobsResponse)(nil),           // 10: ccs.scheduler.v1.ListJobsResponse
 	(*ListTasksRequest)(nil),           // 11: ccs.scheduler.v1.ListTasksRequest
 	(*ListTasksResponse)(nil),          // 12: ccs.scheduler.v1.ListTasksResponse
-	(*GetOutputRequest)(nil),           // 13: ccs.scheduler.v1.GetOutputRequest
-	(*GetOutputResponse)(nil),          // 14: ccs.scheduler.v1.GetOutputResponse
-	(*CancelJobRequest)(nil),           // 15: ccs.scheduler.v1.CancelJobRequest
-	(*CancelJobResponse)(nil),          // 16: ccs.scheduler.v1.CancelJobResponse
-	(*ListHostsRequest)(nil),           // 17: ccs.scheduler.v1.ListHostsRequest
-	(*ListHostsResponse)(nil),          // 18: ccs.scheduler.v1.ListHostsResponse
-	(*GetHostRequest)(nil),             // 19: ccs.scheduler.v1.GetHostRequest
-	(*GetHostResponse)(nil),            // 20: ccs.scheduler.v1.GetHostResponse
-	(*LocateJobRequest)(nil),           // 21: ccs.scheduler.v1.LocateJobRequest
-	(*LocateJobResponse)(nil),          // 22: ccs.scheduler.v1.LocateJobResponse
-	(*RegisterHostRequest)(nil),        // 23: ccs.scheduler.v1.RegisterHostRequest
-	(*RegisterHostResponse)(nil),       // 24: ccs.scheduler.v1.RegisterHostResponse
-	(*v1.Caller)(nil),                  // 25: ccs.identity.v1.Caller
-	(*v11.ResolveTargetsRequest)(nil),  // 26: ccs.access.v1.ResolveTargetsRequest
-	(*v11.ResolveTargetsResponse)(nil), // 27: ccs.access.v1.ResolveTargetsResponse
-	(*v11.SubmitJobRequest)(nil),       // 28: ccs.access.v1.SubmitJobRequest
-	(*v11.SubmitJobResponse)(nil),      // 29: ccs.access.v1.SubmitJobResponse
-	(*v11.GetJobRequest)(nil),          // 30: ccs.access.v1.GetJobRequest
-	(*v11.GetJobResponse)(nil),         // 31: ccs.access.v1.GetJobResponse
-	(*v11.WatchJobRequest)(nil),        // 32: ccs.access.v1.WatchJobRequest
-	(*v11.WatchJobResponse)(nil),       // 33: ccs.access.v1.WatchJobResponse
-	(*v11.ListJobsRequest)(nil),        // 34: ccs.access.v1.ListJobsRequest
-	(*v11.ListJobsResponse)(nil),       // 35: ccs.access.v1.ListJobsResponse
-	(*v11.ListTasksRequest)(nil),       // 36: ccs.access.v1.ListTasksRequest
-	(*v11.ListTasksResponse)(nil),      // 37: ccs.access.v1.ListTasksResponse
-	(*v11.GetOutputRequest)(nil),       // 38: ccs.access.v1.GetOutputRequest
-	(*v11.GetOutputResponse)(nil),      // 39: ccs.access.v1.GetOutputResponse
-	(*v11.CancelJobRequest)(nil),       // 40: ccs.access.v1.CancelJobRequest
-	(*v11.CancelJobResponse)(nil),      // 41: ccs.access.v1.CancelJobResponse
-	(*v11.ListHostsRequest)(nil),       // 42: ccs.access.v1.ListHostsRequest
-	(*v11.ListHostsResponse)(nil),      // 43: ccs.access.v1.ListHostsResponse
-	(*v11.GetHostRequest)(nil),         // 44: ccs.access.v1.GetHostRequest
-	(*v11.GetHostResponse)(nil),        // 45: ccs.access.v1.GetHostResponse
-	(*v12.Host)(nil),                   // 46: ccs.types.v1.Host
+	(*ExplainTaskRequest)(nil),         // 13: ccs.scheduler.v1.ExplainTaskRequest
+	(*ExplainTaskResponse)(nil),        // 14: ccs.scheduler.v1.ExplainTaskResponse
+	(*GetOutputRequest)(nil),           // 15: ccs.scheduler.v1.GetOutputRequest
+	(*GetOutputResponse)(nil),          // 16: ccs.scheduler.v1.GetOutputResponse
+	(*CancelJobRequest)(nil),           // 17: ccs.scheduler.v1.CancelJobRequest
+	(*CancelJobResponse)(nil),          // 18: ccs.scheduler.v1.CancelJobResponse
+	(*ListHostsRequest)(nil),           // 19: ccs.scheduler.v1.ListHostsRequest
+	(*ListHostsResponse)(nil),          // 20: ccs.scheduler.v1.ListHostsResponse
+	(*GetHostRequest)(nil),             // 21: ccs.scheduler.v1.GetHostRequest
+	(*GetHostResponse)(nil),            // 22: ccs.scheduler.v1.GetHostResponse
+	(*LocateJobRequest)(nil),           // 23: ccs.scheduler.v1.LocateJobRequest
+	(*LocateJobResponse)(nil),          // 24: ccs.scheduler.v1.LocateJobResponse
+	(*RegisterHostRequest)(nil),        // 25: ccs.scheduler.v1.RegisterHostRequest
+	(*RegisterHostResponse)(nil),       // 26: ccs.scheduler.v1.RegisterHostResponse
+	(*v1.Caller)(nil),                  // 27: ccs.identity.v1.Caller
+	(*v11.ResolveTargetsRequest)(nil),  // 28: ccs.access.v1.ResolveTargetsRequest
+	(*v11.ResolveTargetsResponse)(nil), // 29: ccs.access.v1.ResolveTargetsResponse
+	(*v11.SubmitJobRequest)(nil),       // 30: ccs.access.v1.SubmitJobRequest
+	(*v11.SubmitJobResponse)(nil),      // 31: ccs.access.v1.SubmitJobResponse
+	(*v11.GetJobRequest)(nil),          // 32: ccs.access.v1.GetJobRequest
+	(*v11.GetJobResponse)(nil),         // 33: ccs.access.v1.GetJobResponse
+	(*v11.WatchJobRequest)(nil),        // 34: ccs.access.v1.WatchJobRequest
+	(*v11.WatchJobResponse)(nil),       // 35: ccs.access.v1.WatchJobResponse
+	(*v11.ListJobsRequest)(nil),        // 36: ccs.access.v1.ListJobsRequest
+	(*v11.ListJobsResponse)(nil),       // 37: ccs.access.v1.ListJobsResponse
+	(*v11.ListTasksRequest)(nil),       // 38: ccs.access.v1.ListTasksRequest
+	(*v11.ListTasksResponse)(nil),      // 39: ccs.access.v1.ListTasksResponse
+	(*v11.ExplainTaskRequest)(nil),     // 40: ccs.access.v1.ExplainTaskRequest
+	(*v11.ExplainTaskResponse)(nil),    // 41: ccs.access.v1.ExplainTaskResponse
+	(*v11.GetOutputRequest)(nil),       // 42: ccs.access.v1.GetOutputRequest
+	(*v11.GetOutputResponse)(nil),      // 43: ccs.access.v1.GetOutputResponse
+	(*v11.CancelJobRequest)(nil),       // 44: ccs.access.v1.CancelJobRequest
+	(*v11.CancelJobResponse)(nil),      // 45: ccs.access.v1.CancelJobResponse
+	(*v11.ListHostsRequest)(nil),       // 46: ccs.access.v1.ListHostsRequest
+	(*v11.ListHostsResponse)(nil),      // 47: ccs.access.v1.ListHostsResponse
+	(*v11.GetHostRequest)(nil),         // 48: ccs.access.v1.GetHostRequest
+	(*v11.GetHostResponse)(nil),        // 49: ccs.access.v1.GetHostResponse
+	(*v12.Host)(nil),                   // 50: ccs.types.v1.Host
 }
 var file_ccs_scheduler_v1_scheduler_proto_depIdxs = []int32{
-	25, // 0: ccs.scheduler.v1.ResolveTargetsRequest.caller:type_name -> ccs.identity.v1.Caller
-	26, // 1: ccs.scheduler.v1.ResolveTargetsRequest.request:type_name -> ccs.access.v1.ResolveTargetsRequest
-	27, // 2: ccs.scheduler.v1.ResolveTargetsResponse.response:type_name -> ccs.access.v1.ResolveTargetsResponse
-	25, // 3: ccs.scheduler.v1.SubmitJobRequest.caller:type_name -> ccs.identity.v1.Caller
-	28, // 4: ccs.scheduler.v1.SubmitJobRequest.request:type_name -> ccs.access.v1.SubmitJobRequest
-	29, // 5: ccs.scheduler.v1.SubmitJobResponse.response:type_name -> ccs.access.v1.SubmitJobResponse
-	25, // 6: ccs.scheduler.v1.GetJobRequest.caller:type_name -> ccs.identity.v1.Caller
-	30, // 7: ccs.scheduler.v1.GetJobRequest.request:type_name -> ccs.access.v1.GetJobRequest
-	31, // 8: ccs.scheduler.v1.GetJobResponse.response:type_name -> ccs.access.v1.GetJobResponse
-	25, // 9: ccs.scheduler.v1.WatchJobRequest.caller:type_name -> ccs.identity.v1.Caller
-	32, // 10: ccs.scheduler.v1.WatchJobRequest.request:type_name -> ccs.access.v1.WatchJobRequest
-	33, // 11: ccs.scheduler.v1.WatchJobResponse.response:type_name -> ccs.access.v1.WatchJobResponse
-	25, // 12: ccs.scheduler.v1.ListJobsRequest.caller:type_name -> ccs.identity.v1.Caller
-	34, // 13: ccs.scheduler.v1.ListJobsRequest.request:type_name -> ccs.access.v1.ListJobsRequest
-	35, // 14: ccs.scheduler.v1.ListJobsResponse.response:type_name -> ccs.access.v1.ListJobsResponse
-	25, // 15: ccs.scheduler.v1.ListTasksRequest.caller:type_name -> ccs.identity.v1.Caller
-	36, // 16: ccs.scheduler.v1.ListTasksRequest.request:type_name -> ccs.access.v1.ListTasksRequest
-	37, // 17: ccs.scheduler.v1.ListTasksResponse.response:type_name -> ccs.access.v1.ListTasksResponse
-	25, // 18: ccs.scheduler.v1.GetOutputRequest.caller:type_name -> ccs.identity.v1.Caller
-	38, // 19: ccs.scheduler.v1.GetOutputRequest.request:type_name -> ccs.access.v1.GetOutputRequest
-	39, // 20: ccs.scheduler.v1.GetOutputResponse.response:type_name -> ccs.access.v1.GetOutputResponse
-	25, // 21: ccs.scheduler.v1.CancelJobRequest.caller:type_name -> ccs.identity.v1.Caller
-	40, // 22: ccs.scheduler.v1.CancelJobRequest.request:type_name -> ccs.access.v1.CancelJobRequest
-	41, // 23: ccs.scheduler.v1.CancelJobResponse.response:type_name -> ccs.access.v1.CancelJobResponse
-	25, // 24: ccs.scheduler.v1.ListHostsRequest.caller:type_name -> ccs.identity.v1.Caller
-	42, // 25: ccs.scheduler.v1.ListHostsRequest.request:type_name -> ccs.access.v1.ListHostsRequest
-	43, // 26: ccs.scheduler.v1.ListHostsResponse.response:type_name -> ccs.access.v1.ListHostsResponse
-	25, // 27: ccs.scheduler.v1.GetHostRequest.caller:type_name -> ccs.identity.v1.Caller
-	44, // 28: ccs.scheduler.v1.GetHostRequest.request:type_name -> ccs.access.v1.GetHostRequest
-	45, // 29: ccs.scheduler.v1.GetHostResponse.response:type_name -> ccs.access.v1.GetHostResponse
-	46, // 30: ccs.scheduler.v1.RegisterHostRequest.host:type_name -> ccs.types.v1.Host
-	46, // 31: ccs.scheduler.v1.RegisterHostResponse.host:type_name -> ccs.types.v1.Host
-	1,  // 32: ccs.scheduler.v1.SchedulerService.ResolveTargets:input_type -> ccs.scheduler.v1.ResolveTargetsRequest
-	3,  // 33: ccs.scheduler.v1.SchedulerService.SubmitJob:input_type -> ccs.scheduler.v1.SubmitJobRequest
-	5,  // 34: ccs.scheduler.v1.SchedulerService.GetJob:input_type -> ccs.scheduler.v1.GetJobRequest
-	7,  // 35: ccs.scheduler.v1.SchedulerService.WatchJob:input_type -> ccs.scheduler.v1.WatchJobRequest
-	9,  // 36: ccs.scheduler.v1.SchedulerService.ListJobs:input_type -> ccs.scheduler.v1.ListJobsRequest
-	11, // 37: ccs.scheduler.v1.SchedulerService.ListTasks:input_type -> ccs.scheduler.v1.ListTasksRequest
-	13, // 38: ccs.scheduler.v1.SchedulerService.GetOutput:input_type -> ccs.scheduler.v1.GetOutputRequest
-	15, // 39: ccs.scheduler.v1.SchedulerService.CancelJob:input_type -> ccs.scheduler.v1.CancelJobRequest
-	17, // 40: ccs.scheduler.v1.SchedulerService.ListHosts:input_type -> ccs.scheduler.v1.ListHostsRequest
-	19, // 41: ccs.scheduler.v1.SchedulerService.GetHost:input_type -> ccs.scheduler.v1.GetHostRequest
-	21, // 42: ccs.scheduler.v1.SchedulerService.LocateJob:input_type -> ccs.scheduler.v1.LocateJobRequest
-	23, // 43: ccs.scheduler.v1.FleetService.RegisterHost:input_type -> ccs.scheduler.v1.RegisterHostRequest
-	2,  // 44: ccs.scheduler.v1.SchedulerService.ResolveTargets:output_type -> ccs.scheduler.v1.ResolveTargetsResponse
-	4,  // 45: ccs.scheduler.v1.SchedulerService.SubmitJob:output_type -> ccs.scheduler.v1.SubmitJobResponse
-	6,  // 46: ccs.scheduler.v1.SchedulerService.GetJob:output_type -> ccs.scheduler.v1.GetJobResponse
-	8,  // 47: ccs.scheduler.v1.SchedulerService.WatchJob:output_type -> ccs.scheduler.v1.WatchJobResponse
-	10, // 48: ccs.scheduler.v1.SchedulerService.ListJobs:output_type -> ccs.scheduler.v1.ListJobsResponse
-	12, // 49: ccs.scheduler.v1.SchedulerService.ListTasks:output_type -> ccs.scheduler.v1.ListTasksResponse
-	14, // 50: ccs.scheduler.v1.SchedulerService.GetOutput:output_type -> ccs.scheduler.v1.GetOutputResponse
-	16, // 51: ccs.scheduler.v1.SchedulerService.CancelJob:output_type -> ccs.scheduler.v1.CancelJobResponse
-	18, // 52: ccs.scheduler.v1.SchedulerService.ListHosts:output_type -> ccs.scheduler.v1.ListHostsResponse
-	20, // 53: ccs.scheduler.v1.SchedulerService.GetHost:output_type -> ccs.scheduler.v1.GetHostResponse
-	22, // 54: ccs.scheduler.v1.SchedulerService.LocateJob:output_type -> ccs.scheduler.v1.LocateJobResponse
-	24, // 55: ccs.scheduler.v1.FleetService.RegisterHost:output_type -> ccs.scheduler.v1.RegisterHostResponse
-	44, // [44:56] is the sub-list for method output_type
-	32, // [32:44] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	27, // 0: ccs.scheduler.v1.ResolveTargetsRequest.caller:type_name -> ccs.identity.v1.Caller
+	28, // 1: ccs.scheduler.v1.ResolveTargetsRequest.request:type_name -> ccs.access.v1.ResolveTargetsRequest
+	29, // 2: ccs.scheduler.v1.ResolveTargetsResponse.response:type_name -> ccs.access.v1.ResolveTargetsResponse
+	27, // 3: ccs.scheduler.v1.SubmitJobRequest.caller:type_name -> ccs.identity.v1.Caller
+	30, // 4: ccs.scheduler.v1.SubmitJobRequest.request:type_name -> ccs.access.v1.SubmitJobRequest
+	31, // 5: ccs.scheduler.v1.SubmitJobResponse.response:type_name -> ccs.access.v1.SubmitJobResponse
+	27, // 6: ccs.scheduler.v1.GetJobRequest.caller:type_name -> ccs.identity.v1.Caller
+	32, // 7: ccs.scheduler.v1.GetJobRequest.request:type_name -> ccs.access.v1.GetJobRequest
+	33, // 8: ccs.scheduler.v1.GetJobResponse.response:type_name -> ccs.access.v1.GetJobResponse
+	27, // 9: ccs.scheduler.v1.WatchJobRequest.caller:type_name -> ccs.identity.v1.Caller
+	34, // 10: ccs.scheduler.v1.WatchJobRequest.request:type_name -> ccs.access.v1.WatchJobRequest
+	35, // 11: ccs.scheduler.v1.WatchJobResponse.response:type_name -> ccs.access.v1.WatchJobResponse
+	27, // 12: ccs.scheduler.v1.ListJobsRequest.caller:type_name -> ccs.identity.v1.Caller
+	36, // 13: ccs.scheduler.v1.ListJobsRequest.request:type_name -> ccs.access.v1.ListJobsRequest
+	37, // 14: ccs.scheduler.v1.ListJobsResponse.response:type_name -> ccs.access.v1.ListJobsResponse
+	27, // 15: ccs.scheduler.v1.ListTasksRequest.caller:type_name -> ccs.identity.v1.Caller
+	38, // 16: ccs.scheduler.v1.ListTasksRequest.request:type_name -> ccs.access.v1.ListTasksRequest
+	39, // 17: ccs.scheduler.v1.ListTasksResponse.response:type_name -> ccs.access.v1.ListTasksResponse
+	27, // 18: ccs.scheduler.v1.ExplainTaskRequest.caller:type_name -> ccs.identity.v1.Caller
+	40, // 19: ccs.scheduler.v1.ExplainTaskRequest.request:type_name -> ccs.access.v1.ExplainTaskRequest
+	41, // 20: ccs.scheduler.v1.ExplainTaskResponse.response:type_name -> ccs.access.v1.ExplainTaskResponse
+	27, // 21: ccs.scheduler.v1.GetOutputRequest.caller:type_name -> ccs.identity.v1.Caller
+	42, // 22: ccs.scheduler.v1.GetOutputRequest.request:type_name -> ccs.access.v1.GetOutputRequest
+	43, // 23: ccs.scheduler.v1.GetOutputResponse.response:type_name -> ccs.access.v1.GetOutputResponse
+	27, // 24: ccs.scheduler.v1.CancelJobRequest.caller:type_name -> ccs.identity.v1.Caller
+	44, // 25: ccs.scheduler.v1.CancelJobRequest.request:type_name -> ccs.access.v1.CancelJobRequest
+	45, // 26: ccs.scheduler.v1.CancelJobResponse.response:type_name -> ccs.access.v1.CancelJobResponse
+	27, // 27: ccs.scheduler.v1.ListHostsRequest.caller:type_name -> ccs.identity.v1.Caller
+	46, // 28: ccs.scheduler.v1.ListHostsRequest.request:type_name -> ccs.access.v1.ListHostsRequest
+	47, // 29: ccs.scheduler.v1.ListHostsResponse.response:type_name -> ccs.access.v1.ListHostsResponse
+	27, // 30: ccs.scheduler.v1.GetHostRequest.caller:type_name -> ccs.identity.v1.Caller
+	48, // 31: ccs.scheduler.v1.GetHostRequest.request:type_name -> ccs.access.v1.GetHostRequest
+	49, // 32: ccs.scheduler.v1.GetHostResponse.response:type_name -> ccs.access.v1.GetHostResponse
+	50, // 33: ccs.scheduler.v1.RegisterHostRequest.host:type_name -> ccs.types.v1.Host
+	50, // 34: ccs.scheduler.v1.RegisterHostResponse.host:type_name -> ccs.types.v1.Host
+	1,  // 35: ccs.scheduler.v1.SchedulerService.ResolveTargets:input_type -> ccs.scheduler.v1.ResolveTargetsRequest
+	3,  // 36: ccs.scheduler.v1.SchedulerService.SubmitJob:input_type -> ccs.scheduler.v1.SubmitJobRequest
+	5,  // 37: ccs.scheduler.v1.SchedulerService.GetJob:input_type -> ccs.scheduler.v1.GetJobRequest
+	7,  // 38: ccs.scheduler.v1.SchedulerService.WatchJob:input_type -> ccs.scheduler.v1.WatchJobRequest
+	9,  // 39: ccs.scheduler.v1.SchedulerService.ListJobs:input_type -> ccs.scheduler.v1.ListJobsRequest
+	11, // 40: ccs.scheduler.v1.SchedulerService.ListTasks:input_type -> ccs.scheduler.v1.ListTasksRequest
+	13, // 41: ccs.scheduler.v1.SchedulerService.ExplainTask:input_type -> ccs.scheduler.v1.ExplainTaskRequest
+	15, // 42: ccs.scheduler.v1.SchedulerService.GetOutput:input_type -> ccs.scheduler.v1.GetOutputRequest
+	17, // 43: ccs.scheduler.v1.SchedulerService.CancelJob:input_type -> ccs.scheduler.v1.CancelJobRequest
+	19, // 44: ccs.scheduler.v1.SchedulerService.ListHosts:input_type -> ccs.scheduler.v1.ListHostsRequest
+	21, // 45: ccs.scheduler.v1.SchedulerService.GetHost:input_type -> ccs.scheduler.v1.GetHostRequest
+	23, // 46: ccs.scheduler.v1.SchedulerService.LocateJob:input_type -> ccs.scheduler.v1.LocateJobRequest
+	25, // 47: ccs.scheduler.v1.FleetService.RegisterHost:input_type -> ccs.scheduler.v1.RegisterHostRequest
+	2,  // 48: ccs.scheduler.v1.SchedulerService.ResolveTargets:output_type -> ccs.scheduler.v1.ResolveTargetsResponse
+	4,  // 49: ccs.scheduler.v1.SchedulerService.SubmitJob:output_type -> ccs.scheduler.v1.SubmitJobResponse
+	6,  // 50: ccs.scheduler.v1.SchedulerService.GetJob:output_type -> ccs.scheduler.v1.GetJobResponse
+	8,  // 51: ccs.scheduler.v1.SchedulerService.WatchJob:output_type -> ccs.scheduler.v1.WatchJobResponse
+	10, // 52: ccs.scheduler.v1.SchedulerService.ListJobs:output_type -> ccs.scheduler.v1.ListJobsResponse
+	12, // 53: ccs.scheduler.v1.SchedulerService.ListTasks:output_type -> ccs.scheduler.v1.ListTasksResponse
+	14, // 54: ccs.scheduler.v1.SchedulerService.ExplainTask:output_type -> ccs.scheduler.v1.ExplainTaskResponse
+	16, // 55: ccs.scheduler.v1.SchedulerService.GetOutput:output_type -> ccs.scheduler.v1.GetOutputResponse
+	18, // 56: ccs.scheduler.v1.SchedulerService.CancelJob:output_type -> ccs.scheduler.v1.CancelJobResponse
+	20, // 57: ccs.scheduler.v1.SchedulerService.ListHosts:output_type -> ccs.scheduler.v1.ListHostsResponse
+	22, // 58: ccs.scheduler.v1.SchedulerService.GetHost:output_type -> ccs.scheduler.v1.GetHostResponse
+	24, // 59: ccs.scheduler.v1.SchedulerService.LocateJob:output_type -> ccs.scheduler.v1.LocateJobResponse
+	26, // 60: ccs.scheduler.v1.FleetService.RegisterHost:output_type -> ccs.scheduler.v1.RegisterHostResponse
+	48, // [48:61] is the sub-list for method output_type
+	35, // [35:48] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_ccs_scheduler_v1_scheduler_proto_init() }
@@ -1495,7 +1611,7 @@ func file_ccs_scheduler_v1_scheduler_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ccs_scheduler_v1_scheduler_proto_rawDesc), len(file_ccs_scheduler_v1_scheduler_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -29,6 +29,7 @@ const (
 	SchedulerService_WatchJob_FullMethodName       = "/ccs.scheduler.v1.SchedulerService/WatchJob"
 	SchedulerService_ListJobs_FullMethodName       = "/ccs.scheduler.v1.SchedulerService/ListJobs"
 	SchedulerService_ListTasks_FullMethodName      = "/ccs.scheduler.v1.SchedulerService/ListTasks"
+	SchedulerService_ExplainTask_FullMethodName    = "/ccs.scheduler.v1.SchedulerService/ExplainTask"
 	SchedulerService_GetOutput_FullMethodName      = "/ccs.scheduler.v1.SchedulerService/GetOutput"
 	SchedulerService_CancelJob_FullMethodName      = "/ccs.scheduler.v1.SchedulerService/CancelJob"
 	SchedulerService_ListHosts_FullMethodName      = "/ccs.scheduler.v1.SchedulerService/ListHosts"
@@ -55,6 +56,8 @@ type SchedulerServiceClient interface {
 	ListJobs(ctx context.Context, in *ListJobsRequest, opts ...grpc.CallOption) (*ListJobsResponse, error)
 	// ListTasks goes to the owner.
 	ListTasks(ctx context.Context, in *ListTasksRequest, opts ...grpc.CallOption) (*ListTasksResponse, error)
+	// ExplainTask says why a task is where it is; only the owner of the job answers.
+	ExplainTask(ctx context.Context, in *ExplainTaskRequest, opts ...grpc.CallOption) (*ExplainTaskResponse, error)
 	// GetOutput is answered from the store by any scheduler.
 	GetOutput(ctx context.Context, in *GetOutputRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetOutputResponse], error)
 	// CancelJob goes to the owner.
@@ -156,6 +159,16 @@ func (c *schedulerServiceClient) ListTasks(ctx context.Context, in *ListTasksReq
 	return out, nil
 }
 
+func (c *schedulerServiceClient) ExplainTask(ctx context.Context, in *ExplainTaskRequest, opts ...grpc.CallOption) (*ExplainTaskResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExplainTaskResponse)
+	err := c.cc.Invoke(ctx, SchedulerService_ExplainTask_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *schedulerServiceClient) GetOutput(ctx context.Context, in *GetOutputRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetOutputResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &SchedulerService_ServiceDesc.Streams[3], SchedulerService_GetOutput_FullMethodName, cOpts...)
@@ -234,6 +247,8 @@ type SchedulerServiceServer interface {
 	ListJobs(context.Context, *ListJobsRequest) (*ListJobsResponse, error)
 	// ListTasks goes to the owner.
 	ListTasks(context.Context, *ListTasksRequest) (*ListTasksResponse, error)
+	// ExplainTask says why a task is where it is; only the owner of the job answers.
+	ExplainTask(context.Context, *ExplainTaskRequest) (*ExplainTaskResponse, error)
 	// GetOutput is answered from the store by any scheduler.
 	GetOutput(*GetOutputRequest, grpc.ServerStreamingServer[GetOutputResponse]) error
 	// CancelJob goes to the owner.
@@ -271,6 +286,9 @@ func (UnimplementedSchedulerServiceServer) ListJobs(context.Context, *ListJobsRe
 }
 func (UnimplementedSchedulerServiceServer) ListTasks(context.Context, *ListTasksRequest) (*ListTasksResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTasks not implemented")
+}
+func (UnimplementedSchedulerServiceServer) ExplainTask(context.Context, *ExplainTaskRequest) (*ExplainTaskResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExplainTask not implemented")
 }
 func (UnimplementedSchedulerServiceServer) GetOutput(*GetOutputRequest, grpc.ServerStreamingServer[GetOutputResponse]) error {
 	return status.Error(codes.Unimplemented, "method GetOutput not implemented")
@@ -391,6 +409,24 @@ func _SchedulerService_ListTasks_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SchedulerService_ExplainTask_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExplainTaskRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SchedulerServiceServer).ExplainTask(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SchedulerService_ExplainTask_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SchedulerServiceServer).ExplainTask(ctx, req.(*ExplainTaskRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SchedulerService_GetOutput_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(GetOutputRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -492,6 +528,10 @@ var SchedulerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListTasks",
 			Handler:    _SchedulerService_ListTasks_Handler,
+		},
+		{
+			MethodName: "ExplainTask",
+			Handler:    _SchedulerService_ExplainTask_Handler,
 		},
 		{
 			MethodName: "CancelJob",

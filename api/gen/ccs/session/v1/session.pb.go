@@ -785,7 +785,9 @@ type Command struct {
 	// Shows that this host is a target.
 	Proof *v1.InclusionProof `protobuf:"bytes,7,opt,name=proof,proto3" json:"proof,omitempty"`
 	// The wish in force is stop: record it as canceled if it has not started.
-	Stop          bool `protobuf:"varint,8,opt,name=stop,proto3" json:"stop,omitempty"`
+	Stop bool `protobuf:"varint,8,opt,name=stop,proto3" json:"stop,omitempty"`
+	// W3C traceparent of the span that delivers it; empty: it is not traced.
+	TraceParent   string `protobuf:"bytes,9,opt,name=trace_parent,json=traceParent,proto3" json:"trace_parent,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -874,6 +876,13 @@ func (x *Command) GetStop() bool {
 		return x.Stop
 	}
 	return false
+}
+
+func (x *Command) GetTraceParent() string {
+	if x != nil {
+		return x.TraceParent
+	}
+	return ""
 }
 
 // Stop is the wish that a task ends.
@@ -1231,7 +1240,7 @@ const file_ccs_session_v1_session_proto_rawDesc = "" +
 	"\x06bundle\x18\t \x01(\v2\x16.ccs.types.v1.EnvelopeR\x06bundle\x12\x16\n" +
 	"\x06resync\x18\n" +
 	" \x01(\bR\x06resync\x123\n" +
-	"\acredits\x18\v \x03(\v2\x19.ccs.types.v1.ClassCreditR\acredits\"\x85\x02\n" +
+	"\acredits\x18\v \x03(\v2\x19.ccs.types.v1.ClassCreditR\acredits\"\xa8\x02\n" +
 	"\aCommand\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\fR\x05jobId\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\tR\x04pool\x12\x14\n" +
@@ -1240,7 +1249,8 @@ const file_ccs_session_v1_session_proto_rawDesc = "" +
 	"\acapsule\x18\x05 \x01(\v2\x16.ccs.types.v1.EnvelopeR\acapsule\x12%\n" +
 	"\x0ecapsule_digest\x18\x06 \x01(\fR\rcapsuleDigest\x122\n" +
 	"\x05proof\x18\a \x01(\v2\x1c.ccs.types.v1.InclusionProofR\x05proof\x12\x12\n" +
-	"\x04stop\x18\b \x01(\bR\x04stop\"7\n" +
+	"\x04stop\x18\b \x01(\bR\x04stop\x12!\n" +
+	"\ftrace_parent\x18\t \x01(\tR\vtraceParent\"7\n" +
 	"\x04Stop\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\fR\x05jobId\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\"-\n" +

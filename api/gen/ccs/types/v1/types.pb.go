@@ -464,6 +464,119 @@ func (JobState) EnumDescriptor() ([]byte, []int) {
 	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{4}
 }
 
+// CauseCode is the closed set of answers to why a task is where it is.
+type CauseCode int32
+
+const (
+	// Not set; never valid on the wire.
+	CauseCode_CAUSE_CODE_UNSPECIFIED CauseCode = 0
+	// It is settled; its state and reason say how.
+	CauseCode_CAUSE_CODE_SETTLED CauseCode = 1
+	// It is settled as UNKNOWN; a real outcome that comes later replaces it.
+	CauseCode_CAUSE_CODE_AWAITS_LATE_OUTCOME CauseCode = 2
+	// The job is quarantined: it crashed its shard twice.
+	CauseCode_CAUSE_CODE_QUARANTINED CauseCode = 3
+	// The job is stopped: a stop is wished of what is released.
+	CauseCode_CAUSE_CODE_STOPPING CauseCode = 4
+	// As many targets are released and not settled as the concurrency allows.
+	CauseCode_CAUSE_CODE_CONCURRENCY CauseCode = 5
+	// Targets before it in the list are released first.
+	CauseCode_CAUSE_CODE_ORDER CauseCode = 6
+	// The batch before its own has not settled.
+	CauseCode_CAUSE_CODE_BATCH CauseCode = 7
+	// A pause point is reached; a user must resume.
+	CauseCode_CAUSE_CODE_PAUSE_POINT CauseCode = 8
+	// The job is paused, by a user or by its failure budget.
+	CauseCode_CAUSE_CODE_PAUSED CauseCode = 9
+	// The failure budget allows no further release for now.
+	CauseCode_CAUSE_CODE_FAILURE_BUDGET CauseCode = 10
+	// Its host is away.
+	CauseCode_CAUSE_CODE_HOST_AWAY CauseCode = 11
+	// Released; the host has not said that it has it.
+	CauseCode_CAUSE_CODE_NOT_CONFIRMED CauseCode = 12
+	// On the host's disk and not started: the executor has no free slot yet.
+	CauseCode_CAUSE_CODE_EXECUTOR_BUSY CauseCode = 13
+	// The command runs.
+	CauseCode_CAUSE_CODE_RUNNING CauseCode = 14
+	// The command runs past its timeout, which only reports.
+	CauseCode_CAUSE_CODE_OVERDUE CauseCode = 15
+	// The job's class waits behind other work of its pool.
+	CauseCode_CAUSE_CODE_CLASS_QUEUE CauseCode = 16
+	// An operator holds it.
+	CauseCode_CAUSE_CODE_HELD CauseCode = 17
+)
+
+// Enum value maps for CauseCode.
+var (
+	CauseCode_name = map[int32]string{
+		0:  "CAUSE_CODE_UNSPECIFIED",
+		1:  "CAUSE_CODE_SETTLED",
+		2:  "CAUSE_CODE_AWAITS_LATE_OUTCOME",
+		3:  "CAUSE_CODE_QUARANTINED",
+		4:  "CAUSE_CODE_STOPPING",
+		5:  "CAUSE_CODE_CONCURRENCY",
+		6:  "CAUSE_CODE_ORDER",
+		7:  "CAUSE_CODE_BATCH",
+		8:  "CAUSE_CODE_PAUSE_POINT",
+		9:  "CAUSE_CODE_PAUSED",
+		10: "CAUSE_CODE_FAILURE_BUDGET",
+		11: "CAUSE_CODE_HOST_AWAY",
+		12: "CAUSE_CODE_NOT_CONFIRMED",
+		13: "CAUSE_CODE_EXECUTOR_BUSY",
+		14: "CAUSE_CODE_RUNNING",
+		15: "CAUSE_CODE_OVERDUE",
+		16: "CAUSE_CODE_CLASS_QUEUE",
+		17: "CAUSE_CODE_HELD",
+	}
+	CauseCode_value = map[string]int32{
+		"CAUSE_CODE_UNSPECIFIED":         0,
+		"CAUSE_CODE_SETTLED":             1,
+		"CAUSE_CODE_AWAITS_LATE_OUTCOME": 2,
+		"CAUSE_CODE_QUARANTINED":         3,
+		"CAUSE_CODE_STOPPING":            4,
+		"CAUSE_CODE_CONCURRENCY":         5,
+		"CAUSE_CODE_ORDER":               6,
+		"CAUSE_CODE_BATCH":               7,
+		"CAUSE_CODE_PAUSE_POINT":         8,
+		"CAUSE_CODE_PAUSED":              9,
+		"CAUSE_CODE_FAILURE_BUDGET":      10,
+		"CAUSE_CODE_HOST_AWAY":           11,
+		"CAUSE_CODE_NOT_CONFIRMED":       12,
+		"CAUSE_CODE_EXECUTOR_BUSY":       13,
+		"CAUSE_CODE_RUNNING":             14,
+		"CAUSE_CODE_OVERDUE":             15,
+		"CAUSE_CODE_CLASS_QUEUE":         16,
+		"CAUSE_CODE_HELD":                17,
+	}
+)
+
+func (x CauseCode) Enum() *CauseCode {
+	p := new(CauseCode)
+	*p = x
+	return p
+}
+
+func (x CauseCode) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CauseCode) Descriptor() protoreflect.EnumDescriptor {
+	return file_ccs_types_v1_types_proto_enumTypes[5].Descriptor()
+}
+
+func (CauseCode) Type() protoreflect.EnumType {
+	return &file_ccs_types_v1_types_proto_enumTypes[5]
+}
+
+func (x CauseCode) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CauseCode.Descriptor instead.
+func (CauseCode) EnumDescriptor() ([]byte, []int) {
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{5}
+}
+
 // KeyState is the state of a host's key.
 type KeyState int32
 
@@ -505,11 +618,11 @@ func (x KeyState) String() string {
 }
 
 func (KeyState) Descriptor() protoreflect.EnumDescriptor {
-	return file_ccs_types_v1_types_proto_enumTypes[5].Descriptor()
+	return file_ccs_types_v1_types_proto_enumTypes[6].Descriptor()
 }
 
 func (KeyState) Type() protoreflect.EnumType {
-	return &file_ccs_types_v1_types_proto_enumTypes[5]
+	return &file_ccs_types_v1_types_proto_enumTypes[6]
 }
 
 func (x KeyState) Number() protoreflect.EnumNumber {
@@ -518,7 +631,7 @@ func (x KeyState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use KeyState.Descriptor instead.
 func (KeyState) EnumDescriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{5}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{6}
 }
 
 // TaskStatus is one observation of a task.
@@ -1767,7 +1880,9 @@ type Task struct {
 	// Since when it is away.
 	UnreachableSince *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=unreachable_since,json=unreachableSince,proto3" json:"unreachable_since,omitempty"`
 	// It runs past its timeout, and its timeout only reports.
-	Overdue       bool `protobuf:"varint,8,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	Overdue bool `protobuf:"varint,8,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	// Incarnation of the host when the list was frozen; 16 bytes. Part of what the host signs.
+	Incarnation   []byte `protobuf:"bytes,9,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1858,6 +1973,86 @@ func (x *Task) GetOverdue() bool {
 	return false
 }
 
+func (x *Task) GetIncarnation() []byte {
+	if x != nil {
+		return x.Incarnation
+	}
+	return nil
+}
+
+// Cause is one link in the chain of reasons why a task is where it is.
+type Cause struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The code.
+	Code CauseCode `protobuf:"varint,1,opt,name=code,proto3,enum=ccs.types.v1.CauseCode" json:"code,omitempty"`
+	// Since when it holds; absent if that is not known.
+	Since *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=since,proto3" json:"since,omitempty"`
+	// When it ends at the latest, whatever else happens; absent if by nothing but itself.
+	Until *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`
+	// One sentence for a person, at most 1 KiB; never decides anything.
+	Text          string `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Cause) Reset() {
+	*x = Cause{}
+	mi := &file_ccs_types_v1_types_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Cause) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Cause) ProtoMessage() {}
+
+func (x *Cause) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_types_v1_types_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Cause.ProtoReflect.Descriptor instead.
+func (*Cause) Descriptor() ([]byte, []int) {
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Cause) GetCode() CauseCode {
+	if x != nil {
+		return x.Code
+	}
+	return CauseCode_CAUSE_CODE_UNSPECIFIED
+}
+
+func (x *Cause) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Cause) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *Cause) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 // Host is a host as users see it.
 type Host struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1891,7 +2086,7 @@ type Host struct {
 
 func (x *Host) Reset() {
 	*x = Host{}
-	mi := &file_ccs_types_v1_types_proto_msgTypes[17]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1903,7 +2098,7 @@ func (x *Host) String() string {
 func (*Host) ProtoMessage() {}
 
 func (x *Host) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_types_v1_types_proto_msgTypes[17]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1916,7 +2111,7 @@ func (x *Host) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Host.ProtoReflect.Descriptor instead.
 func (*Host) Descriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{17}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Host) GetId() string {
@@ -2101,7 +2296,7 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\bselector\x18\x10 \x01(\tR\bselector\x12\x12\n" +
 	"\x04note\x18\x11 \x01(\tR\x04note\x12\x1b\n" +
 	"\tparent_id\x18\x12 \x01(\tR\bparentId\x12\x1b\n" +
-	"\tin_flight\x18\x13 \x01(\rR\binFlight\"\xa0\x02\n" +
+	"\tin_flight\x18\x13 \x01(\rR\binFlight\"\xc2\x02\n" +
 	"\x04Task\x12\x18\n" +
 	"\aordinal\x18\x01 \x01(\rR\aordinal\x12\x17\n" +
 	"\ahost_id\x18\x02 \x01(\tR\x06hostId\x12\x12\n" +
@@ -2110,7 +2305,13 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\brevision\x18\x05 \x01(\x04R\brevision\x12 \n" +
 	"\vunreachable\x18\x06 \x01(\bR\vunreachable\x12G\n" +
 	"\x11unreachable_since\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x10unreachableSince\x12\x18\n" +
-	"\aoverdue\x18\b \x01(\bR\aoverdue\"\xa6\x04\n" +
+	"\aoverdue\x18\b \x01(\bR\aoverdue\x12 \n" +
+	"\vincarnation\x18\t \x01(\fR\vincarnation\"\xac\x01\n" +
+	"\x05Cause\x12+\n" +
+	"\x04code\x18\x01 \x01(\x0e2\x17.ccs.types.v1.CauseCodeR\x04code\x120\n" +
+	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x12\n" +
+	"\x04text\x18\x04 \x01(\tR\x04text\"\xa6\x04\n" +
 	"\x04Host\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x12\n" +
@@ -2198,7 +2399,27 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\x10JOB_STATE_PAUSED\x10\x02\x12\x16\n" +
 	"\x12JOB_STATE_STOPPING\x10\x03\x12\x12\n" +
 	"\x0eJOB_STATE_DONE\x10\x04\x12\x19\n" +
-	"\x15JOB_STATE_QUARANTINED\x10\x05*k\n" +
+	"\x15JOB_STATE_QUARANTINED\x10\x05*\xe9\x03\n" +
+	"\tCauseCode\x12\x1a\n" +
+	"\x16CAUSE_CODE_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12CAUSE_CODE_SETTLED\x10\x01\x12\"\n" +
+	"\x1eCAUSE_CODE_AWAITS_LATE_OUTCOME\x10\x02\x12\x1a\n" +
+	"\x16CAUSE_CODE_QUARANTINED\x10\x03\x12\x17\n" +
+	"\x13CAUSE_CODE_STOPPING\x10\x04\x12\x1a\n" +
+	"\x16CAUSE_CODE_CONCURRENCY\x10\x05\x12\x14\n" +
+	"\x10CAUSE_CODE_ORDER\x10\x06\x12\x14\n" +
+	"\x10CAUSE_CODE_BATCH\x10\a\x12\x1a\n" +
+	"\x16CAUSE_CODE_PAUSE_POINT\x10\b\x12\x15\n" +
+	"\x11CAUSE_CODE_PAUSED\x10\t\x12\x1d\n" +
+	"\x19CAUSE_CODE_FAILURE_BUDGET\x10\n" +
+	"\x12\x18\n" +
+	"\x14CAUSE_CODE_HOST_AWAY\x10\v\x12\x1c\n" +
+	"\x18CAUSE_CODE_NOT_CONFIRMED\x10\f\x12\x1c\n" +
+	"\x18CAUSE_CODE_EXECUTOR_BUSY\x10\r\x12\x16\n" +
+	"\x12CAUSE_CODE_RUNNING\x10\x0e\x12\x16\n" +
+	"\x12CAUSE_CODE_OVERDUE\x10\x0f\x12\x1a\n" +
+	"\x16CAUSE_CODE_CLASS_QUEUE\x10\x10\x12\x13\n" +
+	"\x0fCAUSE_CODE_HELD\x10\x11*k\n" +
 	"\bKeyState\x12\x19\n" +
 	"\x15KEY_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12KEY_STATE_ACCEPTED\x10\x01\x12\x15\n" +
@@ -2217,72 +2438,77 @@ func file_ccs_types_v1_types_proto_rawDescGZIP() []byte {
 	return file_ccs_types_v1_types_proto_rawDescData
 }
 
-var file_ccs_types_v1_types_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_ccs_types_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_ccs_types_v1_types_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_ccs_types_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_ccs_types_v1_types_proto_goTypes = []any{
 	(TaskState)(0),                // 0: ccs.types.v1.TaskState
 	(Reason)(0),                   // 1: ccs.types.v1.Reason
 	(Stream)(0),                   // 2: ccs.types.v1.Stream
 	(FailureAction)(0),            // 3: ccs.types.v1.FailureAction
 	(JobState)(0),                 // 4: ccs.types.v1.JobState
-	(KeyState)(0),                 // 5: ccs.types.v1.KeyState
-	(*TaskStatus)(nil),            // 6: ccs.types.v1.TaskStatus
-	(*OutputRef)(nil),             // 7: ccs.types.v1.OutputRef
-	(*TaskResult)(nil),            // 8: ccs.types.v1.TaskResult
-	(*Blob)(nil),                  // 9: ccs.types.v1.Blob
-	(*Envelope)(nil),              // 10: ccs.types.v1.Envelope
-	(*Signature)(nil),             // 11: ccs.types.v1.Signature
-	(*Target)(nil),                // 12: ccs.types.v1.Target
-	(*RoomTargets)(nil),           // 13: ccs.types.v1.RoomTargets
-	(*RangeProof)(nil),            // 14: ccs.types.v1.RangeProof
-	(*InclusionProof)(nil),        // 15: ccs.types.v1.InclusionProof
-	(*VersionRange)(nil),          // 16: ccs.types.v1.VersionRange
-	(*ClassCredit)(nil),           // 17: ccs.types.v1.ClassCredit
-	(*Amount)(nil),                // 18: ccs.types.v1.Amount
-	(*Rollout)(nil),               // 19: ccs.types.v1.Rollout
-	(*StateCount)(nil),            // 20: ccs.types.v1.StateCount
-	(*Job)(nil),                   // 21: ccs.types.v1.Job
-	(*Task)(nil),                  // 22: ccs.types.v1.Task
-	(*Host)(nil),                  // 23: ccs.types.v1.Host
-	nil,                           // 24: ccs.types.v1.Host.LabelsEntry
-	nil,                           // 25: ccs.types.v1.Host.FactsEntry
-	(*timestamppb.Timestamp)(nil), // 26: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 27: google.protobuf.Duration
+	(CauseCode)(0),                // 5: ccs.types.v1.CauseCode
+	(KeyState)(0),                 // 6: ccs.types.v1.KeyState
+	(*TaskStatus)(nil),            // 7: ccs.types.v1.TaskStatus
+	(*OutputRef)(nil),             // 8: ccs.types.v1.OutputRef
+	(*TaskResult)(nil),            // 9: ccs.types.v1.TaskResult
+	(*Blob)(nil),                  // 10: ccs.types.v1.Blob
+	(*Envelope)(nil),              // 11: ccs.types.v1.Envelope
+	(*Signature)(nil),             // 12: ccs.types.v1.Signature
+	(*Target)(nil),                // 13: ccs.types.v1.Target
+	(*RoomTargets)(nil),           // 14: ccs.types.v1.RoomTargets
+	(*RangeProof)(nil),            // 15: ccs.types.v1.RangeProof
+	(*InclusionProof)(nil),        // 16: ccs.types.v1.InclusionProof
+	(*VersionRange)(nil),          // 17: ccs.types.v1.VersionRange
+	(*ClassCredit)(nil),           // 18: ccs.types.v1.ClassCredit
+	(*Amount)(nil),                // 19: ccs.types.v1.Amount
+	(*Rollout)(nil),               // 20: ccs.types.v1.Rollout
+	(*StateCount)(nil),            // 21: ccs.types.v1.StateCount
+	(*Job)(nil),                   // 22: ccs.types.v1.Job
+	(*Task)(nil),                  // 23: ccs.types.v1.Task
+	(*Cause)(nil),                 // 24: ccs.types.v1.Cause
+	(*Host)(nil),                  // 25: ccs.types.v1.Host
+	nil,                           // 26: ccs.types.v1.Host.LabelsEntry
+	nil,                           // 27: ccs.types.v1.Host.FactsEntry
+	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 29: google.protobuf.Duration
 }
 var file_ccs_types_v1_types_proto_depIdxs = []int32{
 	0,  // 0: ccs.types.v1.TaskStatus.state:type_name -> ccs.types.v1.TaskState
 	1,  // 1: ccs.types.v1.TaskStatus.reason:type_name -> ccs.types.v1.Reason
 	2,  // 2: ccs.types.v1.OutputRef.stream:type_name -> ccs.types.v1.Stream
-	6,  // 3: ccs.types.v1.TaskResult.status:type_name -> ccs.types.v1.TaskStatus
-	7,  // 4: ccs.types.v1.TaskResult.outputs:type_name -> ccs.types.v1.OutputRef
-	26, // 5: ccs.types.v1.TaskResult.started_at:type_name -> google.protobuf.Timestamp
-	26, // 6: ccs.types.v1.TaskResult.ended_at:type_name -> google.protobuf.Timestamp
-	11, // 7: ccs.types.v1.Envelope.signatures:type_name -> ccs.types.v1.Signature
-	12, // 8: ccs.types.v1.RoomTargets.targets:type_name -> ccs.types.v1.Target
-	18, // 9: ccs.types.v1.Rollout.concurrency:type_name -> ccs.types.v1.Amount
-	18, // 10: ccs.types.v1.Rollout.batches:type_name -> ccs.types.v1.Amount
-	18, // 11: ccs.types.v1.Rollout.max_failures:type_name -> ccs.types.v1.Amount
+	7,  // 3: ccs.types.v1.TaskResult.status:type_name -> ccs.types.v1.TaskStatus
+	8,  // 4: ccs.types.v1.TaskResult.outputs:type_name -> ccs.types.v1.OutputRef
+	28, // 5: ccs.types.v1.TaskResult.started_at:type_name -> google.protobuf.Timestamp
+	28, // 6: ccs.types.v1.TaskResult.ended_at:type_name -> google.protobuf.Timestamp
+	12, // 7: ccs.types.v1.Envelope.signatures:type_name -> ccs.types.v1.Signature
+	13, // 8: ccs.types.v1.RoomTargets.targets:type_name -> ccs.types.v1.Target
+	19, // 9: ccs.types.v1.Rollout.concurrency:type_name -> ccs.types.v1.Amount
+	19, // 10: ccs.types.v1.Rollout.batches:type_name -> ccs.types.v1.Amount
+	19, // 11: ccs.types.v1.Rollout.max_failures:type_name -> ccs.types.v1.Amount
 	3,  // 12: ccs.types.v1.Rollout.failure_action:type_name -> ccs.types.v1.FailureAction
-	27, // 13: ccs.types.v1.Rollout.wait_offline:type_name -> google.protobuf.Duration
-	26, // 14: ccs.types.v1.Rollout.deadline:type_name -> google.protobuf.Timestamp
+	29, // 13: ccs.types.v1.Rollout.wait_offline:type_name -> google.protobuf.Duration
+	28, // 14: ccs.types.v1.Rollout.deadline:type_name -> google.protobuf.Timestamp
 	0,  // 15: ccs.types.v1.StateCount.state:type_name -> ccs.types.v1.TaskState
 	4,  // 16: ccs.types.v1.Job.state:type_name -> ccs.types.v1.JobState
-	20, // 17: ccs.types.v1.Job.counts:type_name -> ccs.types.v1.StateCount
-	26, // 18: ccs.types.v1.Job.created_at:type_name -> google.protobuf.Timestamp
-	26, // 19: ccs.types.v1.Job.done_at:type_name -> google.protobuf.Timestamp
-	19, // 20: ccs.types.v1.Job.rollout:type_name -> ccs.types.v1.Rollout
-	26, // 21: ccs.types.v1.Job.start_by:type_name -> google.protobuf.Timestamp
-	8,  // 22: ccs.types.v1.Task.result:type_name -> ccs.types.v1.TaskResult
-	26, // 23: ccs.types.v1.Task.unreachable_since:type_name -> google.protobuf.Timestamp
-	24, // 24: ccs.types.v1.Host.labels:type_name -> ccs.types.v1.Host.LabelsEntry
-	25, // 25: ccs.types.v1.Host.facts:type_name -> ccs.types.v1.Host.FactsEntry
-	5,  // 26: ccs.types.v1.Host.key_state:type_name -> ccs.types.v1.KeyState
-	26, // 27: ccs.types.v1.Host.since:type_name -> google.protobuf.Timestamp
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	21, // 17: ccs.types.v1.Job.counts:type_name -> ccs.types.v1.StateCount
+	28, // 18: ccs.types.v1.Job.created_at:type_name -> google.protobuf.Timestamp
+	28, // 19: ccs.types.v1.Job.done_at:type_name -> google.protobuf.Timestamp
+	20, // 20: ccs.types.v1.Job.rollout:type_name -> ccs.types.v1.Rollout
+	28, // 21: ccs.types.v1.Job.start_by:type_name -> google.protobuf.Timestamp
+	9,  // 22: ccs.types.v1.Task.result:type_name -> ccs.types.v1.TaskResult
+	28, // 23: ccs.types.v1.Task.unreachable_since:type_name -> google.protobuf.Timestamp
+	5,  // 24: ccs.types.v1.Cause.code:type_name -> ccs.types.v1.CauseCode
+	28, // 25: ccs.types.v1.Cause.since:type_name -> google.protobuf.Timestamp
+	28, // 26: ccs.types.v1.Cause.until:type_name -> google.protobuf.Timestamp
+	26, // 27: ccs.types.v1.Host.labels:type_name -> ccs.types.v1.Host.LabelsEntry
+	27, // 28: ccs.types.v1.Host.facts:type_name -> ccs.types.v1.Host.FactsEntry
+	6,  // 29: ccs.types.v1.Host.key_state:type_name -> ccs.types.v1.KeyState
+	28, // 30: ccs.types.v1.Host.since:type_name -> google.protobuf.Timestamp
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_ccs_types_v1_types_proto_init() }
@@ -2299,8 +2525,8 @@ func file_ccs_types_v1_types_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ccs_types_v1_types_proto_rawDesc), len(file_ccs_types_v1_types_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   20,
+			NumEnums:      7,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
