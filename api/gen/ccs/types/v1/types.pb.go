@@ -504,6 +504,8 @@ const (
 	CauseCode_CAUSE_CODE_CLASS_QUEUE CauseCode = 16
 	// An operator holds it.
 	CauseCode_CAUSE_CODE_HELD CauseCode = 17
+	// Its job was signed to begin later.
+	CauseCode_CAUSE_CODE_NOT_BEFORE CauseCode = 18
 )
 
 // Enum value maps for CauseCode.
@@ -527,6 +529,7 @@ var (
 		15: "CAUSE_CODE_OVERDUE",
 		16: "CAUSE_CODE_CLASS_QUEUE",
 		17: "CAUSE_CODE_HELD",
+		18: "CAUSE_CODE_NOT_BEFORE",
 	}
 	CauseCode_value = map[string]int32{
 		"CAUSE_CODE_UNSPECIFIED":         0,
@@ -547,6 +550,7 @@ var (
 		"CAUSE_CODE_OVERDUE":             15,
 		"CAUSE_CODE_CLASS_QUEUE":         16,
 		"CAUSE_CODE_HELD":                17,
+		"CAUSE_CODE_NOT_BEFORE":          18,
 	}
 )
 
@@ -2399,7 +2403,7 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\x10JOB_STATE_PAUSED\x10\x02\x12\x16\n" +
 	"\x12JOB_STATE_STOPPING\x10\x03\x12\x12\n" +
 	"\x0eJOB_STATE_DONE\x10\x04\x12\x19\n" +
-	"\x15JOB_STATE_QUARANTINED\x10\x05*\xe9\x03\n" +
+	"\x15JOB_STATE_QUARANTINED\x10\x05*\x84\x04\n" +
 	"\tCauseCode\x12\x1a\n" +
 	"\x16CAUSE_CODE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CAUSE_CODE_SETTLED\x10\x01\x12\"\n" +
@@ -2419,7 +2423,8 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\x12CAUSE_CODE_RUNNING\x10\x0e\x12\x16\n" +
 	"\x12CAUSE_CODE_OVERDUE\x10\x0f\x12\x1a\n" +
 	"\x16CAUSE_CODE_CLASS_QUEUE\x10\x10\x12\x13\n" +
-	"\x0fCAUSE_CODE_HELD\x10\x11*k\n" +
+	"\x0fCAUSE_CODE_HELD\x10\x11\x12\x19\n" +
+	"\x15CAUSE_CODE_NOT_BEFORE\x10\x12*k\n" +
 	"\bKeyState\x12\x19\n" +
 	"\x15KEY_STATE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12KEY_STATE_ACCEPTED\x10\x01\x12\x15\n" +
