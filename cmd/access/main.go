@@ -37,10 +37,12 @@ func (c config) Validate() error {
 
 func main() {
 	os.Exit(setup.Run(context.Background(), setup.Program[config]{
-		Name:    "access",
-		Short:   "ccs-access is the entrance for users of CCS.",
-		Default: config{Listen: ":7400", Etcd: etcdconn.DefaultConfig(), Access: access.DefaultConfig()},
-		Run:     serve,
+		Name:          "access",
+		Short:         "ccs-access is the entrance for users of CCS.",
+		Default:       config{Listen: ":7400", Etcd: etcdconn.DefaultConfig(), Access: access.DefaultConfig()},
+		MetricsListen: ":7500",
+		TraceRatio:    1,
+		Run:           serve,
 	}))
 }
 
@@ -57,10 +59,12 @@ func serve(ctx context.Context, p setup.Process, c config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, etcd.Close()) }()
-	server, err := access.New(c.Access, access.Deps{Log: p.Log, Identity: source, Coord: etcd})
+	server, err := access.New(c.Access, access.Deps{Log: p.Log, Identity: source, Coord: etcd, Telemetry: p.Telemetry})
 	if err != nil {
 		return err
 	}
+	p.Check(server.Check)
+	p.Expires(source.NotAfter)
 	lis, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen: %w", err)

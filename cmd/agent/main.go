@@ -23,10 +23,11 @@ const gcPercent = 40
 func main() {
 	debug.SetGCPercent(gcPercent)
 	os.Exit(setup.Run(context.Background(), setup.Program[agent.Config]{
-		Name:    "agent",
-		Short:   "Keeps a host in touch with its room: verifies commands, hands them to the executor, reports.",
-		Default: agent.DefaultConfig(),
-		Run:     run,
+		Name:          "agent",
+		Short:         "Keeps a host in touch with its room: verifies commands, hands them to the executor, reports.",
+		Default:       agent.DefaultConfig(),
+		MetricsListen: "127.0.0.1:7541",
+		Run:           run,
 	}))
 }
 
@@ -52,12 +53,15 @@ func run(ctx context.Context, p setup.Process, cfg agent.Config) (err error) {
 	defer func() { err = errors.Join(err, executor.Close()) }()
 	a, err := agent.New(cfg, agent.Deps{
 		Log: p.Log, Executor: executor, State: state, Operator: operator,
-		Enrol: agent.Enrolment{Config: cfg, State: state, Log: p.Log}.Credential,
-		Facts: agent.HostFacts(p.Version),
+		Enrol:     agent.Enrolment{Config: cfg, State: state, Log: p.Log}.Credential,
+		Facts:     agent.HostFacts(p.Version),
+		Telemetry: p.Telemetry,
 	})
 	if err != nil {
 		return err
 	}
+	p.Check(a.Check)
+	p.Expires(a.CertificateExpires)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return a.Run(ctx) })
 	group.Go(func() error {

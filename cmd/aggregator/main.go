@@ -50,7 +50,8 @@ func main() {
 			Listen: ":7420", SessionListen: ":7421",
 			Etcd: etcdconn.DefaultConfig(), Aggregator: aggregator.DefaultConfig(),
 		},
-		Run: serve,
+		MetricsListen: ":7520",
+		Run:           serve,
 	}))
 }
 
@@ -76,10 +77,12 @@ func serve(ctx context.Context, p setup.Process, c config) (err error) {
 		return fmt.Errorf("cannot listen for hosts: %w", errors.Join(err, mesh.Close()))
 	}
 	c.Aggregator.Advertise = cmp.Or(c.Aggregator.Advertise, mesh.Addr().String())
-	server, err := aggregator.New(c.Aggregator, aggregator.Deps{Log: p.Log, Identity: source, Coord: etcd, Version: p.Version})
+	server, err := aggregator.New(c.Aggregator, aggregator.Deps{Log: p.Log, Identity: source, Coord: etcd, Telemetry: p.Telemetry, Version: p.Version})
 	if err != nil {
 		return errors.Join(err, mesh.Close(), session.Close())
 	}
+	p.Check(server.Check)
+	p.Expires(source.NotAfter)
 	return p.Serve(ctx, server.Ready(), map[string]string{"listen": mesh.Addr().String(), "session_listen": session.Addr().String()},
 		func(ctx context.Context) error { return server.Run(ctx, mesh, session) })
 }

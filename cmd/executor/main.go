@@ -26,18 +26,20 @@ const maxMessage = 4 << 20
 
 func main() {
 	os.Exit(setup.Run(context.Background(), setup.Program[executor.Config]{
-		Name:    "executor",
-		Short:   "ccs-executor runs commands on this host and remembers what became of them.",
-		Default: executor.Default(),
-		Run:     run,
+		Name:          "executor",
+		Short:         "ccs-executor runs commands on this host and remembers what became of them.",
+		Default:       executor.Default(),
+		MetricsListen: "127.0.0.1:7542",
+		Run:           run,
 	}))
 }
 
 func run(ctx context.Context, p setup.Process, cfg executor.Config) error {
-	e, err := executor.Open(cfg, p.Version, p.Log)
+	e, err := executor.Open(cfg, executor.Deps{Log: p.Log, Telemetry: p.Telemetry, Version: p.Version})
 	if err != nil {
 		return err
 	}
+	p.Check(e.Check)
 	listener, err := executor.Listen(cfg.Socket)
 	if err != nil {
 		return fmt.Errorf("cannot serve: %w", err)

@@ -47,10 +47,12 @@ func (c config) Validate() error {
 
 func main() {
 	os.Exit(setup.Run(context.Background(), setup.Program[config]{
-		Name:    "issuer",
-		Short:   "ccs-issuer enrols hosts and users of CCS: it signs their certificates.",
-		Default: config{Listen: ":7430", Etcd: etcdconn.DefaultConfig(), Issuer: issuer.DefaultConfig()},
-		Run:     serve,
+		Name:          "issuer",
+		Short:         "ccs-issuer enrols hosts and users of CCS: it signs their certificates.",
+		Default:       config{Listen: ":7430", Etcd: etcdconn.DefaultConfig(), Issuer: issuer.DefaultConfig()},
+		MetricsListen: ":7530",
+		TraceRatio:    1,
+		Run:           serve,
 	}))
 }
 
@@ -76,10 +78,12 @@ func serve(ctx context.Context, p setup.Process, c config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, etcd.Close()) }()
-	server, err := issuer.New(c.Issuer, issuer.Deps{Log: p.Log, Identity: source, Coord: etcd, CA: ca, Book: book})
+	server, err := issuer.New(c.Issuer, issuer.Deps{Log: p.Log, Identity: source, Coord: etcd, Telemetry: p.Telemetry, CA: ca, Book: book})
 	if err != nil {
 		return err
 	}
+	p.Check(server.Check)
+	p.Expires(source.NotAfter)
 	return listen(ctx, p, c.Listen, server)
 }
 

@@ -45,7 +45,8 @@ func main() {
 			Listen: ":7410", Etcd: etcdconn.DefaultConfig(),
 			Store: sqlite.DefaultConfig(), Scheduler: scheduler.DefaultConfig(),
 		},
-		Run: serve,
+		MetricsListen: ":7510",
+		Run:           serve,
 	}))
 }
 
@@ -68,11 +69,13 @@ func serve(ctx context.Context, p setup.Process, c config) (err error) {
 	}
 	defer func() { err = errors.Join(err, jobs.Close()) }()
 	server, err := scheduler.New(c.Scheduler, scheduler.Deps{
-		Log: p.Log, Identity: source, Coord: etcd, Store: jobs, Version: p.Version,
+		Log: p.Log, Identity: source, Coord: etcd, Telemetry: p.Telemetry, Store: jobs, Version: p.Version,
 	})
 	if err != nil {
 		return err
 	}
+	p.Check(server.Check)
+	p.Expires(source.NotAfter)
 	return listen(ctx, p, c.Listen, server)
 }
 

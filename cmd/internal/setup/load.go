@@ -25,6 +25,8 @@ type origins map[string]string
 func load[C any](prog Program[C], o options, s surroundings) (full[C], origins, error) {
 	cfg := full[C]{App: prog.Default}
 	cfg.Common.Log.Level = "info"
+	cfg.Common.MetricsListen = prog.MetricsListen
+	cfg.Common.Export.Trace.Ratio = prog.TraceRatio
 	tree, content, err := readFile(o)
 	if err != nil {
 		return cfg, nil, err
@@ -40,7 +42,7 @@ func load[C any](prog Program[C], o options, s surroundings) (full[C], origins, 
 	for _, leaf := range l.leaves {
 		l.set(leaf, value.FieldByIndex(leaf.index), environment(s.environ))
 	}
-	l.faults = append(l.faults, cfg.Common.Log.Validate(), validate(prog, cfg.App))
+	l.faults = append(l.faults, cfg.Common.Validate(), validate(prog, cfg.App))
 	return cfg, l.origin, errors.Join(l.faults...)
 }
 

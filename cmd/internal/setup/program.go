@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ccs-project/ccs/pkg/run/obs"
+	"github.com/ccs-project/ccs/pkg/run/obs/export"
 )
 
 // Exit codes.
@@ -33,6 +35,11 @@ type Program[C any] struct {
 	Short string
 	// Default holds the defaults of all keys.
 	Default C
+	// MetricsListen and TraceRatio are the defaults of these keys of [Common],
+	// which are not the same for all programs. Where requests come in from
+	// outside a trace begins; elsewhere it is only gone on with.
+	MetricsListen string
+	TraceRatio    float64
 	// Flags adds flags that are no configuration; may be nil.
 	Flags func(*pflag.FlagSet)
 	// Validate returns every fault of the configuration, joined. If it is nil
@@ -44,8 +51,19 @@ type Program[C any] struct {
 
 // Common is the configuration that every binary has.
 type Common struct {
-	Log       obs.LogConfig `mapstructure:"log"`
-	ReadyFile string        `mapstructure:"ready_file"` // written when the process serves; empty: none
+	Log           obs.LogConfig `mapstructure:"log"`
+	ReadyFile     string        `mapstructure:"ready_file"`     // written when the process serves; empty: none
+	MetricsListen string        `mapstructure:"metrics_listen"` // host:port of metrics and health over HTTP; empty: none
+	Export        export.Config `mapstructure:",squash"`
+}
+
+// Validate lists every fault.
+func (c Common) Validate() error {
+	faults := []error{c.Log.Validate(), c.Export.Validate()}
+	if _, _, err := net.SplitHostPort(c.MetricsListen); c.MetricsListen != "" && err != nil {
+		faults = append(faults, fmt.Errorf("metrics_listen: %q must be host:port, such as 127.0.0.1:7510, or empty for none", c.MetricsListen))
+	}
+	return errors.Join(faults...)
 }
 
 // Process is what a running program gets beside its configuration.
@@ -57,6 +75,11 @@ type Process struct {
 	// Ready says that the process serves: it writes the ready file with these
 	// addresses, by the key of the configuration that asked for them.
 	Ready func(addresses map[string]string) error
+	// Telemetry is told what the process does.
+	Telemetry obs.Telemetry
+	// Check says who knows whether the process is ready; until then it is
+	// starting. It may be called at any time.
+	Check func(obs.Check)
 }
 
 // surroundings is what a process finds; tests have their own.
@@ -111,12 +134,9 @@ func work[C any](ctx context.Context, prog Program[C], cfg full[C], s surroundin
 	log := obs.NewLog(s.stderr, cfg.Common.Log)
 	ctx, release := heed(ctx, s.signals, s.exit)
 	defer release()
-	file := &readyFile{path: cfg.Common.ReadyFile, pid: os.Getpid()}
-	defer file.remove()
-	file.clear()
-	p := Process{Name: prog.Name, Version: Version(), Log: log, Stdout: s.stdout, Ready: file.write}
+	p := Process{Name: prog.Name, Version: Version(), Log: log, Stdout: s.stdout}
 	log.InfoContext(ctx, "process starts", "binary", prog.Name, "version", p.Version)
-	err := prog.Run(ctx, p, cfg.App)
+	err := watched(ctx, p, cfg.Common, func(p Process) error { return prog.Run(ctx, p, cfg.App) })
 	var came *SignalError
 	switch asked := errors.As(context.Cause(ctx), &came); {
 	case err == nil, asked && (errors.Is(err, came) || errors.Is(err, context.Canceled)):

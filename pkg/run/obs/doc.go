@@ -1,3 +1,4 @@
-// Package obs is how a process tells what it does: its log, and the type that
-// keeps secrets out of it. Metrics and traces come to stand here as well.
+// Package obs is how a process tells what it does: its log, with the type that
+// keeps secrets out of it; spans and the table of all metrics; and its health.
+// How spans and metrics leave the process is package export's.
 package obs

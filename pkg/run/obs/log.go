@@ -35,11 +35,12 @@ func (c LogConfig) level() (slog.Level, error) {
 	return slog.LevelInfo, fmt.Errorf("%q must be debug, info, warn or error", c.Level)
 }
 
-// NewLog returns a logger that writes one JSON object a line to w. A faulty
-// level means info. Values whose key names a secret are masked.
+// NewLog returns a logger that writes one JSON object a line to w, with trace_id
+// and span_id where the context has a sampled span. A faulty level means info.
+// Values whose key names a secret are masked.
 func NewLog(w io.Writer, c LogConfig) *slog.Logger {
 	level, _ := c.level()
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: redact}))
+	return slog.New(traced{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: redact})})
 }
 
 func redact(_ []string, a slog.Attr) slog.Attr {

@@ -1,0 +1,151 @@
+package obs_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ccs-project/ccs/pkg/run/obs"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write docs/metrics.md from the Go table")
+
+const metricsPage = "../../../docs/metrics.md"
+
+// TestTheMetricsPageIsCurrent generates docs/metrics.md from the table and
+// compares. `go test ./pkg/run/obs -rewrite` writes it.
+func TestTheMetricsPageIsCurrent(t *testing.T) {
+	want := page()
+	if *rewrite {
+		if err := os.WriteFile(metricsPage, []byte(want), 0o644); err != nil { //nolint:gosec // a page for everybody
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(metricsPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Error("docs/metrics.md is not what the table says; run `go test ./pkg/run/obs -rewrite` and read the difference")
+	}
+}
+
+func page() string {
+	var b strings.Builder
+	b.WriteString(`# Metrics
+
+Generated from the table in pkg/run/obs by ` + "`go test ./pkg/run/obs -rewrite`" + `; do not edit.
+
+Every process shows its metrics to Prometheus at ` + "`http://<metrics_listen>/metrics`" + ` and its health at ` + "`/healthz`" + ` (it lives)
+and ` + "`/readyz`" + ` (503 with the reason while it is starting, not ready or draining). The port asks nobody who he is and shows no
+name of a host, user or job: let only your monitoring reach it. ` + "`metrics_listen: \"\"`" + ` means none.
+
+| binary | default of ` + "`metrics_listen`" + ` |
+| --- | --- |
+| access | :7500 |
+| scheduler | :7510 |
+| aggregator | :7520 |
+| issuer | :7530 |
+| agent | 127.0.0.1:7541 |
+| executor | 127.0.0.1:7542 |
+
+A counter with labels is there from its first event on; one without labels is 0 before. A metric has at most 1,000 series;
+what is above is counted together under ` + "`otel_metric_overflow=\"true\"`" + `.
+
+| name | kind | unit | labels | binaries | meaning |
+| --- | --- | --- | --- | --- | --- |
+`)
+	for _, m := range obs.Metrics() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n",
+			m.Prometheus(), m.Kind, unit(m.Unit), code(m.Labels), strings.Join(m.Tiers, ", "), m.Help)
+	}
+	b.WriteString(`
+Of every process, under the names that are usual for them: ` + "`go_goroutines`, `go_memstats_heap_alloc_bytes`, `go_memstats_sys_bytes`" + `,
+` + "`process_cpu_seconds_total`, `process_resident_memory_bytes`, `process_open_fds`, `process_max_fds`" + `; and ` + "`target_info`" + ` with
+` + "`service_name`, `service_version` and `service_instance_id`" + ` (of one run).
+`)
+	return b.String()
+}
+
+// unit is a unit of UCUM as people say it.
+func unit(u string) string {
+	switch u {
+	case "s":
+		return "seconds"
+	case "By":
+		return "bytes"
+	}
+	return strings.Trim(u, "{}")
+}
+
+func code(words []string) string {
+	if len(words) == 0 {
+		return "–"
+	}
+	return "`" + strings.Join(words, "`, `") + "`"
+}
+
+func TestTheTableOfMetricsIsSound(t *testing.T) {
+	tiers := []string{"access", "scheduler", "aggregator", "agent", "executor", "issuer"}
+	name := regexp.MustCompile(`^ccs(\.[a-z][a-z_]*)+$`)
+	seen := map[string]bool{}
+	for _, m := range obs.Metrics() {
+		if !name.MatchString(string(m.Name)) {
+			t.Errorf("%s is no name", m.Name)
+		}
+		if seen[m.Prometheus()] {
+			t.Errorf("%s is there twice", m.Prometheus())
+		}
+		seen[m.Prometheus()] = true
+		if !strings.HasSuffix(m.Help, ".") || strings.Contains(m.Help, "|") {
+			t.Errorf("%s: %q is no sentence for a table", m.Name, m.Help)
+		}
+		if (m.Kind == obs.KindHistogram) != (len(m.Buckets) > 0) || !slices.IsSorted(m.Buckets) {
+			t.Errorf("%s: a histogram, and nothing else, has buckets, the least first", m.Name)
+		}
+		if !regexp.MustCompile(`^(s|By|\{[a-z]+\})$`).MatchString(m.Unit) {
+			t.Errorf("%s: nobody knows how Prometheus writes the unit %q", m.Name, m.Unit)
+		}
+		for _, tier := range m.Tiers {
+			if !slices.Contains(tiers, tier) {
+				t.Errorf("%s: there is no binary %s", m.Name, tier)
+			}
+		}
+		if len(m.Tiers) == 0 {
+			t.Errorf("%s: nobody has it", m.Name)
+		}
+	}
+}
+
+func TestAMetricThatIsNotInTheTableIsABug(t *testing.T) {
+	var nobody obs.Telemetry
+	for what, make := range map[string]func(){
+		"another name": func() { nobody.Counter("ccs.nothing") },
+		"another kind": func() { nobody.Histogram(obs.JobsAccepted) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: it was made", what)
+				}
+			}()
+			make()
+		}()
+	}
+}
+
+func TestWithoutAnybodyToTellNothingHappens(t *testing.T) {
+	var nobody obs.Telemetry
+	nobody.Counter(obs.JobsAccepted).Add(t.Context(), 1)
+	nobody.Histogram(obs.StoreCommit).Record(t.Context(), 1)
+	nobody.Gauge(obs.JobsLive, nil)
+	ctx, span := nobody.Tracer().Start(t.Context(), "x")
+	span.End()
+	if parent := obs.TraceParent(ctx); parent != "" {
+		t.Errorf("there is a trace: %s", parent)
+	}
+}
