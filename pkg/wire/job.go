@@ -41,9 +41,11 @@ func JobToProto(spec job.Spec, targets int, row job.Row) *typesv1.Job {
 
 // TaskToProto is a task as users see it; detail is zero where none is known.
 func TaskToProto(targets *job.Targets, ordinal uint32, view job.View, detail job.Detail) *typesv1.Task {
+	target := targets.At(ordinal)
 	return &typesv1.Task{
 		Ordinal:          ordinal,
-		HostId:           string(targets.At(ordinal).Host),
+		HostId:           string(target.Host),
+		Incarnation:      target.Incarnation[:],
 		Room:             string(targets.Room(ordinal)),
 		Result:           ResultToProto(view.Report, detail),
 		Revision:         view.Revision,

@@ -174,6 +174,16 @@ func (a *Attachments) Via(host HostID) (Via, bool) {
 	return p.at.name, true
 }
 
+// LastVia returns the aggregator that spoke last of host, whether it is here or
+// not; false if none ever did.
+func (a *Attachments) LastVia(host HostID) (Via, bool) {
+	p := a.hosts[host]
+	if p == nil || p.at == nil {
+		return "", false
+	}
+	return p.at.name, true
+}
+
 // Since returns what is known of host, and since when; the time is zero if it
 // was never seen.
 func (a *Attachments) Since(host HostID) (Presence, time.Time) {
@@ -199,6 +209,15 @@ func (a *Attachments) Count(name Via) int {
 		return v.here
 	}
 	return 0
+}
+
+// Here returns how many hosts are here, through any aggregator.
+func (a *Attachments) Here() int {
+	n := 0
+	for _, v := range a.vias {
+		n += v.here
+	}
+	return n
 }
 
 // Complete reports whether an aggregator has named all its sessions on the

@@ -61,6 +61,27 @@ func TestAHostComesAndGoes(t *testing.T) {
 	wantSince(t, a, "h", Here, at(5))
 }
 
+func TestTheAggregatorThatSpokeLastOfAHostIsRemembered(t *testing.T) {
+	a := NewAttachments()
+	last := func(want Via) {
+		t.Helper()
+		if got, known := a.LastVia("h"); got != want || known != (want != "") {
+			t.Errorf("last at %q, want %q", got, want)
+		}
+	}
+	last("")
+	a.Attach("A", "h", one, 1, at(1))
+	a.Attach("B", "h", one, 2, at(2))
+	last("B")
+	a.Attach("A", "h", one, 1, at(3)) // stale
+	a.Detach("B", "h", one, 2, at(4))
+	last("B")
+	a.LostVia("B", at(5))
+	last("B")
+	a.Attach("A", "h", one, 3, at(6))
+	last("A")
+}
+
 func TestTheNewestSessionWins(t *testing.T) {
 	a := NewAttachments()
 	a.Attach("A", "h", one, 1, at(1))
@@ -325,7 +346,7 @@ func checkChange(t *rapid.T, a *Attachments, c Change, before Presence, inc Inca
 }
 
 func checkBooks(t *rapid.T, a *Attachments) {
-	ringed := 0
+	ringed, all := 0, 0
 	for name, v := range a.vias {
 		here := 0
 		for p := v.ring.next; p != &v.ring; p = p.next {
@@ -339,6 +360,10 @@ func checkBooks(t *rapid.T, a *Attachments) {
 		if here != a.Count(name) {
 			t.Fatalf("%s counts %d, has %d", name, a.Count(name), here)
 		}
+		all += here
+	}
+	if a.Here() != all {
+		t.Fatalf("%d hosts are here, %d are counted", all, a.Here())
 	}
 	if ringed != len(a.hosts) {
 		t.Fatalf("%d hosts in rings, %d known", ringed, len(a.hosts))

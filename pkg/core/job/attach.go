@@ -66,10 +66,7 @@ func (m *Machine) gone(ev Gone) error {
 		return nil
 	}
 	m.detach(o)
-	e.awayNano = 0
-	if !ev.Since.IsZero() {
-		e.awayNano = ev.Since.UnixNano()
-	}
+	e.awayNano = nano(ev.Since)
 	m.owed.changed.add(o)
 	return nil
 }

@@ -9,8 +9,8 @@ func (m *Machine) cancel(ev Cancel) error {
 	if n := len(ev.RequestID); n < minRequestID || n > maxRequestID {
 		return ErrRequestID
 	}
-	if keep, again := m.answered[ev.RequestID]; again {
-		if keep != ev.KeepRunning {
+	if before, again := m.answered[ev.RequestID]; again {
+		if before.KeepRunning != ev.KeepRunning {
 			return ErrRequestReused
 		}
 		return nil
@@ -27,10 +27,9 @@ func (m *Machine) cancel(ev Cancel) error {
 	}
 	m.skipRest(task.Skipped, task.JobCanceled)
 	m.halt(wish)
-	m.answered[ev.RequestID] = ev.KeepRunning
-	m.owed.controls = append(m.owed.controls, ControlRow{
-		RequestID: ev.RequestID, ControlRevision: m.row.ControlRevision, KeepRunning: ev.KeepRunning, At: m.now,
-	})
+	row := ControlRow{RequestID: ev.RequestID, ControlRevision: m.row.ControlRevision, KeepRunning: ev.KeepRunning, At: m.now}
+	m.answered[ev.RequestID] = row
+	m.owed.controls = append(m.owed.controls, row)
 	return nil
 }
 
@@ -91,7 +90,8 @@ func (m *Machine) release() {
 }
 
 // allowance is how many more tasks may be released now. This is the one place
-// that the rest of the rollout (batches, pause points, budget) will narrow.
+// that the rest of the rollout (batches, pause points, budget) will narrow; what
+// narrows it is a cause in whyPending too.
 func (m *Machine) allowance() int {
 	end, _, _ := m.lastRelease()
 	if m.row.State != Running || m.now.Before(m.spec.NotBefore) || !m.now.Before(end) {

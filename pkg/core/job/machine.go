@@ -14,7 +14,7 @@ const (
 )
 
 // Machine is one job. It is not safe for concurrent use: one shard owns it. A
-// target costs 40 bytes besides the target list, and a few bits.
+// target costs 48 bytes besides the target list, and a few bits.
 type Machine struct {
 	spec    Spec
 	targets *Targets
@@ -24,8 +24,8 @@ type Machine struct {
 	row   Row // with live counts
 	tasks []entry
 
-	reruns   int             // in flight with an attempt above 1
-	answered map[string]bool // requests that had their effect, by id: was it to keep running?
+	reruns   int                   // in flight with an attempt above 1
+	answered map[string]ControlRow // requests that had their effect, by id
 
 	ready ordinals // never released, and the host is attached: may be released
 	live  ordinals // released, not final, and the host is attached: can be talked to
@@ -35,6 +35,9 @@ type Machine struct {
 	retry    ordinals  // could not be passed on: dispatch again at retryAt
 	restored bool      // by Restore, and not stepped since
 	patience time.Time // nothing becomes UNKNOWN earlier: hosts are to be heard first after a restart
+
+	full      bool      // as many are in flight as the concurrency allows
+	fullSince time.Time // since when; zero: it was so before this owner
 
 	owed owed
 }
@@ -51,11 +54,12 @@ type owed struct {
 
 // entry is one task.
 type entry struct {
-	seen     task.Report
-	lost     task.Reason // why the attempt before was LOST; none: there was none, or it is not known
-	mark     mark
-	revision uint64
-	awayNano int64 // since when the host is away, Unix; 0: not known
+	seen      task.Report
+	lost      task.Reason // why the attempt before was LOST; none: there was none, or it is not known
+	mark      mark
+	revision  uint64
+	awayNano  int64 // since when the host is away, Unix; 0: not known
+	sinceNano int64 // since when the task is in the state that was seen, Unix; 0: not known
 }
 
 // mark is what else is known of a task, in bits.
@@ -89,7 +93,7 @@ func New(spec Spec, targets *Targets) *Machine {
 		targets:  targets,
 		limit:    n,
 		tasks:    make([]entry, n),
-		answered: map[string]bool{},
+		answered: map[string]ControlRow{},
 	}
 	if c := spec.Rollout.Concurrency; !c.IsZero() {
 		m.limit = c.Of(n)
@@ -153,6 +157,9 @@ func (m *Machine) see(o uint32, r task.Report) {
 		m.reruns--
 	}
 	m.row.Counts.move(e.seen.State, r.State)
+	if e.seen.State != r.State || e.seen.Attempt != r.Attempt {
+		e.sinceNano = nano(m.now)
+	}
 	e.seen = r
 	if e.is(released) && !r.State.Settled() && r.Attempt > 1 {
 		m.reruns++
@@ -187,6 +194,22 @@ func (m *Machine) write(o uint32, r task.Report, detail *Detail) {
 func (m *Machine) conclude(o uint32, s task.State, why task.Reason) {
 	m.write(o, task.Report{Attempt: m.tasks[o].seen.Attempt, State: s, Exit: task.Exit{Reason: why}}, nil)
 	m.tasks[o].set(concluded, s.Final())
+}
+
+// nano is a time as an entry keeps it.
+func nano(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+// timeOf is the time that an entry keeps.
+func timeOf(nano int64) time.Time {
+	if nano == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, nano).UTC()
 }
 
 // enliven notes that a released task can be talked to.

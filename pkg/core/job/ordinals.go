@@ -68,6 +68,18 @@ func (s *ordinals) next(o uint32) (uint32, bool) {
 	return 0, false
 }
 
+// below is how many of the set come before o.
+func (s *ordinals) below(o uint32) int {
+	if s.n == 0 {
+		return 0
+	}
+	sum := bits.OnesCount64(s.bits[o/64] & (1<<(o%64) - 1))
+	for _, word := range s.bits[:o/64] {
+		sum += bits.OnesCount64(word)
+	}
+	return sum
+}
+
 // all walks the set; the loop may remove what it has been given.
 func (s *ordinals) all() iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {

@@ -14,6 +14,7 @@ func (m *Machine) Ready() Ready {
 	}
 	m.elapse() // an attempt that was taken over may have been due long ago
 	m.release()
+	m.noteFull()
 	var rd Ready
 	if m.row.State != Done && m.row.Counts.unsettled() == 0 {
 		m.row.State = Done

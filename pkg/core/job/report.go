@@ -45,11 +45,13 @@ func (m *Machine) reported(ev Reported) error {
 		return nil
 	}
 	m.admit(o)
+	first := e.is(unheard)
 	e.set(unheard, false)
 	if final {
 		m.outcome(o, ev)
 	} else {
 		m.progress(o, ev)
+		m.date(o, ev, first)
 	}
 	return nil
 }
@@ -96,6 +98,20 @@ func (m *Machine) progress(o uint32, ev Reported) {
 		m.write(o, seen, nil)
 	default:
 		m.see(o, seen)
+	}
+}
+
+// date notes since when the task is where its host says that it is. When it
+// began to run the host knows; when it came to anything else an owner knows only
+// who has heard what was before.
+func (m *Machine) date(o uint32, ev Reported, first bool) {
+	e := &m.tasks[o]
+	switch {
+	case ev.Report != e.seen:
+	case e.seen.State == task.Running && !ev.Detail.StartedAt.IsZero():
+		e.sinceNano = nano(ev.Detail.StartedAt)
+	case first:
+		e.sinceNano = 0
 	}
 }
 

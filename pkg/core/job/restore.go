@@ -27,7 +27,7 @@ func (m *Machine) Restore(r Record) error {
 		}
 	}
 	for _, c := range r.Controls {
-		m.answered[c.RequestID] = c.KeepRunning
+		m.answered[c.RequestID] = c
 	}
 	counts := m.row.Counts
 	if r.Row.Revision == 0 || r.Row.State != Quarantined && (r.Row.State == Done) != (counts.unsettled() == 0) {
@@ -37,7 +37,7 @@ func (m *Machine) Restore(r Record) error {
 	m.row.Counts = counts
 	m.owed.row = false
 	m.owed.changed.drain()
-	m.restored = true
+	m.full, m.restored = m.limit <= m.row.InFlight(), true
 	return nil
 }
 

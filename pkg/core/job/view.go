@@ -39,8 +39,8 @@ func (m *Machine) Task(ordinal uint32) View {
 		Overdue:     e.is(overdue),
 		Concluded:   e.is(concluded),
 	}
-	if v.Unreachable && e.awayNano != 0 {
-		v.UnreachableSince = time.Unix(0, e.awayNano).UTC()
+	if v.Unreachable {
+		v.UnreachableSince = timeOf(e.awayNano)
 	}
 	return v
 }

@@ -1,0 +1,204 @@
+package job
+
+import (
+	"time"
+
+	"github.com/ccs-project/ccs/pkg/core/task"
+)
+
+// Explain is why the task with an ordinal below the number of targets is where
+// it is: at least one cause and at most 16, the nearest first, then what stands
+// behind it. It changes nothing, and is as of the last Step: who wants it as of
+// now steps with a Tick, and asks after the Ready that belongs to it.
+//
+// A new owner gives the same answer, but for what is in no store: since when the
+// concurrency has been reached, a host has been away, a task has been released,
+// has waited on its host's disk, or is LOST or SKIPPED for a new incarnation.
+// And it gives hosts the grace and the slack to be heard before anything becomes
+// UNKNOWN, so that Until may be later.
+func (m *Machine) Explain(ordinal uint32) []Cause {
+	e := &m.tasks[ordinal]
+	var chain []Cause
+	switch {
+	case e.seen.State.Final():
+		return []Cause{m.whySettled(e)}
+	case m.row.State == Quarantined:
+		chain = m.spec.whySetAside(e.seen)
+	case !e.is(released):
+		chain = m.whyPending(ordinal)
+	default:
+		chain = m.whyReleased(e)
+	}
+	return chain[:min(len(chain), maxCauses)]
+}
+
+// whySettled is for an outcome. When the command ended its host says with the
+// details of the outcome, which are in the store; here is when the scheduler
+// concluded by itself.
+func (m *Machine) whySettled(e *entry) Cause {
+	c := Cause{Code: CauseSettled, Seen: e.seen, Concluded: e.is(concluded)}
+	end, _, _ := m.lastRelease()
+	switch {
+	case !c.Concluded:
+	case !e.is(released) && e.seen.State == task.Expired, e.seen.Exit.Reason == task.DeadlinePassed:
+		c.Since = end
+	case e.seen.Exit.Reason == task.JobCanceled:
+		c.Since = m.canceledAt(func(ControlRow) bool { return true })
+	default:
+		c.Since = timeOf(e.sinceNano)
+	}
+	return c
+}
+
+// whyPending is for a task that was never released: all that keeps the job from
+// releasing it, as allowance and release have it, and then its host. A rule that
+// narrows allowance is one more cause here; the property tests compare the two.
+func (m *Machine) whyPending(o uint32) (chain []Cause) {
+	end, then, _ := m.lastRelease()
+	because := func(c Cause) {
+		c.Until, c.Then = end, then
+		chain = append(chain, c)
+	}
+	switch m.row.State {
+	case Stopping, Done: // all that is PENDING is skipped by then
+		because(Cause{Code: CauseStopping, Since: m.stoppedAt()})
+	case Paused:
+		because(Cause{Code: CausePaused})
+	case Running, Quarantined:
+	}
+	if m.now.Before(m.spec.NotBefore) {
+		chain = append(chain, Cause{Code: CauseNotBefore, Since: m.spec.Created, Until: m.spec.NotBefore})
+	}
+	free, ahead := m.limit-m.row.InFlight(), m.ready.below(o)
+	if free <= 0 {
+		because(Cause{Code: CauseConcurrency, Since: m.atLimitSince(), Limit: m.limit, InFlight: m.row.InFlight()})
+	}
+	if ahead > 0 && ahead >= free {
+		because(Cause{Code: CauseOrder, Ahead: ahead, Free: max(free, 0)})
+	}
+	if e := &m.tasks[o]; !e.is(attached) {
+		because(Cause{Code: CauseHostAway, Since: timeOf(e.awayNano)})
+	}
+	if len(chain) == 0 {
+		because(Cause{Code: CauseOrder, Ahead: ahead, Free: free})
+	}
+	return chain
+}
+
+// whyReleased is for a task that its host may have: how far it has come, whether
+// it is to end, and whether its host can be heard.
+func (m *Machine) whyReleased(e *entry) (chain []Cause) {
+	because := func(c Cause) {
+		c.Seen = e.seen
+		if !e.seen.State.Settled() {
+			c.Until, c.Then = m.settleBy(e.seen.Attempt), task.Unknown
+		}
+		chain = append(chain, c)
+	}
+	for _, c := range m.progressOf(e) {
+		because(c)
+	}
+	if m.row.Wish >= task.DesiredStop {
+		because(Cause{Code: CauseStopping, Since: m.stoppedAt()})
+	}
+	if !e.is(attached) {
+		because(Cause{Code: CauseHostAway, Since: timeOf(e.awayNano)})
+	}
+	return chain
+}
+
+// progressOf is how far a released task has come.
+func (m *Machine) progressOf(e *entry) []Cause {
+	since := timeOf(e.sinceNano)
+	switch {
+	case e.seen.State == task.Unknown:
+		return []Cause{m.spec.awaitsLate(e.seen)}
+	case e.seen.State < task.Accepted:
+		return []Cause{{Code: CauseNotConfirmed, Since: since, TakenOver: e.is(unheard)}}
+	case e.seen.State == task.Accepted:
+		return []Cause{{Code: CauseExecutorBusy, Since: since, StartBy: m.spec.startBy(e.seen.Attempt)}}
+	}
+	runs := Cause{Code: CauseRunning, Since: since, Timeout: m.spec.Timeout, OnlyReports: m.spec.TimeoutReportOnly}
+	if !e.is(overdue) {
+		return []Cause{runs}
+	}
+	past := runs
+	past.Code = CauseOverdue
+	if !since.IsZero() {
+		past.Since = since.Add(m.spec.Timeout)
+	}
+	return []Cause{past, runs}
+}
+
+// noteFull keeps since when the concurrency has been reached. What settles and
+// makes room for another in the same Ready is no break.
+func (m *Machine) noteFull() {
+	full := m.row.InFlight() >= m.limit
+	if full && !m.full {
+		m.fullSince = m.now
+	}
+	m.full = full
+}
+
+func (m *Machine) atLimitSince() time.Time {
+	if !m.full {
+		return time.Time{}
+	}
+	return m.fullSince
+}
+
+// stoppedAt is when a stop came to be wished of what is released: by a user, or
+// by the deadline.
+func (m *Machine) stoppedAt() time.Time {
+	if at := m.canceledAt(func(c ControlRow) bool { return !c.KeepRunning }); !at.IsZero() {
+		return at
+	}
+	return m.spec.Rollout.Deadline
+}
+
+// canceledAt is when the first of these requests had its effect; zero: there was
+// none.
+func (m *Machine) canceledAt(of func(ControlRow) bool) (first time.Time) {
+	for _, c := range m.answered {
+		if of(c) && (first.IsZero() || c.At.Before(first)) {
+			first = c.At
+		}
+	}
+	return first
+}
+
+// SetAside is a task of a job that is quarantined, with the causes that Explain
+// would give. It is read off what is durable: no machine is made of a job that
+// crashed the last ones.
+func (r *Record) SetAside(spec Spec, ordinal uint32) (View, []Cause) {
+	v := View{Report: task.Report{Attempt: 1, State: task.Pending}}
+	for _, o := range r.Released {
+		if o == ordinal {
+			v.Report.State, v.Released = task.Dispatched, true
+		}
+	}
+	for i := range r.Tasks {
+		if row := &r.Tasks[i]; row.Ordinal == ordinal {
+			v.Report, v.Revision, v.Concluded = row.Report, row.Revision, row.Concluded
+		}
+	}
+	if v.Report.State.Final() {
+		return v, []Cause{{Code: CauseSettled, Seen: v.Report, Concluded: v.Concluded}}
+	}
+	return v, spec.whySetAside(v.Report)
+}
+
+// whySetAside is for what is not final when its job is quarantined.
+func (s *Spec) whySetAside(seen task.Report) []Cause {
+	aside := Cause{Code: CauseQuarantined, Seen: seen}
+	if seen.State == task.Unknown {
+		return []Cause{s.awaitsLate(seen), aside}
+	}
+	return []Cause{aside}
+}
+
+// awaitsLate is for UNKNOWN: since the settle-by, though an owner that took over
+// late has waited longer.
+func (s *Spec) awaitsLate(seen task.Report) Cause {
+	return Cause{Code: CauseAwaitsLateOutcome, Seen: seen, Since: s.settleBy(seen.Attempt)}
+}

@@ -1,0 +1,167 @@
+package wire
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/task"
+)
+
+// causeText says a cause to a person: what it is and since when, why, what ends
+// it, and what there is to do. Times are in UTC, as in the texts of errors.
+func causeText(c job.Cause) string {
+	switch c.Code {
+	case job.CauseSettled:
+		return settledText(c)
+	case job.CauseAwaitsLateOutcome:
+		return fmt.Sprintf("It is settled as %s: no outcome was heard%s. An outcome that its host says after all replaces this."+
+			" Look at the host before you run it again: the command may have run, or still run.", outcomeText(c.Seen), by(c.Since))
+	case job.CauseQuarantined:
+		return "The job is quarantined: it crashed its shard twice and is set aside, so that other jobs go on. Nothing of it is released or heard any more," +
+			" and what runs on hosts goes on. Ask an operator to look into the log of its scheduler, and submit what is still wanted as a new job."
+	case job.CauseStopping:
+		return fmt.Sprintf("The job is stopped%s: the host is told to end it, and told again until it says that it has ended.", since(c)) + ends(c)
+	case job.CauseHostAway:
+		return awayText(c)
+	case job.CauseNotConfirmed:
+		return unconfirmedText(c)
+	case job.CauseExecutorBusy:
+		return fmt.Sprintf("It is on its host's disk%s and has not started: the executor has no free slot yet. It starts when one is free%s.",
+			since(c), before(c.StartBy)) + ends(c)
+	case job.CauseRunning:
+		return runningText(c)
+	case job.CauseOverdue:
+		return fmt.Sprintf("The command runs past its timeout of %s%s: the timeout only reports, so it goes on, and its real outcome still counts."+
+			" Cancel the job to have it killed.", c.Timeout, since(c)) + ends(c)
+	default:
+		return waitingText(c)
+	}
+}
+
+// waitingText is for what keeps a task from being released.
+func waitingText(c job.Cause) string {
+	switch {
+	case c.Code == job.CauseConcurrency:
+		return fmt.Sprintf("%d of at most %d targets are at work%s: that is the job's concurrency. It is released when one of them settles and its turn has come.",
+			c.InFlight, c.Limit, since(c)) + ends(c)
+	case c.Code == job.CauseOrder && c.Blocks():
+		return orderText(c.Ahead) + ends(c)
+	case c.Code == job.CauseOrder:
+		return "Nothing holds it: it is released next." + ends(c)
+	case c.Code == job.CauseNotBefore && !c.Until.IsZero():
+		return fmt.Sprintf("Its job was signed to begin at %s and no earlier: nothing of it is released before.", utc(c.Until))
+	}
+	return sentence(c.Code.Means()+since(c)) + ends(c)
+}
+
+func settledText(c job.Cause) string {
+	text := fmt.Sprintf("It is settled%s as %s.", since(c), outcomeText(c.Seen))
+	if c.Concluded {
+		return text + " The scheduler has concluded that by itself; if its host says otherwise after all, its word replaces this."
+	}
+	return text + " Nothing more is expected of it."
+}
+
+// outcomeText is an outcome with all that explains it.
+func outcomeText(r task.Report) string {
+	text := r.State.String()
+	switch {
+	case r.Exit.Reason != task.NoReason:
+		text += fmt.Sprintf(" (%s: %s)", r.Exit.Reason, r.Exit.Reason.Means())
+	case r.State == task.Failed && r.Exit.Signal == 0:
+		text += fmt.Sprintf(", exit status %d", r.Exit.Code)
+	}
+	if r.Exit.Signal != 0 {
+		text += fmt.Sprintf(", signal %d", r.Exit.Signal)
+	}
+	if r.Attempt > 1 {
+		text += fmt.Sprintf(", at attempt %d", r.Attempt)
+	}
+	return text
+}
+
+func orderText(ahead int) string {
+	if ahead == 1 {
+		return "1 target stands before it in the list, and is released first."
+	}
+	return fmt.Sprintf("%d targets stand before it in the list, and are released first.", ahead)
+}
+
+func awayText(c job.Cause) string {
+	text := "Its host is away" + since(c)
+	if c.Since.IsZero() {
+		text += ", since when this scheduler does not know"
+	}
+	if c.Via != "" {
+		text += fmt.Sprintf(" (last at %s)", c.Via)
+	}
+	switch {
+	case c.Seen.State == task.Unknown:
+		text += ". An outcome that it has is heard when it is back."
+	case c.Seen.Attempt > 0:
+		text += ". What it has goes on there, and is heard when it is back."
+	default:
+		text += ". The task is released when the host is back and nothing else holds it."
+	}
+	return text + " See whether the host runs, and its agent." + ends(c)
+}
+
+func unconfirmedText(c job.Cause) string {
+	text := "It is released" + since(c)
+	if c.Seen.Attempt > 1 {
+		text = fmt.Sprintf("Attempt %d of it is released%s, after the one before was lost", c.Seen.Attempt, since(c))
+	}
+	if c.TakenOver {
+		text += ", by a scheduler that owned the job before this one, and the host has not been heard since."
+	} else {
+		text += ", and the host has not said that it has it."
+	}
+	return text + fmt.Sprintf(" It is asked every %s, and sent again where that shows that it did not arrive.", job.PullEvery) + ends(c)
+}
+
+func runningText(c job.Cause) string {
+	text := "The command runs" + since(c) + "."
+	if c.Seen.State == task.Starting {
+		text = "The command is being started" + since(c) + "."
+	}
+	if c.Timeout == 0 || c.OnlyReports {
+		return text + ends(c)
+	}
+	text += fmt.Sprintf(" Its timeout is %s", c.Timeout)
+	if c.Seen.State == task.Running && !c.Since.IsZero() {
+		text += fmt.Sprintf(": its host kills it at %s", utc(c.Since.Add(c.Timeout)))
+	}
+	return text + "." + ends(c)
+}
+
+// ends says what happens at the latest moment.
+func ends(c job.Cause) string {
+	switch {
+	case c.Until.IsZero():
+		return ""
+	case c.Then == task.Unknown:
+		return fmt.Sprintf(" If no outcome is heard by %s it is settled as UNKNOWN.", utc(c.Until))
+	case c.Then != task.Unspecified:
+		return fmt.Sprintf(" If it is not released by %s it is settled as %s, and was not started.", utc(c.Until), c.Then)
+	}
+	return fmt.Sprintf(" This ends at %s at the latest.", utc(c.Until))
+}
+
+func since(c job.Cause) string { return moment(" since ", c.Since) }
+
+func by(t time.Time) string { return moment(" by ", t) }
+
+func before(t time.Time) string { return moment(", not after ", t) }
+
+func moment(word string, t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return word + utc(t)
+}
+
+func utc(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] + "." }
