@@ -89,7 +89,8 @@ func (h *Host) begin(c *command, o wire.StartOrder) {
 	c.Report.State, c.Detail.StartedAt = task.Running, now
 	h.changed(c)
 	run := o.Spec.Run
-	killed := run.Timeout > 0 && !run.ReportOnly && (act.For < 0 || act.For > run.Timeout)
+	late := run.Timeout > 0 && (act.For < 0 || act.For > run.Timeout)
+	killed := late && !run.ReportOnly
 	finish := func() {
 		c.write(act, run.Keep)
 		switch {
@@ -104,6 +105,8 @@ func (h *Host) begin(c *command, o wire.StartOrder) {
 	wait := act.For
 	if killed {
 		wait = run.Timeout
+	} else if late {
+		h.showOverdue(c, run.Timeout)
 	}
 	switch {
 	case wait == 0:
@@ -137,6 +140,6 @@ func (c *command) write(a Act, keep uint64) {
 // settle gives the command its outcome. The caller holds mu.
 func (h *Host) settle(c *command, state task.State, exit task.Exit) {
 	c.end = nil
-	c.Report.State, c.Report.Exit, c.Detail.EndedAt = state, exit, time.Now()
+	c.Report.State, c.Report.Exit, c.Detail.EndedAt, c.Detail.Overdue = state, exit, time.Now(), false
 	h.changed(c)
 }

@@ -9,6 +9,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials"
 
 	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
@@ -19,8 +20,9 @@ import (
 // conns keeps one connection to each scheduler, by name: a scheduler that comes
 // back elsewhere gets a new one.
 type conns struct {
-	id   *identity.Source
-	dial func(ctx context.Context, addr string) (net.Conn, error)
+	id     *identity.Source
+	dial   func(ctx context.Context, addr string) (net.Conn, error)
+	traced grpc.DialOption
 
 	mu   sync.Mutex // protects what follows
 	open map[string]conn
@@ -31,22 +33,33 @@ type conn struct {
 	*grpc.ClientConn
 }
 
-func newConns(id *identity.Source, dial func(context.Context, string) (net.Conn, error)) *conns {
-	return &conns{id: id, dial: dial, open: map[string]conn{}}
+func newConns(id *identity.Source, dial func(context.Context, string) (net.Conn, error), traced grpc.DialOption) *conns {
+	return &conns{id: id, dial: dial, traced: traced, open: map[string]conn{}}
 }
 
 // to returns the client of a scheduler, by name and address.
 func (c *conns) to(name, addr string) (schedulerv1.SchedulerServiceClient, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	known, err := c.conn(name, addr)
+	if err != nil {
+		return nil, err
+	}
+	return schedulerv1.NewSchedulerServiceClient(known), nil
+}
+
+// conn is the connection to a scheduler. The caller holds mu.
+func (c *conns) conn(name, addr string) (*grpc.ClientConn, error) {
 	known, ok := c.open[name]
 	if ok && known.addr == addr {
-		return schedulerv1.NewSchedulerServiceClient(known), nil
+		return known.ClientConn, nil
 	}
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(credentials.NewTLS(c.id.ClientTLS(identity.Scheduler, name))),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
 		grpc.WithConnectParams(reconnect()),
+		grpc.WithIdleTimeout(0), // it stays open: whether it does says whether the scheduler can be reached
+		c.traced,
 	}
 	if c.dial != nil {
 		options = append(options, grpc.WithContextDialer(c.dial))
@@ -59,7 +72,7 @@ func (c *conns) to(name, addr string) (schedulerv1.SchedulerServiceClient, error
 		_ = known.Close() // its calls fail and are routed anew
 	}
 	c.open[name] = conn{addr: addr, ClientConn: fresh}
-	return schedulerv1.NewSchedulerServiceClient(fresh), nil
+	return fresh, nil
 }
 
 // reconnect is how a connection is tried again: gRPC's default would let up to
@@ -71,17 +84,38 @@ func reconnect() grpc.ConnectParams {
 	}
 }
 
-// keep closes the connections to schedulers that are gone: nobody is routed
-// there any more.
+// keep opens a connection to every scheduler, and closes those to schedulers
+// that are gone: nobody is routed there any more.
 func (c *conns) keep(members []coord.Member) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for _, m := range members {
+		if known, err := c.conn(m.Name, m.Addr); err == nil { // else a call tells it
+			known.Connect()
+		}
+	}
 	for name, known := range c.open {
 		if !slices.ContainsFunc(members, func(m coord.Member) bool { return m.Name == name }) {
 			_ = known.Close() // its calls fail and are routed anew
 			delete(c.open, name)
 		}
 	}
+}
+
+// reached reports whether the connection to a scheduler stands. One that was
+// lost and that nobody needed since is opened again, for the next who asks.
+func (c *conns) reached(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known, ok := c.open[name]
+	if !ok {
+		return false
+	}
+	state := known.GetState()
+	if state == connectivity.Idle {
+		known.Connect()
+	}
+	return state == connectivity.Ready
 }
 
 func (c *conns) close() {

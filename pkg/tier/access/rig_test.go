@@ -23,6 +23,7 @@ import (
 	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
 	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/run/obs/obstest"
 	"github.com/ccs-project/ccs/pkg/state/coord"
 	"github.com/ccs-project/ccs/pkg/state/coord/memory"
 	"github.com/ccs-project/ccs/pkg/tier/access"
@@ -40,12 +41,18 @@ type rig struct {
 	ca   *identity.CA
 	hub  *memory.Hub
 	user accessv1.AccessServiceClient
+	conn *grpc.ClientConn // of user
 	cfg  access.Config
+	told *obstest.Recorder
+
+	server *access.Server
+	stop   context.CancelFunc // begins the end of the replica
 
 	mu    sync.Mutex
 	ports map[string]*bufconn.Listener
 	dials map[string]int
 	ends  []func()
+	crash map[string]func() // of schedulers by name: the process ends, and its lease does not
 }
 
 // inBubble runs a test with a replica that serves; everything has ended when it
@@ -55,12 +62,13 @@ func inBubble(t *testing.T, test func(*rig)) {
 	synctest.Test(t, func(t *testing.T) {
 		ca, err := identity.NewCA(domain, 100*time.Hour, time.Now())
 		must(t, err)
-		r := &rig{t: t, ca: ca, hub: memory.New(), cfg: access.DefaultConfig(), ports: map[string]*bufconn.Listener{}, dials: map[string]int{}}
+		r := &rig{t: t, ca: ca, hub: memory.New(), cfg: access.DefaultConfig(), ports: map[string]*bufconn.Listener{}, dials: map[string]int{}, told: obstest.New(t), crash: map[string]func(){}}
 		server, err := access.New(r.cfg, access.Deps{
-			Log: slog.New(slog.DiscardHandler), Identity: r.source(identity.Access, "a1"), Coord: r.hub, Dial: r.dial,
+			Log: slog.New(slog.DiscardHandler), Identity: r.source(identity.Access, "a1"), Coord: r.hub, Dial: r.dial, Telemetry: r.told.Telemetry(),
 		})
 		must(t, err)
 		ctx, stop := context.WithCancel(t.Context())
+		r.server, r.stop = server, stop
 		var running sync.WaitGroup
 		lis := r.listen("access")
 		running.Go(func() {
@@ -69,7 +77,7 @@ func inBubble(t *testing.T, test func(*rig)) {
 			}
 		})
 		conn := r.connect(identity.User, "ann")
-		r.user = accessv1.NewAccessServiceClient(conn)
+		r.user, r.conn = accessv1.NewAccessServiceClient(conn), conn
 		must(t, coord.PutClass(t.Context(), r.hub, "standard", "standard"))
 		must(t, coord.PutClass(t.Context(), r.hub, "critical", "critical"))
 		test(r)
@@ -161,14 +169,17 @@ func (r *rig) scheduler(name, pool string, s *scheduler, owns ...uint32) (kill f
 	for _, n := range owns {
 		r.owns(name, pool, n)
 	}
+	r.crash[name] = sync.OnceFunc(func() {
+		r.mu.Lock()
+		delete(r.ports, name+":7410")
+		r.mu.Unlock()
+		server.Stop()
+		serving.Wait()
+	})
 	var once sync.Once
 	kill = func() {
 		once.Do(func() {
-			r.mu.Lock()
-			delete(r.ports, name+":7410")
-			r.mu.Unlock()
-			server.Stop()
-			serving.Wait()
+			r.crash[name]()
 			_ = session.Close(context.WithoutCancel(r.t.Context()))
 		})
 	}

@@ -114,6 +114,26 @@ func (r *routes) poolOf(class string) (pool string, known map[string]string) {
 	return r.pool[class], r.pool
 }
 
+// everyPool is the schedulers of each pool that serves a class; nil: it is not
+// known yet.
+func (r *routes) everyPool() map[string][]coord.Member {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.pool) == 0 {
+		return nil
+	}
+	pools := map[string][]coord.Member{}
+	for _, pool := range r.pool {
+		pools[pool] = nil
+	}
+	for _, m := range r.members {
+		if _, serves := pools[m.Pool]; serves {
+			pools[m.Pool] = append(pools[m.Pool], m)
+		}
+	}
+	return pools
+}
+
 // ownerOf is the scheduler that should own a job's shard, and a channel that is
 // closed when the map changes.
 func (r *routes) ownerOf(pool string, id job.ID) (m coord.Member, ok bool, changed <-chan struct{}) {

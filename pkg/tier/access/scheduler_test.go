@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
 	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
@@ -28,6 +29,7 @@ type scheduler struct {
 	mu      sync.Mutex
 	calls   []string // methods, in order
 	callers []string // SPIFFE ids
+	traces  []string // traceparents of submissions
 	targets int      // of all submissions
 }
 
@@ -157,6 +159,7 @@ func (s *scheduler) SubmitJob(in grpc.ClientStreamingServer[schedulerv1.SubmitJo
 			return err
 		}
 		if n == 1 {
+			s.traced(in.Context())
 			if err := s.called("SubmitJob", req.GetCaller().GetUser()); err != nil {
 				return err
 			}
@@ -168,6 +171,13 @@ func (s *scheduler) SubmitJob(in grpc.ClientStreamingServer[schedulerv1.SubmitJo
 			}
 		}
 	}
+}
+
+func (s *scheduler) traced(ctx context.Context) {
+	md, _ := metadata.FromIncomingContext(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.traces = append(s.traces, md.Get("traceparent")...)
 }
 
 func (s *scheduler) took(req *accessv1.SubmitJobRequest) {

@@ -4,14 +4,17 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 
 	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/state/coord"
 	"github.com/ccs-project/ccs/pkg/trust/identity"
 )
@@ -23,19 +26,25 @@ type Deps struct {
 	Coord    coord.Client
 	// Dial reaches a scheduler; nil: TCP.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
+	// Telemetry is told what this replica does; zero: nobody is.
+	Telemetry obs.Telemetry
 }
 
 // Server is one replica. It is safe for concurrent use.
 type Server struct {
 	accessv1.UnimplementedAccessServiceServer
 
-	cfg    Config
-	log    *slog.Logger
-	id     *identity.Source
-	coord  coord.Client
-	routes *routes
-	conns  *conns
-	pools  *poolCache
+	cfg       Config
+	log       *slog.Logger
+	id        *identity.Source
+	coord     coord.Client
+	telemetry obs.Telemetry
+	requests  *obs.RequestMeter
+	routes    *routes
+	conns     *conns
+	pools     *poolCache
+	draining  atomic.Bool
+	stopping  chan struct{} // closed when the replica begins to stop
 }
 
 // New returns a replica that is not serving yet.
@@ -44,24 +53,30 @@ func New(cfg Config, d Deps) (*Server, error) {
 		return nil, err
 	}
 	return &Server{
-		cfg: cfg, log: d.Log, id: d.Identity, coord: d.Coord,
-		routes: newRoutes(),
-		conns:  newConns(d.Identity, d.Dial),
-		pools:  newPoolCache(),
+		cfg: cfg, log: d.Log, id: d.Identity, coord: d.Coord, telemetry: d.Telemetry,
+		requests: obs.NewRequestMeter(d.Telemetry, "SubmitJob"),
+		routes:   newRoutes(),
+		conns:    newConns(d.Identity, d.Dial, d.Telemetry.DialOption()),
+		pools:    newPoolCache(),
+		stopping: make(chan struct{}),
 	}, nil
 }
 
 // Ready is closed when the replica has a map of the schedulers.
 func (s *Server) Ready() <-chan struct{} { return s.routes.ready }
 
-// Run serves users until ctx ends, and then lets calls end within the budget.
+// Run serves users until ctx ends. Then it sends those who watch elsewhere and
+// lets the other calls end within the budget. It runs once.
 func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 	server := grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(s.id.ServerTLS(identity.User))),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
+		grpc.ChainUnaryInterceptor(s.requests.Unary), grpc.ChainStreamInterceptor(s.requests.Stream),
+		s.telemetry.ServerOption(),
 	)
 	accessv1.RegisterAccessServiceServer(server, s)
+	healthv1.RegisterHealthServer(server, obs.NewHealth(s.Check))
 	defer s.conns.close()
 
 	group, ctx := errgroup.WithContext(ctx)
@@ -69,6 +84,8 @@ func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 	group.Go(func() error { return server.Serve(lis) })
 	group.Go(func() error {
 		<-ctx.Done()
+		s.draining.Store(true)
+		close(s.stopping)
 		s.drain(server)
 		return nil
 	})

@@ -176,14 +176,7 @@ func (r *rig) watch(ctx context.Context, id job.ID, after uint64) (revisions []u
 func TestAWatchWhoseSchedulerIsLostIsUnavailableAtOnce(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		t := r.t
-		s := &scheduler{pool: "standard", watch: func(_ *schedulerv1.WatchJobRequest, out grpc.ServerStreamingServer[schedulerv1.WatchJobResponse]) error {
-			if err := out.Send(watched(nil, 1)); err != nil {
-				return err
-			}
-			<-out.Context().Done()
-			return out.Context().Err()
-		}}
-		kill := r.scheduler("s1", "standard", s, everyShard()...)
+		kill := r.scheduler("s1", "standard", silent(), everyShard()...)
 		r.scheduler("s2", "standard", &scheduler{pool: "standard"})
 		time.AfterFunc(10*time.Second, kill)
 		began := time.Now()
@@ -191,6 +184,45 @@ func TestAWatchWhoseSchedulerIsLostIsUnavailableAtOnce(t *testing.T) {
 		wantRefusal(t, err, codes.Unavailable, "lost in the middle")
 		if fmt.Sprint(got) != "[1]" || wire.RetryDelay(err) != 100*time.Millisecond || time.Since(began) > 11*time.Second {
 			t.Errorf("got %v after %s; retry after %s", got, time.Since(began), wire.RetryDelay(err))
+		}
+	})
+}
+
+// silent is a scheduler whose watches say one thing and then nothing.
+func silent() *scheduler {
+	return &scheduler{pool: "standard", watch: func(_ *schedulerv1.WatchJobRequest, out grpc.ServerStreamingServer[schedulerv1.WatchJobResponse]) error {
+		if err := out.Send(watched(nil, 1)); err != nil {
+			return err
+		}
+		<-out.Context().Done()
+		return out.Context().Err()
+	}}
+}
+
+func TestAReplicaThatStopsSendsWhoWatchesElsewhereAtOnce(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		t := r.t
+		r.scheduler("s1", "standard", silent(), everyShard()...)
+		time.AfterFunc(time.Hour, r.stop)
+		began := time.Now()
+		got, err := r.watch(t.Context(), idOn(0), 0)
+		wantRefusal(t, err, codes.Unavailable, "this replica of access is stopping; go on at another one")
+		if fmt.Sprint(got) != "[1]" || wire.RetryDelay(err) != 100*time.Millisecond || time.Since(began) != time.Hour {
+			t.Errorf("got %v after %s; retry after %s", got, time.Since(began), wire.RetryDelay(err))
+		}
+	})
+}
+
+func TestAWatchThatWaitsForAnOwnerDoesNotHoldUpTheStop(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		t := r.t
+		r.scheduler("s1", "standard", &scheduler{pool: "standard"}) // owns nothing
+		time.AfterFunc(time.Second, r.stop)
+		began := time.Now()
+		_, err := r.watch(t.Context(), idOn(0), 0)
+		wantRefusal(t, err, codes.Unavailable, "is stopping")
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("it took %s", took)
 		}
 	})
 }

@@ -3,13 +3,16 @@ package access
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"sync"
 
 	"google.golang.org/grpc"
 
 	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
 	identityv1 "github.com/ccs-project/ccs/api/gen/ccs/identity/v1"
 	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
+	"github.com/ccs-project/ccs/pkg/wire"
 )
 
 // ResolveTargets asks any scheduler: each holds the host table.
@@ -22,19 +25,47 @@ func (s *Server) ResolveTargets(req *accessv1.ResolveTargetsRequest, out grpc.Se
 	})
 }
 
-// WatchJob follows the job at its owner. When the owner changes in the middle
-// the stream ends with UNAVAILABLE, and the client goes on from its revision.
+// errStopping ends what would hold up the stop of a replica.
+var errStopping = fmt.Errorf("%w: this replica of access is stopping; go on at another one", wire.ErrUnavailable)
+
+// WatchJob follows the job at its owner. When the owner changes in the middle,
+// or this replica stops, the stream ends with UNAVAILABLE, and the client goes on
+// from its revision.
 func (s *Server) WatchJob(req *accessv1.WatchJobRequest, out grpc.ServerStreamingServer[accessv1.WatchJobResponse]) error {
 	id, err := parseID(req.GetJobId())
 	if err != nil {
 		return err
 	}
+	ctx, end := s.untilStop(out.Context())
+	defer end()
 	var sent bool
-	return s.toOwner(out.Context(), id, func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) error {
-		return relay(out.Context(), &sent, func(ctx context.Context) (grpc.ServerStreamingClient[schedulerv1.WatchJobResponse], error) {
+	err = s.toOwner(ctx, id, func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) error {
+		return relay(ctx, &sent, func(ctx context.Context) (grpc.ServerStreamingClient[schedulerv1.WatchJobResponse], error) {
 			return to.WatchJob(ctx, &schedulerv1.WatchJobRequest{Caller: who, Request: req})
 		}, func(m *schedulerv1.WatchJobResponse) error { return out.Send(m.GetResponse()) })
 	})
+	if err != nil && errors.Is(context.Cause(ctx), errStopping) {
+		return wire.StatusError(&wire.RetryAfter{After: brokenRetry, Err: errStopping})
+	}
+	return err
+}
+
+// untilStop is the context of a call that has no end of its own: it ends when the
+// replica stops, too. The returned function must be called.
+func (s *Server) untilStop(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-s.stopping:
+			cancel(errStopping)
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		cancel(nil)
+		watching.Wait()
+	}
 }
 
 // GetOutput asks any scheduler: outputs are in the store.

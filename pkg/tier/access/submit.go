@@ -9,12 +9,14 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 
 	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
 	identityv1 "github.com/ccs-project/ccs/api/gen/ccs/identity/v1"
 	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
@@ -36,6 +38,9 @@ func (s *Server) SubmitJob(in grpc.ClientStreamingServer[accessv1.SubmitJobReque
 	payload, err := capsule.Open(wire.EnvelopeFromProto(first.GetHeader().GetCapsule()))
 	if err != nil {
 		return wire.StatusError(fmt.Errorf("cannot take the capsule: %w", err))
+	}
+	if span := trace.SpanFromContext(in.Context()); span.IsRecording() {
+		span.SetAttributes(obs.AttrJob.String(payload.JobID.String()), obs.AttrClass.String(payload.Class), obs.AttrTargets.Int64(int64(payload.Count)))
 	}
 	pool, known := s.routes.poolOf(payload.Class)
 	if len(known) == 0 {

@@ -12,17 +12,22 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/link"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/trust/policy"
 )
 
 // Deps is what an agent is given by its process.
 type Deps struct {
-	Log      *slog.Logger
-	Executor Executor
-	State    State
+	Log *slog.Logger
+	// Telemetry is told of verdicts and of the session; the zero value is nobody.
+	Telemetry obs.Telemetry
+	Executor  Executor
+	State     State
 	// Operator is the key that signs bundles.
 	Operator ed25519.PublicKey
 	// Enrol returns what the host is known by, and gets it if there is none yet.
@@ -38,6 +43,9 @@ type Deps struct {
 type Credential struct {
 	TLS *tls.Config        // shows the host's certificate, and admits aggregators alone
 	Key ed25519.PrivateKey // that of the certificate; it signs results
+	// NotAfter is when the certificate expires, for who watches over it; it does
+	// not block. Nil: that is not known.
+	NotAfter func() time.Time
 }
 
 // Agent is one host's agent. Make it with New and run it once.
@@ -47,6 +55,10 @@ type Agent struct {
 	deps  Deps
 	log   *slog.Logger
 	ready chan struct{} // closed at the first session
+
+	tracer trace.Tracer
+	meters meters
+	shown  shown
 
 	calls   chan func(context.Context) // run by the loop, one at a time
 	stopped chan struct{}              // closed when the loop takes no more calls
@@ -89,13 +101,16 @@ func New(cfg Config, d Deps) (*Agent, error) {
 	if len(cfg.Aggregators) == 0 {
 		return nil, errNoAggregators
 	}
-	return &Agent{
+	a := &Agent{
 		cfg: cfg, host: host, deps: d, log: d.Log.With(slog.String("host", string(host))),
+		tracer: d.Telemetry.Tracer(), meters: newMeters(d.Telemetry),
 		ready: make(chan struct{}), calls: make(chan func(context.Context)), stopped: make(chan struct{}), disk: make(chan struct{}, diskWorkers),
 		tasks: map[job.ID]*entry{}, outbox: link.NewOutbox[job.ID](), held: newHeldBack(),
 		live: map[job.ID]struct{}{}, retries: map[job.ID]struct{}{},
 		dialer: newDialer(cfg.Aggregators),
-	}, nil
+	}
+	a.shown.gauges(d.Telemetry)
+	return a, nil
 }
 
 // Ready is closed when an aggregator has welcomed the host for the first time.
@@ -111,6 +126,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	a.work.Go(func() { a.follow(ctx) })
 	a.loop(ctx)
+	a.shown.stopping.Store(true)
 	cancel(errStopping)
 	close(a.stopped)
 	a.work.Wait()
@@ -139,6 +155,7 @@ func (a *Agent) loop(ctx context.Context) {
 		a.advance(ctx, now)
 		a.flush(ctx, now)
 		a.rearm(now)
+		a.show()
 	}
 }
 

@@ -41,7 +41,7 @@ func (a *Agent) command(ctx context.Context, c *sessionv1.Command, it item) {
 		return
 	}
 	e = a.entry(d.Job)
-	e.asked = &d
+	e.asked, e.trace = &d, traceOf(ctx, c.GetTraceParent())
 	if d.Stop {
 		e.want = max(e.want, task.DesiredStop)
 	}
@@ -65,12 +65,15 @@ func (a *Agent) unreadable(ctx context.Context, c *sessionv1.Command, it item, w
 		a.say(e)
 		return
 	}
-	a.log.WarnContext(ctx, "command is malformed", slog.String("job", id.String()), slog.Any("error", why))
 	e = a.entry(id)
+	e.trace = traceOf(ctx, c.GetTraceParent())
+	judging, span := a.judging(ctx, e)
+	a.log.WarnContext(judging, "command is malformed", slog.String("job", id.String()), slog.Any("error", why))
 	e.ticket, e.why, e.remember = ticketFor(c.GetPool(), c.GetClass(), c.GetProof().GetIndex()), why, time.Now().Add(longestE)
 	e.seen = task.Report{Attempt: c.GetAttempt(), State: task.Dispatched}
 	e.refusal = refused(task.Malformed)
 	e.refusal.Attempt = c.GetAttempt()
+	a.judged(judging, span, e)
 	e.waits = append(e.waits, it)
 	a.drive(ctx, e)
 }

@@ -78,6 +78,9 @@ func (a *Agent) enrol(ctx context.Context) {
 	beside(ctx, a, "enrol", func(ctx context.Context) (Credential, error) { return a.deps.Enrol(ctx, incarnation) },
 		func(_ context.Context, c Credential) error {
 			a.credential = &c
+			if c.NotAfter != nil {
+				a.shown.expires.Store(&c.NotAfter)
+			}
 			return nil
 		})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/link"
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
@@ -48,12 +49,14 @@ func (a *Agent) judge(ctx context.Context, e *entry) (more bool) {
 	if a.incarnation.IsZero() {
 		return false // only a command from the cache comes so early
 	}
+	ctx, span := a.judging(ctx, e)
 	now := time.Now()
 	d := e.asked
 	v := judge{a.host, a.incarnation, a.bundle}.verify(now, *d)
 	e.ticket, e.remember = v.ticket, v.remember
 	e.seen, e.detail = task.Report{Attempt: d.Attempt, State: task.Dispatched}, job.Detail{}
 	e.refusal, e.why, e.told = v.refusal, v.why, false
+	a.judged(ctx, span, e)
 	if !v.taken() {
 		a.log.WarnContext(ctx, "command is not taken", slog.String("job", e.id.String()), slog.String("outcome", v.refusal.State.String()),
 			slog.String("reason", v.refusal.Exit.Reason.String()), slog.Any("error", v.why))
@@ -140,6 +143,9 @@ func (a *Agent) call(ctx context.Context, e *entry, act act) {
 		act, e.refusal = actDecline, expired(e.seen.Attempt)
 	}
 	e.busy = true
+	if e.failures < tracedTries {
+		ctx = obs.WithTraceParent(ctx, e.trace)
+	}
 	order, refusal, named, heard, cached := e.order, e.refusal, e.named(time.Now()), a.heard, e.asked != nil
 	a.work.Go(func() {
 		var answer Answer

@@ -63,7 +63,7 @@ func (en Enrolment) Credential(ctx context.Context, incarnation fleet.Incarnatio
 	if err != nil {
 		return Credential{}, err
 	}
-	return Credential{TLS: source.ClientTLS(identity.Aggregator), Key: key}, nil
+	return Credential{TLS: source.ClientTLS(identity.Aggregator), Key: key, NotAfter: source.NotAfter}, nil
 }
 
 // files are those of the operator, or those that enrolment writes.

@@ -32,6 +32,7 @@ type handover struct {
 	asked    *wire.Delivery // as it came, or came from the cache; nil: it was handed over
 	refusal  task.Report    // hand it over as this; zero: start order
 	why      error          // of the refusal
+	trace    string         // traceparent of the span that delivered it, and then of the verdict's; empty: not traced
 	order    wire.StartOrder
 	copied   bool      // asked was given to the cache as it is now
 	cached   bool      // it is there, and counted
@@ -99,9 +100,12 @@ func (e *entry) action() act {
 	return actNothing
 }
 
+// refused reports whether the host's verdict is that it will not.
+func (h *handover) refused() bool { return h.refusal != task.Report{} }
+
 // handOver: a verdict of the host goes before any wish.
 func (e *entry) handOver(otherwise act) act {
-	if e.refusal != (task.Report{}) {
+	if e.refused() {
 		return actDecline
 	}
 	if otherwise == actSignal {

@@ -108,6 +108,30 @@ func TestOutputThatTheExecutorLostCountsAsCut(t *testing.T) {
 	})
 }
 
+// An agent that was told to forget a task may end before the executor has
+// carried it out: the next one still hears of the task.
+func TestWhatIsReleasedWhileItsOutputIsFetchedIsNotReported(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		w.boot()
+		w.down.Store("agg1:7421", true)
+		job := w.submit(w.run("sh", "-c", "sleep 1; echo hello"))
+		w.aggs[0].hangUp(nil)
+		w.pass(10 * time.Second) // the outcome is known, its output is not fetched
+		if released, err := w.host.Release(w.Context(), job.cmd(), time.Time{}); !released || err != nil {
+			w.Fatalf("released %v, %v", released, err)
+		}
+		w.down.Clear()
+		w.pass(time.Minute)
+		if r := w.said(job); r.Seen.State.Final() || w.alarms.Load() != 0 {
+			w.Errorf("it is reported as %+v, with %d alarms", r, w.alarms.Load())
+		}
+		w.forget(job)
+		next := w.submit(w.run("true"))
+		w.pass(time.Minute)
+		w.outcome(next, task.Succeeded, task.NoReason)
+	})
+}
+
 func TestOutputIsFetchedWhenTheExecutorIsBack(t *testing.T) {
 	inWorld(t, 1, func(w *world) {
 		w.boot()

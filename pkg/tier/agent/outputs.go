@@ -92,6 +92,8 @@ func (a *Agent) gathered(ctx context.Context, s *session, e *entry, seen task.Re
 	switch {
 	case e.seen != seen:
 		a.say(e)
+	case errors.Is(err, wire.ErrNotFound):
+		a.releasedBefore(ctx, e)
 	case err != nil:
 		a.log.WarnContext(ctx, "outputs of a command cannot be passed on now", slog.String("job", e.id.String()), slog.Any("error", err))
 		a.retryLater(e)
@@ -103,6 +105,17 @@ func (a *Agent) gathered(ctx context.Context, s *session, e *entry, seen task.Re
 			e.detail.Outputs, e.detail.Signature = refs, nil
 		}
 		a.say(e)
+	}
+}
+
+// releasedBefore: the executor does not know a command any more of which it has
+// told. An agent before this one was told to forget it and passed that on, so
+// that there is nothing to report. With another attempt to hand over, the
+// executor's answer to that says what is to be done.
+func (a *Agent) releasedBefore(ctx context.Context, e *entry) {
+	a.log.InfoContext(ctx, "command was released while its outputs were fetched", slog.String("job", e.id.String()))
+	if e.asked == nil {
+		a.drop(e)
 	}
 }
 
@@ -131,7 +144,7 @@ func (c collector) collect(ctx context.Context, outputs []job.OutputRef) (inline
 		default:
 			err = c.upload(ctx, o)
 		}
-		if errors.Is(err, errOutputLost) || errors.Is(err, wire.ErrNotFound) {
+		if errors.Is(err, errOutputLost) {
 			outputs[i] = job.OutputRef{Stream: o.Stream, Cut: o.Cut + o.Size}
 			continue
 		}

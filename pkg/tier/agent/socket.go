@@ -11,12 +11,14 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	executorv1 "github.com/ccs-project/ccs/api/gen/ccs/executor/v1"
 	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -68,6 +70,9 @@ func (s *Socket) ReserveSessions(ctx context.Context, count uint32) (uint64, err
 
 // Start implements Executor.
 func (s *Socket) Start(ctx context.Context, o wire.StartOrder) (Answer, error) {
+	if trace := obs.TraceParent(ctx); trace != "" {
+		ctx = metadata.AppendToOutgoingContext(ctx, "traceparent", trace)
+	}
 	r, err := s.api.Start(ctx, wire.StartToProto(o))
 	return answerFrom(r.GetAcceptance(), r.GetCommand(), err)
 }

@@ -24,6 +24,8 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/host/spool"
+	"github.com/ccs-project/ccs/pkg/run/obs"
+	"github.com/ccs-project/ccs/pkg/run/obs/obstest"
 	"github.com/ccs-project/ccs/pkg/tier/agent"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
 	"github.com/ccs-project/ccs/pkg/trust/identity"
@@ -48,6 +50,9 @@ type world struct {
 
 	alarms atomic.Int32              // log records of errors
 	told   atomic.Pointer[time.Time] // the time from above that the executor was last told; nil: none
+
+	recorder *obstest.Recorder // what the agent tells of itself
+	traces   sync.Map          // of what was handed over: traceparents by command id
 
 	slowStart chan struct{} // answers of Start wait until it is closed; nil: they do not
 
@@ -79,7 +84,7 @@ func newWorld(t *testing.T, n int) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{T: t, ca: ca, host: fakehost.New(nil), state: &agent.MemoryState{}}
+	w := &world{T: t, ca: ca, recorder: obstest.New(t), host: fakehost.New(nil), state: &agent.MemoryState{}}
 	w.user, w.operator, w.hostKey = w.newKey(), w.newKey(), w.newKey()
 	for i := range n {
 		server := &tls.Config{MinVersion: tls.VersionTLS13, ClientAuth: tls.RequireAnyClientCert, Certificates: []tls.Certificate{
@@ -143,10 +148,10 @@ func (w *world) boot() {
 	}
 	log = slog.New(counting{log.Handler(), &w.alarms})
 	made, err := agent.New(agent.Config{Host: hostName, Aggregators: addresses}, agent.Deps{
-		Log: log, Executor: slowHost{w.host, w}, State: w.state, Operator: w.operator.Public().(ed25519.PublicKey),
+		Log: log, Telemetry: w.recorder.Telemetry(), Executor: slowHost{w.host, w}, State: w.state, Operator: w.operator.Public().(ed25519.PublicKey),
 		Enrol: func(context.Context, fleet.Incarnation) (agent.Credential, error) {
 			config := &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true, Certificates: []tls.Certificate{cert}}
-			return agent.Credential{TLS: config, Key: w.hostKey}, nil
+			return agent.Credential{TLS: config, Key: w.hostKey, NotAfter: func() time.Time { return cert.Leaf.NotAfter }}, nil
 		},
 		Facts: map[string]string{"os": "linux"},
 		Dial:  w.dial,
@@ -368,8 +373,11 @@ func (h slowHost) Info(ctx context.Context, heard time.Time) (agent.Info, error)
 	return h.Host.Info(ctx, heard)
 }
 
-// Start answers late.
+// Start notes the trace, and answers late.
 func (h slowHost) Start(ctx context.Context, o wire.StartOrder) (agent.Answer, error) {
+	traces, _ := h.w.traces.Load(o.Spec.ID)
+	before, _ := traces.([]string)
+	h.w.traces.Store(o.Spec.ID, append(before, obs.TraceParent(ctx)))
 	a, err := h.Host.Start(ctx, o)
 	if wait := h.w.slowStart; wait != nil {
 		<-wait

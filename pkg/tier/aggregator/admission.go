@@ -7,6 +7,7 @@ import (
 
 // Waits that a host is told.
 const (
+	leastMove   = 10 * time.Millisecond
 	leastRetry  = 500 * time.Millisecond
 	mostRetry   = 30 * time.Second
 	atShutdown  = 2 * time.Second
@@ -41,6 +42,13 @@ func (a *admission) admit(now time.Time) (wait time.Duration) {
 	}
 	a.told = a.told.Add(a.every)
 	return spread(min(a.told.Sub(now)+leastRetry, mostRetry))
+}
+
+// move is how long one of n hosts waits that this aggregator sends away: they are
+// spread over the time that another one needs to let all of them in, if it is
+// like this one. A few are there at once, so that nobody notices.
+func (a *admission) move(n int) time.Duration {
+	return leastMove + rand.N(time.Duration(n)*a.every+1) //nolint:gosec // jitter needs no secret randomness
 }
 
 // spread draws from the upper half of a wait, so that nobody comes together.

@@ -63,6 +63,7 @@ func (b *budget) total() (n int64) {
 // setClasses gives the classes of the deployment their shares. What a class
 // held before stays charged to whom it was.
 func (h *hub) setClasses(classes map[string]string) {
+	h.meters.setClasses(classes)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, class := range slices.Sorted(maps.Keys(classes)) {

@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -14,9 +15,9 @@ import (
 const releasesAtOnce = 512
 
 // dispatch puts releases on their way. The error is one of this job alone.
-func (h *hub) dispatch(st *stream, in *meshv1.Dispatch) error {
+func (h *hub) dispatch(ctx context.Context, st *stream, in *meshv1.Dispatch) error {
 	defer h.worked(st, in.GetClass(), len(in.GetReleases()))
-	id, releases, fresh, err := readDispatch(in)
+	id, releases, fresh, err := readDispatch(ctx, in)
 	if err != nil {
 		return err
 	}
@@ -31,8 +32,14 @@ func (h *hub) dispatch(st *stream, in *meshv1.Dispatch) error {
 	return nil
 }
 
+// release is one released target, and its trace.
+type release struct {
+	job.Dispatch
+	trace *traced // nil: it is not traced
+}
+
 // releases puts some releases on their way, or says why it cannot.
-func (h *hub) releases(st *stream, id job.ID, releases []job.Dispatch) {
+func (h *hub) releases(st *stream, id job.ID, releases []release) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	j := h.jobs[id]
@@ -41,32 +48,32 @@ func (h *hub) releases(st *stream, id job.ID, releases []job.Dispatch) {
 		return
 	}
 	j.used = time.Now()
-	for _, release := range releases {
-		target, known := j.target(release.Ordinal)
+	for _, re := range releases {
+		target, known := j.target(re.Ordinal)
 		ho := h.hosts[target.Host]
 		switch {
 		case !known:
 			st.returnOf(id).needPayload = true
 		case !ho.here(target.Incarnation):
-			st.returnOf(id).notHere[release.Ordinal] = target.Host
+			st.returnOf(id).notHere[re.Ordinal] = target.Host
 		default:
-			ho.release(j, target.Incarnation, release)
+			ho.release(j, target.Incarnation, re)
 			ho.session.poke()
 		}
 	}
 }
 
 // readDispatch does what takes time.
-func readDispatch(in *meshv1.Dispatch) (id job.ID, releases []job.Dispatch, fresh *payload, err error) {
+func readDispatch(ctx context.Context, in *meshv1.Dispatch) (id job.ID, releases []release, fresh *payload, err error) {
 	if id, err = wire.JobID(in.GetJobId()); err != nil {
 		return id, nil, nil, err
 	}
 	for _, r := range in.GetReleases() {
-		release, err := wire.ReleaseFromProto(r)
+		read, err := wire.ReleaseFromProto(r)
 		if err != nil {
 			return id, nil, nil, err
 		}
-		releases = append(releases, release)
+		releases = append(releases, release{read, tracedBy(ctx, r.GetTraceParent())})
 	}
 	if in.GetPayload() != nil {
 		fresh, err = verifyPayload(id, in.GetPayload())
@@ -76,20 +83,21 @@ func readDispatch(in *meshv1.Dispatch) (id job.ID, releases []job.Dispatch, fres
 
 // release puts one release on its way, or answers it with what the host has
 // said already.
-func (ho *host) release(j *knownJob, inc fleet.Incarnation, release job.Dispatch) {
+func (ho *host) release(j *knownJob, inc fleet.Incarnation, re release) {
 	r := ho.hold(j, inc, j.class)
-	if r.answers(release.Attempt) {
+	if r.answers(re.Attempt) {
 		r.route()
-		if release.Stop && r.isLive() {
+		if re.Stop && r.isLive() {
 			r.wishStop()
 		}
 		return
 	}
-	if release.Attempt > r.attempt {
-		r.attempt, r.stop = release.Attempt, false
+	if re.Attempt > r.attempt {
+		r.attempt, r.stop, r.trace = re.Attempt, false, nil
 	}
-	r.ordinal, r.run = release.Ordinal, j.run(release.Ordinal)
-	r.stop = r.stop || release.Stop
+	r.ordinal, r.run = re.Ordinal, j.run(re.Ordinal)
+	r.stop = r.stop || re.Stop
+	r.traceWith(re.trace)
 	r.send()
 }
 
@@ -199,24 +207,51 @@ func (h *hub) query(st *stream, in *meshv1.Query) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, t := range in.GetTasks() {
-		host := fleet.HostID(t.GetHostId())
-		ho := h.hosts[host]
-		said, waits := false, false
-		if ho != nil {
-			for r := ho.tasks[id]; r != nil; r = r.next {
-				if r.said != nil {
-					r.route()
-					said = true
-				}
-				waits = waits || r.queued && !r.had()
-			}
-		}
-		switch {
-		case ho == nil || ho.session == nil:
-			st.returnOf(id).notHere[t.GetOrdinal()] = host
-		case !said && !waits && ho.session.synced:
-			st.returnOf(id).notKnown[t.GetOrdinal()] = host
-		}
+		h.answer(question{st, id, t.GetOrdinal()}, fleet.HostID(t.GetHostId()))
 	}
 	return nil
+}
+
+// question is what a scheduler wants to know of one host.
+type question struct {
+	st      *stream
+	id      job.ID
+	ordinal uint32
+}
+
+// answer says what is known of one task. Of a host that has not said everything
+// yet it does so when that has; otherwise a scheduler that has just taken over,
+// with hosts that have just come, would only hear when it asks the next time.
+func (h *hub) answer(q question, host fleet.HostID) {
+	ho := h.hosts[host]
+	said, waits := false, false
+	if ho != nil {
+		for r := ho.tasks[q.id]; r != nil; r = r.next {
+			if r.said != nil {
+				r.route()
+				said = true
+			}
+			waits = waits || r.queued && !r.had()
+		}
+	}
+	switch {
+	case ho == nil || ho.session == nil:
+		q.st.returnOf(q.id).notHere[q.ordinal] = host
+	case said || waits:
+	case ho.session.synced:
+		q.st.returnOf(q.id).notKnown[q.ordinal] = host
+	case len(ho.session.questions) < mostQuestions:
+		ho.session.questions = append(ho.session.questions, q)
+	}
+}
+
+// answerAll answers what was asked before the host had said everything.
+func (se *session) answerAll() {
+	asked := se.questions
+	se.questions = nil
+	for _, q := range asked {
+		if se.hub.streams[q.st.name] == q.st {
+			se.hub.answer(q, se.host.id)
+		}
+	}
 }

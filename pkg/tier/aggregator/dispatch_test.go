@@ -226,6 +226,10 @@ func TestAQueryIsAnsweredByWhatIsKnown(t *testing.T) {
 		}
 		a.beat(&sessionv1.Heartbeat{ResyncComplete: true})
 		w.settle()
+		if got := s.returns(); len(got) != 1 || len(got[0].GetNotKnown()) != 1 {
+			t.Fatalf("once the host has said everything, and not this task: %v", got)
+		}
+		s.clear()
 		s.query(j, "h1")
 		if got := s.returns(); len(got) != 1 || len(got[0].GetNotKnown()) != 1 {
 			t.Fatalf("of a task that the host has never had: %v", got)
@@ -247,6 +251,38 @@ func TestAQueryIsAnsweredByWhatIsKnown(t *testing.T) {
 		s.query(j, "h1")
 		if got := states(s.reports(), j.id); len(got) != 1 || len(s.returns()) != 0 {
 			t.Errorf("of a task that was reported: %v, %v", got, s.returns())
+		}
+	})
+}
+
+func TestAQueryThatCameTooEarlyIsAnsweredToWhomAskedAlone(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		gone, s := w.owner("s1", 1), w.owner("s2", 1)
+		j := w.job("standard", 0, "h1")
+		a := w.agent("h1")
+		if err := a.connect(); err != nil {
+			t.Fatal(err)
+		}
+		gone.query(j, "h1")
+		s.query(j, "h1")
+		gone.hangUp()
+		again := w.owner("s1", 2)
+		for range 2 * mostQuestions { // and no more than that is remembered
+			s.query(j, "h1")
+		}
+		if n := ask(w, func(h *hub) int { return len(h.hosts["h1"].session.questions) }); n != mostQuestions {
+			t.Errorf("%d questions are remembered, want %d", n, mostQuestions)
+		}
+		a.beat(&sessionv1.Heartbeat{ResyncComplete: true})
+		w.settle()
+		if got := s.returns(); len(got) != 1 || len(got[0].GetNotKnown()) != 1 {
+			t.Errorf("who asked is told %v", got)
+		}
+		if got := again.returns(); len(got) != 0 {
+			t.Errorf("who did not ask on this stream is told %v", got)
+		}
+		if n := ask(w, func(h *hub) int { return len(h.hosts["h1"].session.questions) }); n != 0 {
+			t.Errorf("%d questions are left", n)
 		}
 	})
 }

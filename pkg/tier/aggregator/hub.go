@@ -7,9 +7,12 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 )
 
 // Limits that are no operator's.
@@ -17,6 +20,7 @@ const (
 	mostClasses     = 32    // of one stream, and of one session
 	mostHostTasks   = 8_192 // of one host, before its credit is withheld
 	mostForgets     = 4_096 // that wait for one host
+	mostQuestions   = 1_024 // that wait for one host; a scheduler asks again
 	mostRanges      = 256   // runs of one job's targets
 	rememberHosts   = 4     // times max_sessions: hosts of which something is remembered
 	rememberNumbers = 4     // incarnations of a host whose session number is remembered
@@ -27,16 +31,20 @@ const (
 // tasks, jobs, sessions, streams, outboxes and windows. Nobody sends, waits,
 // hashes or parses while holding it.
 type hub struct {
-	cfg   Config
-	log   *slog.Logger
-	spool string // id of what is held here
+	cfg    Config
+	log    *slog.Logger
+	tracer trace.Tracer
+	meters *meters
+	spool  string // id of what is held here
 
 	mu        sync.Mutex
 	closed    bool
 	admission admission
 	hosts     map[fleet.HostID]*host
 	sessions  int
+	said      int // reports that are held
 	jobs      map[job.ID]*knownJob
+	payloads  int                    // jobs whose capsule is held
 	capsules  map[[32]byte]*knownJob // those that are fetched, by digest
 	tasks     budget                 // records of all hosts
 	streams   map[string]*stream     // by scheduler
@@ -54,11 +62,11 @@ type bundle struct {
 	envelope *typesv1.Envelope
 }
 
-func newHub(cfg Config, log *slog.Logger) *hub {
+func newHub(cfg Config, log *slog.Logger, t obs.Telemetry) *hub {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
-	return &hub{
-		cfg: cfg, log: log, spool: hex.EncodeToString(id[:]),
+	h := &hub{
+		cfg: cfg, log: log, tracer: t.Tracer(), meters: newMeters(t), spool: hex.EncodeToString(id[:]),
 		admission: newAdmission(cfg.AdmitPerSecond),
 		hosts:     map[fleet.HostID]*host{}, jobs: map[job.ID]*knownJob{}, capsules: map[[32]byte]*knownJob{},
 		streams: map[string]*stream{}, owners: map[job.ShardID]owner{}, shards: map[string]uint16{},
@@ -66,6 +74,8 @@ func newHub(cfg Config, log *slog.Logger) *hub {
 		blobs:   newBlobs(cfg.BlobBytes),
 		starved: map[string]map[*session]struct{}{}, thirsty: map[string]map[*stream]struct{}{},
 	}
+	h.gauges(t)
+	return h
 }
 
 // setBundle takes what was published; version 0: nothing. Hosts are offered it
@@ -83,11 +93,11 @@ func (h *hub) shutDown() {
 	h.closed = true
 	for _, host := range h.hosts {
 		if host.session != nil {
-			host.session.end(errShutdown())
+			host.session.end(errShutdown(h.admission.move(h.sessions)))
 		}
 	}
 	for _, st := range h.streams {
-		st.end(errShutdown())
+		st.end(errShutdown(spread(atShutdown)))
 	}
 }
 

@@ -124,6 +124,7 @@ func (h *hub) learn(id job.ID, pool string, p *payload) error {
 		return fmt.Errorf("%w: another capsule of job %s is held", wire.ErrOtherBody, j.id)
 	}
 	if j.capsule == nil {
+		h.payloads++
 		j.capsule, j.digest = p.envelope, p.digest
 		j.pool, j.class, j.until = pool, p.signed.Class, p.signed.E()
 		if !j.inline() {
@@ -145,6 +146,9 @@ func (h *hub) learn(id job.ID, pool string, p *payload) error {
 
 func (h *hub) dropJob(j *knownJob) {
 	delete(h.jobs, j.id)
+	if j.capsule != nil {
+		h.payloads--
+	}
 	if h.capsules[j.digest] == j {
 		delete(h.capsules, j.digest)
 	}

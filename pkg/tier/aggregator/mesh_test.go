@@ -12,6 +12,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -60,7 +61,7 @@ func TestAnEmptyRoomHasACompleteSnapshotToo(t *testing.T) {
 }
 
 func TestALargeRoomComesInPieces(t *testing.T) {
-	h := newHub(DefaultConfig(), nil)
+	h := newHub(DefaultConfig(), nil, obs.Telemetry{})
 	for i := range attachHosts + 5 {
 		ho := h.host(fleet.HostID(hostName(i)))
 		ho.session, ho.last = &session{}, wire.Attachment{Host: ho.id, Attached: true}

@@ -1,6 +1,8 @@
 package aggregator
 
 import (
+	"context"
+
 	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/wire"
@@ -16,7 +18,7 @@ type owner struct {
 
 // owns takes what a scheduler owns now. Reports of shards that change hands are
 // all due again, for their new owner.
-func (h *hub) owns(st *stream, in *meshv1.Owns) error {
+func (h *hub) owns(ctx context.Context, st *stream, in *meshv1.Owns) error {
 	owns, err := wire.OwnsFromProto(in)
 	if err != nil {
 		return err
@@ -41,7 +43,7 @@ func (h *hub) owns(st *stream, in *meshv1.Owns) error {
 		before := h.owners[shard]
 		order := epoch.Compare(before.epoch)
 		if order < 0 || order == 0 && before.name != "" && before.name != st.name {
-			h.log.Warn("older owner is ignored", "scheduler", st.name, "shard", shard.String(), "owner", before.name)
+			h.log.WarnContext(ctx, "older owner is ignored", "scheduler", st.name, "shard", shard.String(), "owner", before.name)
 			continue
 		}
 		if before.stream != st || order > 0 { // with another epoch it has begun anew, and knows nothing

@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -53,13 +54,16 @@ func read(said *sessionv1.Report) (incoming, error) {
 }
 
 // heartbeat takes one heartbeat. The error ends the session.
-func (se *session) heartbeat(beat *sessionv1.Heartbeat) error {
+func (se *session) heartbeat(ctx context.Context, beat *sessionv1.Heartbeat) error {
+	if n := len(beat.GetReports()); n > 0 {
+		se.hub.meters.received.Add(ctx, int64(n))
+	}
 	reports := make([]incoming, 0, len(beat.GetReports()))
 	for _, said := range beat.GetReports() {
 		in, err := read(said)
 		if err != nil {
 			// It would come again for ever if it ended the session. The host keeps it.
-			se.hub.log.Error("report of a host cannot be read and is left out", "host", se.host.id, "error", err)
+			se.hub.log.ErrorContext(ctx, "report of a host cannot be read and is left out", "host", se.host.id, "error", err)
 			in = incoming{}
 		}
 		in.said = said
@@ -107,6 +111,7 @@ func (se *session) completed(have uint64) {
 	if se.all {
 		se.dropUnsaid()
 	}
+	se.answerAll()
 }
 
 // dropUnsaid drops the reports of which the host, having said everything, said

@@ -23,12 +23,13 @@ type record struct {
 	ordinal  uint32
 	run      *targetRange // that the ordinal is in
 	attempt  uint32
-	stop     bool   // the wish rides with the command
-	queued   bool   // the host has not answered this attempt
-	dirty    bool   // it is in its class's queue
-	stopping bool   // the wish goes by itself, until the task has ended
-	stopSet  bool   // it is in the host's queue of stops
-	sentIn   uint64 // reply of this session that carried it last; meaningless while dirty
+	stop     bool    // the wish rides with the command
+	queued   bool    // the host has not answered this attempt
+	dirty    bool    // it is in its class's queue
+	stopping bool    // the wish goes by itself, until the task has ended
+	stopSet  bool    // it is in the host's queue of stops
+	sentIn   uint64  // reply of this session that carried it last; meaningless while dirty
+	trace    *traced // nil: it is not traced
 
 	// The way up.
 	said    *sessionv1.Report // the newest; never changed once it is here; nil: nothing was said
@@ -124,7 +125,7 @@ func (r *record) unlink() {
 // nobody waits for that any more.
 func (r *record) answered() {
 	if r.queued {
-		r.queued, r.dirty = false, false
+		r.queued, r.dirty, r.trace = false, false, nil
 		r.host.queued--
 	}
 }
@@ -136,9 +137,14 @@ func (r *record) isLive() bool {
 
 // setSaid replaces the report.
 func (r *record) setSaid(said *sessionv1.Report, seen task.Report, pastW bool) {
-	before := r.isLive()
+	before, ho := r.isLive(), r.host
+	if r.said != nil {
+		ho.hub.said--
+	}
+	if said != nil {
+		ho.hub.said++
+	}
 	r.said, r.seen, r.pastW, r.told = said, seen, pastW, false
-	ho := r.host
 	if after := r.isLive(); after != before && ho.here(r.inc) {
 		ho.live.fresh = false
 		if after {

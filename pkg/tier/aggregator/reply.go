@@ -1,7 +1,10 @@
 package aggregator
 
 import (
+	"context"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 
 	sessionv1 "github.com/ccs-project/ccs/api/gen/ccs/session/v1"
 	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
@@ -14,21 +17,23 @@ const (
 	replyForgets = 512
 	replyStops   = 512
 	commandFrame = 160 // ids, names and tags of a command
+	traceFrame   = 64  // a traceparent
 	hashFrame    = 34  // a hash of a proof
 )
 
 // reply is the next message to a host; nil: nothing is due. Only a heartbeat, a
-// command or a stop makes it due; all else rides along.
-func (h *hub) reply(se *session) *sessionv1.ConnectResponse {
+// command or a stop makes it due; all else rides along. The spans are of what is
+// traced in it, and end when it was sent.
+func (h *hub) reply(ctx context.Context, se *session) (*sessionv1.ConnectResponse, []trace.Span) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	ho := se.host
 	if ho.session != se {
-		return nil
+		return nil, nil
 	}
 	_, next := ho.sendable()
 	if !se.due && next == nil && !ho.stopDue() {
-		return nil
+		return nil, nil
 	}
 	se.replies++
 	have, gap := se.heartbeats.Answer()
@@ -60,26 +65,33 @@ func (h *hub) reply(se *session) *sessionv1.ConnectResponse {
 		out.Credits, se.owed = wire.CreditsToProto(se.owed), wire.Credits{}
 		room -= len(out.GetCredits()) * 2 * hashFrame
 	}
-	out.Commands = ho.commands(se.replies, room)
-	return &sessionv1.ConnectResponse{Message: &sessionv1.ConnectResponse_Reply{Reply: out}}
+	var spans []trace.Span
+	out.Commands, spans = ho.commands(ctx, se.replies, room)
+	return &sessionv1.ConnectResponse{Message: &sessionv1.ConnectResponse_Reply{Reply: out}}, spans
 }
 
 // commands takes releases off the queues, in turn by class, as long as they fit.
-func (ho *host) commands(reply uint64, room int) (out []*sessionv1.Command) {
+func (ho *host) commands(ctx context.Context, reply uint64, room int) (out []*sessionv1.Command, spans []trace.Span) {
 	for q, r := ho.sendable(); r != nil; q, r = ho.sendable() {
 		command := r.command()
 		size := commandFrame + len(command.GetPool()) + len(command.GetClass()) +
 			hashFrame*len(command.GetProof().GetHashes()) + envelopeSize(command.GetCapsule())
+		if r.trace != nil {
+			size += traceFrame
+		}
 		if room -= size; room < 0 {
-			return out
+			return out, spans
 		}
 		q.pop()
 		r.dirty, r.sentIn = false, reply
 		ho.session.down.take(q.class, 1)
 		ho.next++
+		if span := r.deliver(ctx, command); span != nil {
+			spans = append(spans, span)
+		}
 		out = append(out, command)
 	}
-	return out
+	return out, spans
 }
 
 // command is a release as its host gets it, with the wish in force. The capsule

@@ -2,19 +2,23 @@ package aggregator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 
 	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
 	sessionv1 "github.com/ccs-project/ccs/api/gen/ccs/session/v1"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/state/coord"
 	"github.com/ccs-project/ccs/pkg/trust/identity"
 )
@@ -34,7 +38,9 @@ type Deps struct {
 	Identity *identity.Source
 	Coord    coord.Client
 	Version  string // of the binary, for who looks at members; may be empty
-	// Options are added to both ports, for telemetry.
+	// Telemetry is told of deliveries and of what is held; the zero value is nobody.
+	Telemetry obs.Telemetry
+	// Options are added to both ports.
 	Options []grpc.ServerOption
 }
 
@@ -47,6 +53,8 @@ type Server struct {
 	version   string
 	options   []grpc.ServerOption
 	hub       *hub
+	announced atomic.Bool // schedulers can find it
+	draining  atomic.Bool
 	ready     chan struct{}
 	once      sync.Once      // closes ready
 	receivers sync.WaitGroup // goroutines of sessions and streams that outlive their handlers by a moment
@@ -59,12 +67,26 @@ func New(cfg Config, d Deps) (*Server, error) {
 	}
 	return &Server{
 		cfg: cfg, log: d.Log, id: d.Identity, coord: d.Coord, version: d.Version, options: d.Options,
-		hub: newHub(cfg, d.Log), ready: make(chan struct{}),
+		hub: newHub(cfg, d.Log, d.Telemetry), ready: make(chan struct{}),
 	}, nil
 }
 
 // Ready is closed when the aggregator serves and is announced.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// errNotAnnounced is why nobody comes from above.
+var errNotAnnounced = errors.New("not registered in etcd: schedulers do not know of this aggregator; see whether etcd can be reached")
+
+// Check is an [obs.Check]: it says why the aggregator is not ready now.
+func (s *Server) Check() error {
+	switch {
+	case s.draining.Load():
+		return obs.ErrDraining
+	case !s.announced.Load():
+		return errNotAnnounced
+	}
+	return nil
+}
 
 // Run serves schedulers on one listener and hosts on the other until ctx ends.
 // Then it tells both to go elsewhere, and waits for calls within the budget.
@@ -79,6 +101,7 @@ func (s *Server) Run(ctx context.Context, meshPort, sessionPort net.Listener) er
 	group.Go(func() error { s.sweep(ctx); return nil })
 	group.Go(func() error {
 		<-ctx.Done()
+		s.draining.Store(true)
 		s.hub.shutDown()
 		s.drain(down, up)
 		return nil
@@ -98,6 +121,7 @@ func (s *Server) meshServer() *grpc.Server {
 		grpc.WaitForHandlers(true),
 	}, s.options...)...)
 	meshv1.RegisterMeshServiceServer(server, &mesh{Server: s})
+	healthv1.RegisterHealthServer(server, obs.NewHealth(s.Check))
 	return server
 }
 
@@ -125,6 +149,8 @@ func (s *Server) announce(ctx context.Context) error {
 		if err := coord.PutMember(ctx, held, member); err != nil {
 			return fmt.Errorf("cannot announce: %w", err)
 		}
+		s.announced.Store(true)
+		defer s.announced.Store(false)
 		s.once.Do(func() { close(s.ready) })
 		<-ctx.Done()
 		return nil

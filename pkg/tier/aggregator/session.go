@@ -20,9 +20,9 @@ var (
 	errSilent   = fmt.Errorf("%w: no heartbeat came for too long", wire.ErrUnavailable)
 )
 
-// errShutdown tells a peer when to come back.
-func errShutdown() error {
-	return &wire.RetryAfter{After: spread(atShutdown), Err: fmt.Errorf("%w: the aggregator is stopping; use another one", wire.ErrUnavailable)}
+// errShutdown tells a peer when to try elsewhere.
+func errShutdown(wait time.Duration) error {
+	return &wire.RetryAfter{After: wait, Err: fmt.Errorf("%w: the aggregator is stopping; use another one", wire.ErrUnavailable)}
 }
 
 // session is one agent's stream. Its handler sends, a second goroutine receives.
@@ -44,7 +44,8 @@ type session struct {
 	up         *window     // reports that it may send
 	owed       wire.Credits
 	withheld   wire.Credits
-	synced     bool // everything that is not forgotten has been said in this session
+	synced     bool       // everything that is not forgotten has been said in this session
+	questions  []question // that wait until it is synced
 	askResync  bool
 	asked      time.Time // when the last resync was asked for
 	resyncIn   uint64    // reply that asked for it last; 0: none
@@ -69,8 +70,11 @@ func (s *sessions) Connect(stream grpc.BidiStreamingServer[sessionv1.ConnectRequ
 	}
 	se, welcome, err := s.greet(stream.Context(), first.GetHello())
 	if err != nil {
-		return wire.StatusError(err)
+		err = wire.StatusError(err)
+		s.hub.meters.refuse(stream.Context(), err)
+		return err
 	}
+	s.hub.meters.opened.Add(stream.Context(), 1)
 	s.receivers.Go(func() { se.end(se.receive(stream)) })
 	err = guard.during(func() error { return stream.Send(welcome) })
 	if err == nil {
@@ -122,7 +126,7 @@ func (h *hub) open(hello wire.Hello, address string) (*session, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return nil, errShutdown()
+		return nil, errShutdown(spread(atShutdown))
 	}
 	known := h.hosts[hello.Host]
 	if known != nil && hello.Session <= known.lastNumber(hello.Incarnation) {
@@ -200,9 +204,13 @@ func (se *session) poke() {
 func (se *session) send(stream grpc.BidiStreamingServer[sessionv1.ConnectRequest, sessionv1.ConnectResponse], guard *guard) error {
 	silence := time.NewTimer(se.hub.patience())
 	defer silence.Stop()
+	ctx := stream.Context()
 	for {
-		for reply := se.hub.reply(se); reply != nil; reply = se.hub.reply(se) {
-			if err := guard.during(func() error { return stream.Send(reply) }); err != nil {
+		for reply, spans := se.hub.reply(ctx, se); reply != nil; reply, spans = se.hub.reply(ctx, se) {
+			err := guard.during(func() error { return stream.Send(reply) })
+			endAll(spans, err)
+			se.hub.meters.sent(ctx, reply.GetReply().GetCommands())
+			if err != nil {
 				return err
 			}
 		}
@@ -210,8 +218,8 @@ func (se *session) send(stream grpc.BidiStreamingServer[sessionv1.ConnectRequest
 		case <-se.wake:
 		case <-se.over:
 			return se.cause
-		case <-stream.Context().Done():
-			return stream.Context().Err()
+		case <-ctx.Done():
+			return ctx.Err()
 		case <-silence.C:
 			left := se.hub.silence(se)
 			if left <= 0 {
@@ -244,7 +252,7 @@ func (se *session) receive(stream grpc.BidiStreamingServer[sessionv1.ConnectRequ
 		if in.GetHeartbeat() == nil {
 			return fmt.Errorf("%w: after the hello only heartbeats come", wire.ErrMessage)
 		}
-		if err := se.heartbeat(in.GetHeartbeat()); err != nil {
+		if err := se.heartbeat(stream.Context(), in.GetHeartbeat()); err != nil {
 			return err
 		}
 	}

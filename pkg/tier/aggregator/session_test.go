@@ -328,6 +328,9 @@ func TestAStoppedAggregatorSaysWhenToComeBack(t *testing.T) {
 				t.Errorf("ended with %v, retry after %s", err, wire.RetryDelay(err))
 			}
 		}
+		if wait := wire.RetryDelay(a.failure()); wait > 100*time.Millisecond {
+			t.Errorf("the only host is told to come back after %s", wait)
+		}
 		members, err := coord.GetMembers(t.Context(), w.coord, coord.Aggregator)
 		if err != nil || len(members.Members) != 0 {
 			t.Errorf("still announced: %v %v", members.Members, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/link"
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -69,7 +70,7 @@ func newStorm(t *testing.T, seed uint64, jobs []*aJob, hosts []string) *storm {
 func (s *storm) restart() {
 	cfg := DefaultConfig()
 	cfg.AdmitPerSecond = 1_000_000
-	s.hub = newHub(cfg, slog.New(slog.DiscardHandler))
+	s.hub = newHub(cfg, slog.New(slog.DiscardHandler), obs.Telemetry{})
 	s.owner.st = nil
 	for _, h := range s.hosts {
 		h.se = nil
@@ -107,7 +108,7 @@ func (s *storm) connect() {
 }
 
 func (s *storm) tell(m *meshv1.ConnectRequest) {
-	if err := s.owner.st.take(m); err != nil {
+	if err := s.owner.st.take(s.t.Context(), m); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -125,7 +126,7 @@ func (s *storm) beat(h *modelHost, limit int) {
 	if !h.synced && h.reports.Pending() == 0 {
 		h.synced, hb.ResyncComplete = true, true
 	}
-	if err := h.se.heartbeat(hb); err != nil {
+	if err := h.se.heartbeat(s.t.Context(), hb); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -135,7 +136,7 @@ func (s *storm) listen(h *modelHost, lose bool) {
 	if h.se == nil {
 		return
 	}
-	for out := s.hub.reply(h.se); out != nil; out = s.hub.reply(h.se) {
+	for out, _ := s.hub.reply(s.t.Context(), h.se); out != nil; out, _ = s.hub.reply(s.t.Context(), h.se) {
 		if lose {
 			s.hub.leave(h.se)
 			h.se = nil

@@ -92,7 +92,7 @@ func (h *hub) connect(in *meshv1.SchedulerHello, hello *meshv1.AggregatorHello) 
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return nil, errShutdown()
+		return nil, errShutdown(spread(atShutdown))
 	}
 	if old := h.streams[in.GetScheduler()]; old != nil {
 		h.drop(old, errReplaced)
@@ -205,7 +205,7 @@ func (st *stream) receive(in grpc.BidiStreamingServer[meshv1.ConnectRequest, mes
 		if err != nil {
 			return ended(err)
 		}
-		if err := st.take(message); err != nil {
+		if err := st.take(in.Context(), message); err != nil {
 			return err
 		}
 	}
@@ -213,16 +213,16 @@ func (st *stream) receive(in grpc.BidiStreamingServer[meshv1.ConnectRequest, mes
 
 // take works on one message. A fault in what is said of one job harms that job
 // alone; the error is one of the stream, and ends it.
-func (st *stream) take(message *meshv1.ConnectRequest) error {
+func (st *stream) take(ctx context.Context, message *meshv1.ConnectRequest) error {
 	switch in := message.GetMessage().(type) {
 	case *meshv1.ConnectRequest_Owns:
-		return st.hub.owns(st, in.Owns)
+		return st.hub.owns(ctx, st, in.Owns)
 	case *meshv1.ConnectRequest_Dispatch:
-		st.poisoned("dispatch", in.Dispatch.GetJobId(), st.hub.dispatch(st, in.Dispatch))
+		st.poisoned(ctx, "dispatch", in.Dispatch.GetJobId(), st.hub.dispatch(ctx, st, in.Dispatch))
 	case *meshv1.ConnectRequest_Wishes:
-		st.poisoned("wishes", in.Wishes.GetJobId(), st.hub.wishes(st, in.Wishes))
+		st.poisoned(ctx, "wishes", in.Wishes.GetJobId(), st.hub.wishes(st, in.Wishes))
 	case *meshv1.ConnectRequest_Query:
-		st.poisoned("query", in.Query.GetJobId(), st.hub.query(st, in.Query))
+		st.poisoned(ctx, "query", in.Query.GetJobId(), st.hub.query(st, in.Query))
 	case *meshv1.ConnectRequest_Have:
 		return st.hub.haveReports(st, in.Have)
 	case *meshv1.ConnectRequest_Credits:
@@ -233,9 +233,9 @@ func (st *stream) take(message *meshv1.ConnectRequest) error {
 	return nil
 }
 
-func (st *stream) poisoned(what string, id []byte, err error) {
+func (st *stream) poisoned(ctx context.Context, what string, id []byte, err error) {
 	if err != nil {
-		st.hub.log.Error("message of a scheduler is left out", "scheduler", st.name, "message", what, "job", fmt.Sprintf("%x", id[:min(len(id), 16)]), "error", err)
+		st.hub.log.ErrorContext(ctx, "message of a scheduler is left out", "scheduler", st.name, "message", what, "job", fmt.Sprintf("%x", id[:min(len(id), 16)]), "error", err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -57,6 +58,23 @@ func TestAHerdIsSpreadOverTheTimeThatItNeeds(t *testing.T) {
 	}
 	if latest < 4*time.Second || latest > 10*time.Second {
 		t.Errorf("the last one is told %s, and there is work for 9 s", latest)
+	}
+}
+
+func TestWhoIsSentAwayIsSpreadOverTheTimeThatTheNextOneNeeds(t *testing.T) {
+	const rate, herd = 100, 1000
+	a := newAdmission(rate)
+	var perSecond [herd/rate + 1]int
+	for range herd {
+		perSecond[a.move(herd)/time.Second]++
+	}
+	for second, n := range perSecond {
+		if n > 3*rate/2 {
+			t.Errorf("%d of %d are told second %d, and %d can be let in", n, herd, second, rate)
+		}
+	}
+	if wait := a.move(1); wait < leastMove || wait > leastMove+time.Second/rate {
+		t.Errorf("one alone is told %s", wait)
 	}
 }
 
@@ -183,7 +201,7 @@ func TestAWindowBeginsWithItsFirstCreditOnce(t *testing.T) {
 }
 
 func TestAHostThatInventsClassesShutsOutNobody(t *testing.T) {
-	h := newHub(DefaultConfig(), nil)
+	h := newHub(DefaultConfig(), nil, obs.Telemetry{})
 	st := &stream{hub: h, window: newWindow(wire.Credits{wire.EveryClass: 10})}
 	for i := range 3 * mostClasses {
 		st.upward(hostName(i))
@@ -201,7 +219,7 @@ func TestAHostThatInventsClassesShutsOutNobody(t *testing.T) {
 func TestWhatIsRememberedOfHostsIsBounded(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.MaxSessions = 2
-	h := newHub(cfg, nil)
+	h := newHub(cfg, nil, obs.Telemetry{})
 	for i := range 100 {
 		h.host(fleet.HostID(hostName(i)))
 	}
@@ -220,7 +238,7 @@ func TestWhatIsRememberedOfHostsIsBounded(t *testing.T) {
 }
 
 func TestAQueueOfAHostWithoutCreditStaysInProportionToItsReleases(t *testing.T) {
-	h := newHub(DefaultConfig(), nil)
+	h := newHub(DefaultConfig(), nil, obs.Telemetry{})
 	ho := h.host("h1")
 	first := ho.hold(h.job(job.ID{1}), incarnationOf("h1"), "standard")
 	first.send()

@@ -22,6 +22,8 @@ import (
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/run/obs"
+	"github.com/ccs-project/ccs/pkg/run/obs/obstest"
 	"github.com/ccs-project/ccs/pkg/state/coord/memory"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
 	"github.com/ccs-project/ccs/pkg/trust/identity"
@@ -35,6 +37,7 @@ type world struct {
 	ca    *identity.CA
 	coord *memory.Hub
 	log   *journal
+	told  *obstest.Recorder // what it tells of itself
 	user  ed25519.PrivateKey
 
 	server        *Server
@@ -48,7 +51,7 @@ type world struct {
 func inBubble(t *testing.T, test func(t *testing.T, w *world), change ...func(*Config)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, cfg: DefaultConfig(), coord: memory.New(), log: &journal{}}
+		w := &world{t: t, cfg: DefaultConfig(), coord: memory.New(), log: &journal{}, told: obstest.New(t)}
 		w.cfg.Name, w.cfg.Room, w.cfg.Advertise = "agg-1", "bj01", "agg-1:7420"
 		for _, f := range change {
 			f(&w.cfg)
@@ -74,7 +77,15 @@ func inBubble(t *testing.T, test func(t *testing.T, w *world), change ...func(*C
 // start starts the aggregator, or another one in its place.
 func (w *world) start() {
 	w.t.Helper()
-	server, err := New(w.cfg, Deps{Log: slog.New(slog.NewTextHandler(w.log, nil)), Identity: w.source(identity.Aggregator, w.cfg.Name), Coord: w.coord})
+	w.startTelling(w.told.Telemetry())
+}
+
+// startTelling starts one that tells somebody else of itself.
+func (w *world) startTelling(t obs.Telemetry) {
+	w.t.Helper()
+	server, err := New(w.cfg, Deps{
+		Log: slog.New(slog.NewTextHandler(w.log, nil)), Identity: w.source(identity.Aggregator, w.cfg.Name), Coord: w.coord, Telemetry: t,
+	})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -35,18 +35,22 @@ func (e *Executor) act(ctx context.Context, c *command, s sight) {
 		e.finish(ctx, c, s)
 	case adopt.Watch:
 		if s.found.Claim == adopt.Begun {
+			e.meters.adopt(ctx, c)
 			e.occupy(c)
 			e.hold(ctx, c, s)
 			e.watchEndProcess(ctx, c, s.claim.Supervisor)
 			e.remind(ctx, c, s)
 		}
 	case adopt.StartEndProcess:
+		c.found = false
 		e.startOrGiveUp(ctx, c)
 	case adopt.TakeOver:
+		e.meters.adopt(ctx, c)
 		e.occupy(c)
 		e.hold(ctx, c, s)
 		e.takeOver(ctx, c, s)
 	case adopt.RecordCanceled, adopt.RecordExpired, adopt.SetAside, adopt.RecordRebooted, adopt.RecordSupervisorLost:
+		c.found = false
 		e.record(ctx, c, action, s)
 	case adopt.RemoveIncomplete, adopt.FinishRelease: // done when the directory is read
 	}
@@ -83,7 +87,8 @@ func (e *Executor) hold(ctx context.Context, c *command, s sight) {
 func (e *Executor) finish(ctx context.Context, c *command, s sight) {
 	c.letGo()
 	c.settle(s.outcome, s.sums)
-	e.log.InfoContext(ctx, "a command has ended", slog.String("command_id", c.id), slog.Uint64("attempt", uint64(c.attempt)),
+	e.meters.end(ctx, c)
+	e.log.InfoContext(c.ran(ctx), "a command has ended", slog.String("command_id", c.id), slog.Uint64("attempt", uint64(c.attempt)),
 		slog.String("state", c.report.State.String()), slog.String("reason", c.report.Exit.Reason.String()))
 	e.vacate(ctx, c)
 	e.changed(c)

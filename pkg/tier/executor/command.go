@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/host/spool"
@@ -29,6 +31,8 @@ type command struct {
 	busy bool
 	born bool // its first write is done: it is known
 	line []func(ctx context.Context)
+	// leaving: it is being released, so that nobody is told of it any more.
+	leaving bool
 
 	looking, again bool   // a look is under way; another is wanted
 	queued, slot   bool   // it waits for a slot; it has one
@@ -36,7 +40,12 @@ type command struct {
 	tries          int    // end-processes that ended without a record
 	wake           func() // makes a take-over look at the wish to stop
 	held           *spool.Holder
-	waiters        []func() // called when a look was carried out
+
+	found   bool       // an executor before has left it, and nothing has been done about it yet
+	counted bool       // as live
+	trace   string     // traceparent of the present attempt's start; empty: it is not traced
+	span    trace.Span // of its run; nil: it does not run, or is not traced
+	waiters []func()   // called when a look was carried out
 }
 
 func newCommand(s spool.Spec, attempt uint32) *command {
@@ -89,6 +98,7 @@ func (c *command) next(startBy time.Time, context []byte) {
 	c.report = task.Report{Attempt: c.attempt, State: task.Accepted}
 	c.detail = job.Detail{}
 	c.startBy, c.tries, c.supervised, c.wake = startBy, 0, false, nil
+	c.trace, c.span, c.found = "", nil, false
 	if len(context) > 0 {
 		c.context = context
 	}

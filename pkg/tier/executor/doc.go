@@ -15,4 +15,10 @@
 // command is always decided in the same way, at first, after a change and after
 // a restart: look at its records and at who lives (look.go), ask core/adopt,
 // carry it out (act.go).
+//
+// An attempt that the caller traces has two spans: executor.start from the call
+// until the specification is durable and acknowledged, and executor.run from the
+// start of the end-process until the loop sees its exit record. The trace is not
+// on disk, and the end-process knows nothing of it: when the executor itself is
+// restarted meanwhile, the span of the run is lost, and nothing else.
 package executor

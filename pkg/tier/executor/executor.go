@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/ccs-project/ccs/pkg/host/proc"
 	"github.com/ccs-project/ccs/pkg/host/spool"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -23,6 +27,14 @@ const lookers = 16
 // errStopping answers calls that come while the executor stops.
 var errStopping = fmt.Errorf("%w: the executor stops; the same again later will work", wire.ErrUnavailable)
 
+// Deps is what an executor is given by its process.
+type Deps struct {
+	Log     *slog.Logger
+	Version string // of the binary, for who asks
+	// Telemetry is told of starts and outcomes; the zero value is nobody.
+	Telemetry obs.Telemetry
+}
+
 // Executor runs commands. Make it with Open, then Run it. Its service may be
 // called from any goroutine.
 type Executor struct {
@@ -32,6 +44,9 @@ type Executor struct {
 	root    *spool.Root
 	boot    string
 	orphans *orphans
+	tracer  trace.Tracer
+	meters  *meters
+	phase   atomic.Int32
 
 	calls   chan func(ctx context.Context) // run by the loop, one at a time
 	stopped chan struct{}                  // closed when the loop takes no more calls
@@ -53,7 +68,7 @@ type Executor struct {
 
 // Open takes the state directory and reads what is in it. It starts nothing
 // yet. The error names a second executor on the same directory.
-func Open(cfg Config, version string, log *slog.Logger) (*Executor, error) {
+func Open(cfg Config, d Deps) (*Executor, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -66,7 +81,8 @@ func Open(cfg Config, version string, log *slog.Logger) (*Executor, error) {
 		return nil, err
 	}
 	e := &Executor{
-		cfg: cfg, version: version, log: log, root: root, boot: boot, orphans: newOrphans(),
+		cfg: cfg, version: d.Version, log: d.Log, root: root, boot: boot, orphans: newOrphans(),
+		tracer: d.Telemetry.Tracer(), meters: newMeters(d.Telemetry),
 		calls: make(chan func(context.Context)), stopped: make(chan struct{}), looking: make(chan struct{}, lookers), hangUp: make(chan struct{}),
 		commands: map[string]*command{}, tombs: map[string]time.Time{},
 		groups: map[string]*group{}, watchers: map[*watcher]struct{}{},
@@ -98,7 +114,9 @@ func (e *Executor) Run(ctx context.Context) error {
 	e.work.Go(func() { e.listen(bell) })
 	e.waitForForeign(ctx)
 	e.adoptAll(ctx)
+	e.phase.CompareAndSwap(opened, serving)
 	e.loop(ctx)
+	e.phase.Store(stopping)
 	close(e.stopped)
 	err = bell.Close()
 	e.work.Wait()
@@ -107,7 +125,10 @@ func (e *Executor) Run(ctx context.Context) error {
 
 // HangUp ends the streams of Watch, so that a server can stop in good order. It
 // may be called again, from any goroutine.
-func (e *Executor) HangUp() { e.hang.Do(func() { close(e.hangUp) }) }
+func (e *Executor) HangUp() {
+	e.phase.Store(stopping)
+	e.hang.Do(func() { close(e.hangUp) })
+}
 
 func (e *Executor) loop(ctx context.Context) {
 	again := time.NewTicker(lookAgainEvery)

@@ -3,6 +3,7 @@ package executor
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,6 +11,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	executorv1 "github.com/ccs-project/ccs/api/gen/ccs/executor/v1"
 	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
@@ -49,6 +53,73 @@ func TestAReleasedCommandIsRememberedAndNotStartedAgain(t *testing.T) {
 		}
 		h.kill()
 		h.launch()
+	}
+}
+
+// Whoever fetches the output of a command that is being released gets all of it,
+// or is told that the command is gone; never an output that looks empty.
+func TestOutputThatIsReleasedMeanwhileIsWholeOrNotFound(t *testing.T) {
+	h := boot(t)
+	for n := range 10 {
+		id := "c" + strconv.Itoa(n)
+		h.accept(shell(id, "echo hello"))
+		h.ended(id)
+		gone := make(chan error, 1)
+		go func() {
+			_, err := h.api.Release(h.ctx(), &executorv1.ReleaseRequest{CommandId: id, ServerTime: wire.TimeToProto(time.Now())})
+			gone <- err
+		}()
+		for {
+			text, err := h.fetch(id)
+			if status.Code(err) == codes.NotFound {
+				break
+			}
+			if err != nil || text != "hello\n" {
+				t.Fatalf("command %s, try: %q, %v", id, text, err)
+			}
+		}
+		if list := h.listed(); list[id] {
+			t.Errorf("%s has no output any more and is listed", id)
+		}
+		if err := <-gone; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// fetch is the standard output of a first attempt, if there is one.
+func (h *host) fetch(id string) (text string, err error) {
+	stream, err := h.api.FetchOutput(h.ctx(), &executorv1.FetchOutputRequest{CommandId: id, Attempt: 1, Stream: typesv1.Stream_STREAM_STDOUT})
+	for err == nil {
+		var m *executorv1.FetchOutputResponse
+		m, err = stream.Recv()
+		text += string(m.GetContent())
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return text, err
+}
+
+// listed is the commands that the executor tells of.
+func (h *host) listed() map[string]bool {
+	h.Helper()
+	stream, err := h.api.List(h.ctx(), &executorv1.ListRequest{})
+	if err != nil {
+		h.Fatal(err)
+	}
+	all := map[string]bool{}
+	for {
+		m, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			h.Fatal(err)
+		}
+		for _, c := range m.GetCommands() {
+			all[c.GetCommandId()] = true
+		}
 	}
 }
 
@@ -259,7 +330,7 @@ func TestACommandThatCouldNotBeReadAtFirstIsRunWhenItCan(t *testing.T) {
 	h := newHost(t)
 	o := shell("a", "true")
 	acceptOnly(t, h, o.Spec)
-	e, err := Open(Config{StateDir: h.state, Socket: h.socket, EndProcess: endProcess, Slots: 1, MaxRecords: 100}, "test", slog.New(slog.DiscardHandler))
+	e, err := Open(Config{StateDir: h.state, Socket: h.socket, EndProcess: endProcess, Slots: 1, MaxRecords: 100}, Deps{Log: slog.New(slog.DiscardHandler), Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ func (e *Executor) launch(ctx context.Context, c *command) {
 		return
 	}
 	c.supervised = true
+	e.runs(ctx, c)
 	pause := retryAfter[min(c.tries, len(retryAfter)-1)]
 	c.tries++
 	id, attempt, startBy := c.id, c.attempt, c.startBy
@@ -59,6 +60,7 @@ func (e *Executor) runEndProcess(ctx context.Context, id string, attempt uint32,
 		return
 	}
 	defer p.Close()
+	e.meters.started.Add(ctx, 1)
 	if p.Wait(ctx) == nil {
 		p.Reap()
 	}

@@ -78,7 +78,7 @@ func (e *Executor) fromFound(f spool.Found) *command {
 	}
 	c := newCommand(f.Spec, f.Latest)
 	c.unread = f.Unread != nil
-	c.born = true
+	c.born, c.found = true, true
 	if f.Latest == 1 {
 		return c
 	}
@@ -105,6 +105,7 @@ func (e *Executor) adoptAll(ctx context.Context) {
 	}
 	slices.SortFunc(all, func(a, b *command) int { return a.accepted.Compare(b.accepted) })
 	for _, c := range all {
+		e.meters.count(c)
 		e.look(c)
 	}
 	if len(all) > 0 {

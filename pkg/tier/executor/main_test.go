@@ -69,7 +69,7 @@ func serveForTest(dir string) int {
 }
 
 func runForTest(ctx context.Context, cfg Config, logs io.Writer) error {
-	e, err := Open(cfg, "test", slog.New(slog.NewTextHandler(logs, nil)))
+	e, err := Open(cfg, Deps{Log: slog.New(slog.NewTextHandler(logs, nil)), Version: "test"})
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func (e *Executor) release(ctx context.Context, id string, reply func(bool, erro
 		reply(false, nil)
 		return
 	}
-	c.busy = true
+	c.busy, c.leaving = true, true
 	if c.rememberUntil.IsZero() {
 		c.rememberUntil = time.Now().Add(longestE)
 	}
@@ -51,6 +51,9 @@ func (e *Executor) release(ctx context.Context, id string, reply func(bool, erro
 			if err == nil {
 				delete(e.commands, id)
 				e.tombs[id] = until
+			} else {
+				c.leaving = false
+				e.changed(c)
 			}
 			e.unbusy(ctx, c)
 			if err != nil {

@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	executorv1 "github.com/ccs-project/ccs/api/gen/ccs/executor/v1"
 	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/host/spool"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -29,9 +31,10 @@ type service struct {
 	e *Executor
 }
 
-// Register adds the executor's service to a server.
+// Register adds the executor's service and its health to a server.
 func (e *Executor) Register(server grpc.ServiceRegistrar) {
 	executorv1.RegisterExecutorServiceServer(server, &service{e: e})
+	healthv1.RegisterHealthServer(server, obs.NewHealth(e.Check))
 }
 
 func (s *service) GetInfo(ctx context.Context, r *executorv1.GetInfoRequest) (*executorv1.GetInfoResponse, error) {
@@ -70,7 +73,10 @@ func (s *service) Start(ctx context.Context, r *executorv1.StartRequest) (*execu
 	if err != nil {
 		return nil, wire.StatusError(err)
 	}
-	a, err := ask(ctx, s.e, func(_ context.Context, reply replier) { s.e.start(order, reply) })
+	ctx, span := s.e.starting(ctx, order)
+	traceParent := obs.TraceParent(ctx)
+	a, err := ask(ctx, s.e, func(_ context.Context, reply replier) { s.e.start(order, traceParent, reply) })
+	started(span, err)
 	if err != nil {
 		return nil, wire.StatusError(err)
 	}
@@ -147,33 +153,34 @@ func (s *service) FetchOutput(r *executorv1.FetchOutputRequest, stream grpc.Serv
 	if index < 0 || index >= len(spool.Streams) {
 		return wire.StatusError(fmt.Errorf("%w: the stream must be STDOUT or STDERR", wire.ErrInvalid))
 	}
-	path, err := ask(stream.Context(), s.e, func(_ context.Context, reply func(string, error)) {
+	find := func(_ context.Context, reply func(string, error)) {
 		reply(s.e.outputPath(r.GetCommandId(), r.GetAttempt(), index))
-	})
+	}
+	path, err := ask(stream.Context(), s.e, find)
 	if err != nil {
 		return wire.StatusError(err)
 	}
-	return wire.StatusError(sendFile(path, r.GetOffset(), func(piece []byte) error {
+	err = sendFile(path, r.GetOffset(), func(piece []byte) error {
 		return stream.Send(&executorv1.FetchOutputResponse{Content: piece})
-	}))
+	})
+	if errors.Is(err, os.ErrNotExist) { // nothing was written, unless it was released just now
+		_, err = ask(stream.Context(), s.e, find)
+	}
+	return wire.StatusError(err)
 }
 
 // outputPath is where the output of a known attempt is kept.
 func (e *Executor) outputPath(id string, attempt uint32, stream int) (string, error) {
 	c := e.commands[id]
-	if c == nil || unborn(c) || attempt < 1 || attempt > c.attempt {
+	if c == nil || unborn(c) || c.leaving || attempt < 1 || attempt > c.attempt {
 		return "", fmt.Errorf("%w: attempt %d of command %q has no output here; it may have been released", wire.ErrNotFound, attempt, id)
 	}
 	return spool.OutputPath(e.root.Path(id), attempt, stream), nil
 }
 
-// sendFile sends a file from an offset to its present end. Without a file
-// nothing was written.
+// sendFile sends a file from an offset to its present end.
 func sendFile(path string, offset uint64, send func([]byte) error) error {
 	file, err := os.Open(path) //nolint:gosec // its name is made of an id that was checked
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
 		return fmt.Errorf("cannot read the kept output: %w", err)
 	}

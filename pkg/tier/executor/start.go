@@ -12,27 +12,28 @@ import (
 )
 
 // start accepts an attempt: (1) write the specification, synced (2) answer
-// (3) start the end-process.
-func (e *Executor) start(o wire.StartOrder, reply replier) {
-	again := func(context.Context) { e.start(o, reply) }
+// (3) start the end-process. traceParent is of the span of the call; empty: it
+// is not traced.
+func (e *Executor) start(o wire.StartOrder, traceParent string, reply replier) {
+	again := func(context.Context) { e.start(o, traceParent, reply) }
 	c, free := e.known(o.Spec.ID, o.Spec.RememberUntil, again, reply)
 	switch {
 	case c == nil && !free:
 	case c == nil && o.Attempt != 1:
 		reply(answer{}, cannotFollow(o.Spec.ID, o.Attempt, nil))
 	case c == nil:
-		e.acceptFirst(o, reply)
+		e.acceptFirst(o, traceParent, reply)
 	case o.Attempt <= c.attempt:
 		tell(c, reply)
 	default:
-		e.acceptNext(c, o, reply)
+		e.acceptNext(c, o, traceParent, reply)
 	}
 }
 
-func (e *Executor) acceptFirst(o wire.StartOrder, reply replier) {
+func (e *Executor) acceptFirst(o wire.StartOrder, traceParent string, reply replier) {
 	o.Spec.Accepted = time.Now()
 	c := newCommand(o.Spec, 1)
-	c.busy = true
+	c.busy, c.trace = true, traceParent
 	e.commands[c.id] = c
 	e.work.Go(func() {
 		err := e.root.Accept(o.Spec, o.Script, o.Stdin)
@@ -71,7 +72,7 @@ func (e *Executor) forget(ctx context.Context, c *command) {
 }
 
 // acceptNext accepts an attempt after one that was lost.
-func (e *Executor) acceptNext(c *command, o wire.StartOrder, reply replier) {
+func (e *Executor) acceptNext(c *command, o wire.StartOrder, traceParent string, reply replier) {
 	next, ok := task.Rerun(c.report)
 	if !ok || next.Attempt != o.Attempt || c.buried {
 		reply(answer{}, cannotFollow(c.id, o.Attempt, c))
@@ -85,6 +86,7 @@ func (e *Executor) acceptNext(c *command, o wire.StartOrder, reply replier) {
 		e.post(func(ctx context.Context) {
 			if err == nil {
 				c.next(o.Spec.StartBy, o.Spec.Context)
+				c.trace = traceParent
 			}
 			e.unbusy(ctx, c)
 			if err != nil {

@@ -38,6 +38,7 @@ func (e *Executor) unsubscribe(w *watcher) {
 
 // changed tells the watchers.
 func (e *Executor) changed(c *command) {
+	e.meters.count(c)
 	for w := range e.watchers {
 		w.dirty[c.id] = struct{}{}
 		select {
@@ -63,7 +64,7 @@ func (e *Executor) take(ctx context.Context, w *watcher) (news, error) {
 				break
 			}
 			delete(w.dirty, id)
-			if c := e.commands[id]; c != nil && !unborn(c) {
+			if c := e.commands[id]; c != nil && !unborn(c) && !c.leaving {
 				n.commands = append(n.commands, c.view())
 			}
 		}

@@ -47,6 +47,7 @@ func (s *Server) EnrolHost(ctx context.Context, req *enrolv1.EnrolHostRequest) (
 	if err := s.hosts.register(ctx, host, s.cfg.RegisterWait); err != nil {
 		return nil, s.refuse(ctx, identity.Host, req.GetHostId(), named(host.ID, err))
 	}
+	s.enrolments.count(ctx, identity.Host, nil)
 	s.deps.Log.InfoContext(ctx, "host enrolled", "host", host.ID, "room", host.Room, "address", host.Address)
 	return &enrolv1.EnrolHostResponse{CertificatePem: cert, CaPem: s.deps.CA.PEM(), Room: string(host.Room)}, nil
 }
@@ -72,6 +73,7 @@ func (s *Server) EnrolUser(ctx context.Context, req *enrolv1.EnrolUserRequest) (
 	if err != nil {
 		return nil, s.refuse(ctx, identity.User, req.GetUser(), err)
 	}
+	s.enrolments.count(ctx, identity.User, nil)
 	s.deps.Log.InfoContext(ctx, "user enrolled", "user", req.GetUser())
 	return &enrolv1.EnrolUserResponse{CertificatePem: cert, CaPem: s.deps.CA.PEM()}, nil
 }
@@ -136,11 +138,14 @@ func named(id fleet.HostID, err error) error {
 	return status.Errorf(st.Code(), "cannot enrol host %s: %s", id, st.Message())
 }
 
-// refuse logs why there is no certificate, and is the answer to the caller.
+// refuse logs and counts why there is no certificate, and is the answer to the
+// caller.
 func (s *Server) refuse(ctx context.Context, role identity.Role, name string, err error) error {
 	s.deps.Log.WarnContext(ctx, "enrolment refused", "role", role, "name", fmt.Sprintf("%.140q", name), "error", err)
+	answer := wire.StatusError(err)
 	if errors.Is(err, identity.ErrBadToken) {
-		return status.Error(codes.PermissionDenied, err.Error())
+		answer = status.Error(codes.PermissionDenied, err.Error())
 	}
-	return wire.StatusError(err)
+	s.enrolments.count(ctx, role, answer)
+	return answer
 }

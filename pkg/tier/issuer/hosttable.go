@@ -25,8 +25,9 @@ import (
 // hostTable finds the scheduler that owns the host table, and has rows written
 // there. When etcd is away the owner that is known holds on.
 type hostTable struct {
-	id   *identity.Source
-	dial func(ctx context.Context, addr string) (net.Conn, error)
+	id     *identity.Source
+	dial   func(ctx context.Context, addr string) (net.Conn, error)
+	option grpc.DialOption // of every connection
 
 	mu      sync.Mutex // protects what follows
 	owner   string     // name; empty: nobody
@@ -36,8 +37,8 @@ type hostTable struct {
 	to      coord.Member // whom conn reaches
 }
 
-func newHostTable(id *identity.Source, dial func(context.Context, string) (net.Conn, error)) *hostTable {
-	return &hostTable{id: id, dial: dial, changed: make(chan struct{})}
+func newHostTable(id *identity.Source, dial func(context.Context, string) (net.Conn, error), option grpc.DialOption) *hostTable {
+	return &hostTable{id: id, dial: dial, option: option, changed: make(chan struct{})}
 }
 
 // watch follows owner and members until ctx ends.
@@ -69,6 +70,14 @@ func (h *hostTable) update(change func()) {
 	change()
 	close(h.changed)
 	h.changed = make(chan struct{})
+}
+
+// owned reports whether a scheduler is known that owns the table.
+func (h *hostTable) owned() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, known := h.members[h.owner]
+	return known
 }
 
 // retryPause is the longest time between two tries while nothing changes.
@@ -139,7 +148,7 @@ func (h *hostTable) client() (schedulerv1.FleetServiceClient, <-chan struct{}, e
 func (h *hostTable) connect(m coord.Member) error {
 	options := []grpc.DialOption{
 		grpc.WithTransportCredentials(credentials.NewTLS(h.id.ClientTLS(identity.Scheduler, m.Name))),
-		grpc.WithConnectParams(reconnect()),
+		grpc.WithConnectParams(reconnect()), h.option,
 	}
 	if h.dial != nil {
 		options = append(options, grpc.WithContextDialer(h.dial))

@@ -25,6 +25,7 @@ import (
 	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/run/obs/obstest"
 	"github.com/ccs-project/ccs/pkg/state/coord"
 	"github.com/ccs-project/ccs/pkg/state/coord/memory"
 	"github.com/ccs-project/ccs/pkg/tier/issuer"
@@ -43,6 +44,10 @@ type rig struct {
 	tokens map[string]string // by the name pattern of their grants
 	api    enrolv1.EnrolServiceClient
 	rows   *rows // of the host table
+	server *issuer.Server
+	told   *obstest.Recorder // what the issuer tells of itself
+	conn   *grpc.ClientConn
+	stop   func()
 
 	mu    sync.Mutex
 	ports map[string]*bufconn.Listener
@@ -57,28 +62,31 @@ func inBubble(t *testing.T, test func(*rig), grants ...identity.Grant) {
 		must(t, err)
 		r := &rig{
 			t: t, ca: ca, dir: t.TempDir(), hub: memory.New(), tokens: map[string]string{},
-			rows: &rows{known: map[fleet.HostID]fleet.Host{}}, ports: map[string]*bufconn.Listener{},
+			rows: &rows{known: map[fleet.HostID]fleet.Host{}}, told: obstest.New(t), ports: map[string]*bufconn.Listener{},
 		}
-		server, err := issuer.New(issuer.DefaultConfig(), issuer.Deps{
+		r.server, err = issuer.New(issuer.DefaultConfig(), issuer.Deps{
 			Log: slog.New(slog.DiscardHandler), Identity: r.source(identity.Issuer, "i1"),
-			Coord: r.hub, CA: ca, Book: r.book(grants), Dial: r.dial,
+			Coord: r.hub, CA: ca, Book: r.book(grants), Dial: r.dial, Telemetry: r.told.Telemetry(),
 		})
 		must(t, err)
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup
 		lis := r.listen("issuer")
 		running.Go(func() {
-			if err := server.Run(ctx, lis); err != nil {
+			if err := r.server.Run(ctx, lis); err != nil {
 				t.Errorf("the issuer ended with %v", err)
 			}
 		})
-		<-server.Ready()
-		conn := r.connect()
-		r.api = enrolv1.NewEnrolServiceClient(conn)
+		r.stop = func() {
+			stop()
+			running.Wait()
+		}
+		<-r.server.Ready()
+		r.conn = r.connect()
+		r.api = enrolv1.NewEnrolServiceClient(r.conn)
 		test(r)
-		must(t, conn.Close())
-		stop()
-		running.Wait()
+		must(t, r.conn.Close())
+		r.stop()
 	})
 }
 

@@ -4,13 +4,16 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	enrolv1 "github.com/ccs-project/ccs/api/gen/ccs/enrol/v1"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/state/coord"
 	"github.com/ccs-project/ccs/pkg/trust/identity"
 )
@@ -22,6 +25,8 @@ type Deps struct {
 	Coord    coord.Client
 	CA       *identity.CA
 	Book     *identity.Book // closed by who opened it
+	// Telemetry is told of requests; the zero value is nobody.
+	Telemetry obs.Telemetry
 	// Dial reaches a scheduler; nil: TCP.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 }
@@ -30,10 +35,13 @@ type Deps struct {
 type Server struct {
 	enrolv1.UnimplementedEnrolServiceServer
 
-	cfg   Config
-	deps  Deps
-	hosts *hostTable
-	ready chan struct{}
+	cfg        Config
+	deps       Deps
+	hosts      *hostTable
+	requests   *obs.RequestMeter
+	enrolments enrolments
+	draining   atomic.Bool
+	ready      chan struct{}
 }
 
 // New returns an issuer that is not serving yet.
@@ -41,7 +49,10 @@ func New(cfg Config, d Deps) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Server{cfg: cfg, deps: d, hosts: newHostTable(d.Identity, d.Dial), ready: make(chan struct{})}, nil
+	return &Server{
+		cfg: cfg, deps: d, hosts: newHostTable(d.Identity, d.Dial, d.Telemetry.DialOption()),
+		requests: obs.NewRequestMeter(d.Telemetry), enrolments: newEnrolments(d.Telemetry), ready: make(chan struct{}),
+	}, nil
 }
 
 // Ready is closed when the issuer serves. It does not wait for the host table:
@@ -58,8 +69,11 @@ func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.ConnectionTimeout(10*time.Second),
 		grpc.MaxConcurrentStreams(16),
+		grpc.ChainUnaryInterceptor(s.requests.Unary),
+		s.deps.Telemetry.ServerOption(),
 	)
 	enrolv1.RegisterEnrolServiceServer(server, s)
+	healthv1.RegisterHealthServer(server, obs.NewHealth(s.Check))
 	defer s.hosts.close()
 
 	group, ctx := errgroup.WithContext(ctx)
@@ -67,6 +81,7 @@ func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 	group.Go(func() error { return server.Serve(lis) })
 	group.Go(func() error {
 		<-ctx.Done()
+		s.draining.Store(true)
 		hard := time.AfterFunc(s.cfg.DrainBudget, server.Stop)
 		defer hard.Stop()
 		server.GracefulStop()

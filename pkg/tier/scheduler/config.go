@@ -31,6 +31,15 @@ type Config struct {
 	// SubmitBudget is how long a submission may take to come in whole, with what
 	// it waits for others; default 30 s.
 	SubmitBudget time.Duration `mapstructure:"submit_budget"`
+	// Trace bounds what is traced.
+	Trace TraceConfig `mapstructure:"trace"`
+}
+
+// TraceConfig is what an operator sets of traces.
+type TraceConfig struct {
+	// Tasks is how many tasks of a job that is traced have spans of their own,
+	// 0..1000; default 8.
+	Tasks int `mapstructure:"tasks"`
 }
 
 // DefaultConfig returns the defaults.
@@ -38,6 +47,7 @@ func DefaultConfig() Config {
 	return Config{
 		Shards: 64, DrainBudget: 5 * time.Second,
 		ResolutionMaxAge: 10 * time.Minute, AnswerBudget: 10 * time.Second, SubmitBudget: 30 * time.Second,
+		Trace: TraceConfig{Tasks: 8},
 	}
 }
 
@@ -51,6 +61,7 @@ func (c Config) Validate() error {
 	}
 	fault(c.Pool == "", "pool is not set: give the pool that this scheduler serves, such as standard")
 	fault(c.Shards < 1 || c.Shards > 1024, "shards %d: give 1 to 1024, the same at all schedulers of the pool", c.Shards)
+	fault(c.Trace.Tasks < 0 || c.Trace.Tasks > 1000, "trace.tasks %d: give 0 to 1000, the tasks of a job that are traced", c.Trace.Tasks)
 	if c.Advertise != "" {
 		_, _, err := net.SplitHostPort(c.Advertise)
 		fault(err != nil, "advertise %q: give host:port as others can dial it", c.Advertise)

@@ -31,6 +31,8 @@ var callers = []struct {
 }{
 	{"/ccs.scheduler.v1.SchedulerService/", identity.Access},
 	{"/ccs.scheduler.v1.FleetService/", identity.Issuer},
+	{"/grpc.health.v1.Health/", identity.Access},
+	{"/grpc.health.v1.Health/", identity.Issuer},
 }
 
 // admit checks who makes a call.

@@ -57,6 +57,7 @@ type member struct {
 	done  chan error
 	api   schedulerv1.SchedulerServiceClient
 	fleet schedulerv1.FleetServiceClient
+	lis   *bufconn.Listener
 }
 
 // pool is a rig with one scheduler and these hosts, all of them in room bj01 and
@@ -132,6 +133,15 @@ func (r *rig) start(name string) *member { return r.startWith(name, func(*Deps) 
 
 func (r *rig) startWith(name string, change func(*Deps)) *member {
 	r.Helper()
+	m := r.launch(name, change)
+	<-m.Ready()
+	r.all[name], r.last = m, m
+	return m
+}
+
+// launch starts a scheduler that may never be ready.
+func (r *rig) launch(name string, change func(*Deps)) *member {
+	r.Helper()
 	m := &member{done: make(chan error, 1)}
 	cfg := config()
 	deps := Deps{
@@ -147,6 +157,7 @@ func (r *rig) startWith(name string, change func(*Deps)) *member {
 		r.Fatal(err)
 	}
 	lis := bufconn.Listen(1 << 20)
+	m.lis = lis
 	ctx, stop := context.WithCancel(r.Context())
 	m.stop = stop
 	go func() { m.done <- m.Run(ctx, lis) }()
@@ -159,8 +170,6 @@ func (r *rig) startWith(name string, change func(*Deps)) *member {
 	})
 	m.api = schedulerv1.NewSchedulerServiceClient(r.dial(lis, identity.Access, name))
 	m.fleet = schedulerv1.NewFleetServiceClient(r.dial(lis, identity.Issuer, name))
-	<-m.Ready()
-	r.all[name], r.last = m, m
 	return m
 }
 

@@ -10,10 +10,12 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 
 	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
 	"github.com/ccs-project/ccs/pkg/run/lifecycle"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/state/coord"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/charge"
 	"github.com/ccs-project/ccs/pkg/trust/identity"
@@ -40,6 +42,7 @@ func (s *Scheduler) Run(ctx context.Context, lis net.Listener) error {
 	keeper := charge.New(s.coord, s.log, coord.Member{
 		Kind: coord.Scheduler, Name: s.cfg.Name, Addr: address, Pool: s.cfg.Pool, Shards: s.cfg.Shards, Version: s.version,
 	}, s.charges())
+	s.keeper.Store(keeper)
 
 	// What shards need outlives them: it ends when all of them have ended, or
 	// when the budget is spent.
@@ -64,6 +67,7 @@ func (s *Scheduler) Run(ctx context.Context, lis net.Listener) error {
 		case <-life.Done():
 			stop(context.Cause(life))
 		}
+		s.draining.Store(true)
 		hard := time.AfterFunc(s.cfg.DrainBudget, func() { end(errBudget); server.Stop() })
 		defer hard.Stop()
 		server.GracefulStop()
@@ -99,18 +103,20 @@ func (s *Scheduler) server() *grpc.Server {
 	server := grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(s.id.ServerTLS(identity.Access, identity.Issuer))),
 		grpc.MaxRecvMsgSize(maxMessage),
-		grpc.ChainUnaryInterceptor(unaryEdge), grpc.ChainStreamInterceptor(streamEdge),
+		grpc.ChainUnaryInterceptor(s.requests.Unary, unaryEdge), grpc.ChainStreamInterceptor(s.requests.Stream, streamEdge),
+		s.telemetry.ServerOption(),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 	)
 	schedulerv1.RegisterSchedulerServiceServer(server, s)
 	schedulerv1.RegisterFleetServiceServer(server, s)
+	healthv1.RegisterHealthServer(server, obs.NewHealth(s.Check))
 	return server
 }
 
 // loadHosts reads the host table, as soon as the store can be read.
 func (s *Scheduler) loadHosts(ctx context.Context) {
 	for said := false; ; said = true {
-		err := s.hosts.Poll(ctx)
+		err := s.pollHosts(ctx)
 		if err == nil || ctx.Err() != nil {
 			return
 		}
@@ -119,6 +125,19 @@ func (s *Scheduler) loadHosts(ctx context.Context) {
 		}
 		lifecycle.Pause(ctx, pollEvery)
 	}
+}
+
+// pollHosts reads what is new in the host table, and so finds out whether the
+// store can be read.
+func (s *Scheduler) pollHosts(ctx context.Context) error {
+	err := s.hosts.Poll(ctx)
+	switch {
+	case err == nil:
+		s.unread.Store(nil)
+	case ctx.Err() == nil:
+		s.unread.Store(&err)
+	}
+	return err
 }
 
 // poll follows the host table, and looks who has been out of sight for too long.
@@ -133,7 +152,7 @@ func (s *Scheduler) poll(ctx context.Context) error {
 		case <-s.hosts.Unknown():
 			lifecycle.Pause(ctx, pollPause)
 		}
-		err := s.hosts.Poll(ctx)
+		err := s.pollHosts(ctx)
 		if err != nil && !said && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "host table cannot be read; going on with what is known", "error", err)
 		}

@@ -8,10 +8,12 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/state/coord"
 	"github.com/ccs-project/ccs/pkg/state/store"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/charge"
@@ -32,13 +34,15 @@ type Deps struct {
 	Version string
 	// Dial reaches an aggregator; nil: TCP.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
+	// Telemetry is told what this scheduler does; zero: nobody is.
+	Telemetry obs.Telemetry
 }
 
 // rooms is the way to the aggregators: mesh.Mesh, or what a test puts there.
 type rooms interface {
 	Run(ctx context.Context) error
 	SetOwns(shards map[uint32]job.Epoch)
-	Send(via fleet.Via, p *mesh.Payload, s job.Send)
+	Send(via fleet.Via, p *mesh.Payload, s job.Send, traces mesh.Traces)
 	FetchBlob(ctx context.Context, via fleet.Via, digest [32]byte, size uint64) ([]byte, error)
 }
 
@@ -55,6 +59,9 @@ type Scheduler struct {
 	store   store.Store
 	version string
 
+	telemetry obs.Telemetry
+	requests  *obs.RequestMeter
+
 	writer   *commit.Writer
 	hosts    *hosts.Table
 	registry *hosts.Writer
@@ -67,6 +74,11 @@ type Scheduler struct {
 
 	receivers sync.WaitGroup // of submissions
 
+	draining atomic.Bool
+	keeper   atomic.Pointer[charge.Keeper] // nil until it runs
+	unread   atomic.Pointer[error]         // why the store could not be read the last time
+	serves   atomic.Int64                  // len(owns)
+
 	mu   sync.Mutex
 	owns map[uint32]job.Epoch // under mu: shards that are served
 }
@@ -76,7 +88,7 @@ func New(cfg Config, d Deps) (*Scheduler, error) {
 	return newScheduler(cfg, d, func(s *Scheduler) (rooms, error) {
 		return mesh.New(
 			mesh.Config{Name: s.cfg.Name, Pool: s.cfg.Pool, Shards: s.cfg.Shards, BootID: rand.Text()},
-			mesh.Deps{Log: d.Log, Identity: d.Identity, Coord: d.Coord, Dial: d.Dial}, sink{s})
+			mesh.Deps{Log: d.Log, Identity: d.Identity, Coord: d.Coord, Dial: d.Dial, Telemetry: d.Telemetry}, sink{s})
 	})
 }
 
@@ -93,10 +105,12 @@ func newScheduler(cfg Config, d Deps, toRooms func(*Scheduler) (rooms, error)) (
 	}
 	s := &Scheduler{
 		cfg: cfg, log: d.Log, id: d.Identity, coord: d.Coord, store: d.Store, version: d.Version,
-		writer: commit.New(d.Store, d.Log), hosts: hosts.NewTable(d.Store, d.Log), classes: newClasses(),
+		telemetry: d.Telemetry, requests: obs.NewRequestMeter(d.Telemetry, "SubmitJob"),
+		writer: commit.New(d.Store, d.Log, d.Telemetry), hosts: hosts.NewTable(d.Store, d.Log), classes: newClasses(),
 		fetches: newFetches(), intake: newIntake(),
 		ready: make(chan struct{}), owns: map[uint32]job.Epoch{},
 	}
+	s.unread.Store(new(errUnread))
 	s.registry = hosts.NewWriter(s.hosts, d.Store, s.writer, cfg.Name, d.Log)
 	var err error
 	if s.rooms, err = toRooms(s); err != nil {
@@ -105,8 +119,10 @@ func newScheduler(cfg Config, d Deps, toRooms func(*Scheduler) (rooms, error)) (
 	for n := range cfg.Shards {
 		s.shards = append(s.shards, shard.New(job.ShardID{Pool: cfg.Pool, N: uint16(n)}, cfg.Name, shard.Deps{
 			Log: d.Log, Store: d.Store, Commit: s.writer, Hosts: s.hosts, Send: s.rooms.Send, Serving: s.serving,
+			Telemetry: d.Telemetry, TraceTasks: cfg.Trace.Tasks,
 		}))
 	}
+	s.gauges()
 	return s, nil
 }
 
@@ -131,6 +147,7 @@ func (s *Scheduler) serving(id job.ShardID, epoch job.Epoch, on bool) {
 	} else {
 		delete(s.owns, uint32(id.N))
 	}
+	s.serves.Store(int64(len(s.owns)))
 	s.rooms.SetOwns(s.owns)
 }
 

@@ -78,8 +78,8 @@ func TestAnIDIsKeptAsLongAsItCouldBeSubmittedAgain(t *testing.T) {
 }
 
 func TestAFaultyConfigurationSaysEveryFault(t *testing.T) {
-	err := Config{Advertise: "nowhere", Shards: 5000}.Validate()
-	for _, key := range []string{"pool", "shards", "advertise", "drain_budget", "resolution_max_age", "answer_budget", "submit_budget"} {
+	err := Config{Advertise: "nowhere", Shards: 5000, Trace: TraceConfig{Tasks: 1001}}.Validate()
+	for _, key := range []string{"pool", "shards", "advertise", "drain_budget", "resolution_max_age", "answer_budget", "submit_budget", "trace.tasks"} {
 		if err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("%s is not named in:\n%v", key, err)
 		}

@@ -8,10 +8,13 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
 	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/state/store"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/shard"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
@@ -29,6 +32,7 @@ func (s *Scheduler) SubmitJob(in submitStream) error {
 	if err != nil {
 		return err
 	}
+	sub.describe(trace.SpanFromContext(ctx))
 	accepted, err := s.submit(ctx, coming, messages, sub)
 	if err != nil && sub.mayExist(err) {
 		if known, ok := s.existing(ctx, sub); ok {
@@ -37,6 +41,9 @@ func (s *Scheduler) SubmitJob(in submitStream) error {
 	}
 	if err != nil {
 		return err
+	}
+	if !accepted.Existed {
+		s.log.InfoContext(ctx, "job is accepted", "job", sub.payload.JobID, "submitter", sub.caller, "class", sub.payload.Class, "targets", sub.payload.Count)
 	}
 	return in.SendAndClose(&schedulerv1.SubmitJobResponse{Response: &accessv1.SubmitJobResponse{
 		Job: jobToProto(accepted.Spec, accepted.Row), Existed: accepted.Existed,
@@ -52,6 +59,14 @@ type submission struct {
 	rollout  job.Rollout
 	digest   [32]byte
 	first    *accessv1.SubmitJobRequest
+}
+
+// describe says in the span of a submission what it is.
+func (sub *submission) describe(span trace.Span) {
+	if span.IsRecording() {
+		span.SetAttributes(obs.AttrJob.String(sub.payload.JobID.String()),
+			obs.AttrClass.String(sub.payload.Class), obs.AttrTargets.Int64(int64(sub.payload.Count)))
+	}
 }
 
 // begin reads the header, and says whether the job is one for this shard.
@@ -117,7 +132,7 @@ func (s *Scheduler) submit(ctx, coming context.Context, in *incoming, sub *submi
 	defer cancel()
 	accepted, err := s.shardOf(id).Accept(ctx, shard.Submission{
 		Create: store.Create{Digest: sub.digest, Spec: spec, Capsule: envelope, Targets: targets, KeepUntil: keepUntil(spec)},
-		Tree:   tree,
+		Tree:   tree, Trace: trace.SpanContextFromContext(ctx),
 	})
 	return accepted, s.of(id, err)
 }

@@ -17,9 +17,19 @@ import (
 
 // Bounds of a watch.
 const (
-	watchPace    = 20 * time.Millisecond // between two looks at one job
+	leastPace    = time.Millisecond      // between two looks at one job, after a quiet time
+	mostPace     = 20 * time.Millisecond // while changes keep coming
 	watchedTasks = 500                   // in one message
 )
+
+// nextPace is the pause before the look after the next one: what happens now and
+// then is told at once, and what happens all the time is told together.
+func nextPace(pace, quiet time.Duration) time.Duration {
+	if quiet > mostPace {
+		return leastPace
+	}
+	return min(2*pace, mostPace)
+}
 
 // watching is one viewer: it holds a revision and no task, so that a viewer that
 // stalls costs nothing.
@@ -51,18 +61,20 @@ func (s *Scheduler) WatchJob(req *schedulerv1.WatchJobRequest, out grpc.ServerSt
 	}
 	defer watcher.Close()
 	w := &watching{Scheduler: s, id: id, out: out, after: req.GetRequest().GetAfterRevision()}
-	for {
+	for pace := leastPace; ; {
 		done, err := w.look(ctx)
 		if err != nil || done {
 			return err
 		}
-		lifecycle.Pause(ctx, watchPace)
+		lifecycle.Pause(ctx, pace)
+		idle := time.Now()
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-watcher.Ended():
 			return &wire.NotOwnerError{Shard: s.shardOf(id).ID()}
 		case <-watcher.Changed():
+			pace = nextPace(pace, time.Since(idle))
 		}
 	}
 }

@@ -31,6 +31,7 @@ type world struct {
 	// fetchFaults is how often the next fetches fail.
 	fetchFaults int
 	fetched     int
+	traces      mesh.Traces // of everything that was dispatched
 }
 
 // outcome is the end of a task; the zero value is that it runs on.
@@ -59,13 +60,14 @@ type fakeTask struct {
 	pool      string
 	ordinal   uint32
 	report    task.Report
+	ended     time.Time
 	output    []byte
 	big       bool
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	return &world{t: t, rooms: map[string]*fakeRooms{}, hosts: map[fleet.HostID]*fakeHost{}, big: map[[32]byte][]byte{}}
+	return &world{t: t, rooms: map[string]*fakeRooms{}, hosts: map[fleet.HostID]*fakeHost{}, big: map[[32]byte][]byte{}, traces: mesh.Traces{}}
 }
 
 // fakeRooms is one scheduler's mesh.
@@ -185,11 +187,11 @@ func (w *world) report(h *fakeHost, id job.ID, tk *fakeTask) {
 	if to == nil || !h.attached || tk.forgotten > 0 {
 		return
 	}
-	r := mesh.Report{Job: id, Pool: tk.pool, Host: h.id, Ordinal: tk.ordinal, Incarnation: h.inc, Report: tk.report}
+	r := mesh.Report{Job: id, Pool: tk.pool, Host: h.id, Ordinal: tk.ordinal, Incarnation: h.inc, Report: tk.report, Detail: job.Detail{EndedAt: tk.ended}}
 	blobs := map[[32]byte][]byte{}
 	if tk.report.State.Final() && len(tk.output) > 0 {
 		digest := sha256.Sum256(tk.output)
-		r.Detail = job.Detail{Outputs: []job.OutputRef{{Stream: job.Stdout, Digest: digest, Size: uint64(len(tk.output))}}}
+		r.Detail.Outputs = []job.OutputRef{{Stream: job.Stdout, Digest: digest, Size: uint64(len(tk.output))}}
 		if tk.big {
 			w.big[digest] = tk.output
 		} else {
@@ -203,9 +205,10 @@ func (w *world) report(h *fakeHost, id job.ID, tk *fakeTask) {
 }
 
 // Send is what the scheduler wants of hosts.
-func (r *fakeRooms) Send(via fleet.Via, p *mesh.Payload, s job.Send) {
+func (r *fakeRooms) Send(via fleet.Via, p *mesh.Payload, s job.Send, traces mesh.Traces) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	maps.Copy(r.traces, traces)
 	if r.cut {
 		return
 	}
@@ -271,7 +274,7 @@ func (w *world) start(h *fakeHost, p *mesh.Payload, d job.Dispatch) {
 
 func (tk *fakeTask) end(o outcome) {
 	if o.state != task.Unspecified {
-		tk.report.State, tk.report.Exit, tk.output, tk.big = o.state, o.exit, o.output, o.big
+		tk.report.State, tk.report.Exit, tk.output, tk.big, tk.ended = o.state, o.exit, o.output, o.big, time.Now()
 	}
 }
 

@@ -55,14 +55,25 @@ func (k *Keeper) rest(ctx context.Context) error {
 // plan is who should have a key, and who has it, as far as is known.
 type plan struct{ home, owner string }
 
-// plans is the plan of every charge; nil: not enough is known, this scheduler is
-// not seen to be alive yet, or the schedulers of the pool do not agree on how
-// many shards it has: then jobs would be looked for where they are not.
-func (k *Keeper) plans() []plan {
+// Why there are no plans.
+var (
+	errUnseen = errors.New("etcd has not told yet which schedulers there are and what they own")
+	errAtOdds = errors.New("the schedulers of the pool count its shards differently: give all of them the same number of shards")
+	errAbsent = errors.New("etcd does not count this scheduler among those that are alive")
+)
+
+// plans is the plan of every charge. There is none as long as not enough is
+// known, this scheduler is not seen to be alive yet, or the schedulers of the
+// pool do not agree on how many shards it has: then jobs would be looked for
+// where they are not.
+func (k *Keeper) plans() ([]plan, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.seen.members || !k.seen.shards || !k.seen.hosts || k.atOdds {
-		return nil
+	switch {
+	case !k.seen.members || !k.seen.shards || !k.seen.hosts:
+		return nil, errUnseen
+	case k.atOdds:
+		return nil, errAtOdds
 	}
 	var pool, all []string
 	alive := false
@@ -74,7 +85,7 @@ func (k *Keeper) plans() []plan {
 		alive = alive || m.Name == k.me.Name
 	}
 	if !alive {
-		return nil
+		return nil, errAbsent
 	}
 	plans := make([]plan, len(k.charges))
 	for i, c := range k.charges {
@@ -84,12 +95,25 @@ func (k *Keeper) plans() []plan {
 		}
 		plans[i] = plan{home: coord.Home(c.Key, among), owner: k.owner[c.Key]}
 	}
-	return plans
+	return plans, nil
+}
+
+// Due is how many shards of its pool this scheduler should run. The error says
+// why that is not known; nothing is taken or given up then. It does not block.
+func (k *Keeper) Due() (shards int, err error) {
+	plans, err := k.plans()
+	for i, p := range plans {
+		if !k.charges[i].Any && p.home == k.me.Name {
+			shards++
+		}
+	}
+	return shards, err
 }
 
 // tend does the next thing for every charge.
 func (k *Keeper) tend(ctx context.Context, s coord.Session) error {
-	for i, p := range k.plans() {
+	plans, _ := k.plans() // without any there is nothing to do
+	for i, p := range plans {
 		if err := k.tendOne(ctx, s, k.charges[i], p); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -242,5 +243,54 @@ func TestSchedulersThatCountTheShardsOtherwiseChangeNothing(t *testing.T) {
 		s.leave(odd)
 		s.hire("s3", "standard")
 		s.settled(2*time.Second, map[string][]string{"standard": {"s1", "s3"}})
+	})
+}
+
+// wantDue checks how many shards a keeper says that it should run, or why it
+// cannot say.
+func (m *member) wantDue(t *testing.T, shards int, why string) {
+	t.Helper()
+	synctest.Wait()
+	due, err := m.Due()
+	if due != shards || (err == nil) != (why == "") || err != nil && !strings.Contains(err.Error(), why) {
+		t.Errorf("it should run %d shards, %v; want %d, %q", due, err, shards, why)
+	}
+}
+
+func TestASchedulerKnowsHowManyShardsItShouldRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStaff(t)
+		one := s.hire("s1", "standard")
+		s.settled(time.Second, map[string][]string{"standard": {"s1"}})
+		one.wantDue(t, shards, "")
+		two := s.hire("s2", "standard")
+		synctest.Wait()
+		first, _ := one.Due()
+		if first == 0 || first == shards {
+			t.Errorf("of two schedulers one should run %d shards", first)
+		}
+		two.wantDue(t, shards-first, "")
+	})
+}
+
+func TestASchedulerThatIsNotToldWhatThereIsSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStaff(t)
+		m := &member{Keeper: charge.New(s.hub, slog.New(slog.DiscardHandler), coord.Member{Kind: coord.Scheduler, Name: "s0", Pool: "standard", Shards: shards}, nil)}
+		m.wantDue(t, 0, "has not told")
+		one := s.hire("s1", "standard")
+		s.hireWith("s2", "standard", shards/2)
+		one.wantDue(t, 0, "count its shards differently")
+	})
+}
+
+func TestWithoutTheCoordinationServiceASchedulerStillKnowsWhatItShouldRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStaff(t)
+		m := s.hire("s1", "standard")
+		m.wantDue(t, shards, "")
+		s.hub.Away()
+		time.Sleep(time.Minute)
+		m.wantDue(t, shards, "")
 	})
 }

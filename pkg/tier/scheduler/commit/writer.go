@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/state/store"
 )
 
@@ -30,8 +32,10 @@ type Store interface {
 type Writer struct {
 	store Store
 	log   *slog.Logger
+	meter meter
 	in    chan *waiting
 	ended chan struct{}
+	fault atomic.Pointer[error] // of the last try; nil: it succeeded, or there was none
 }
 
 // waiting is a batch and who waits for it.
@@ -46,8 +50,17 @@ type answer struct {
 }
 
 // New returns a writer; [Writer.Run] makes it write.
-func New(s Store, log *slog.Logger) *Writer {
-	return &Writer{store: s, log: log, in: make(chan *waiting), ended: make(chan struct{})}
+func New(s Store, log *slog.Logger, t obs.Telemetry) *Writer {
+	return &Writer{store: s, log: log, meter: newMeter(t), in: make(chan *waiting), ended: make(chan struct{})}
+}
+
+// Fault is why the store could not be written to the last time; nil: it could,
+// or nothing was to be written yet. It does not block.
+func (w *Writer) Fault() error {
+	if fault := w.fault.Load(); fault != nil {
+		return *fault
+	}
+	return nil
 }
 
 // Commit hands over a batch and returns when its fate is known. The error wraps
@@ -133,7 +146,7 @@ func (w *Writer) write(ctx context.Context, group []*waiting) {
 func (w *Writer) decide(ctx context.Context, batches []store.Batch, results *[]store.Result) error {
 	began := time.Now()
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
-		got, err := w.store.Commit(ctx, batches)
+		got, err := w.commit(ctx, batches)
 		if err == nil {
 			if pause != firstPause {
 				w.log.InfoContext(ctx, "the store answers again", "batches", len(batches), "after", time.Since(began))
@@ -150,4 +163,17 @@ func (w *Writer) decide(ctx context.Context, batches []store.Batch, results *[]s
 		case <-time.After(pause):
 		}
 	}
+}
+
+// commit is one try.
+func (w *Writer) commit(ctx context.Context, batches []store.Batch) ([]store.Result, error) {
+	began := time.Now()
+	got, err := w.store.Commit(ctx, batches)
+	w.meter.count(ctx, err, time.Since(began))
+	if err != nil {
+		w.fault.Store(&err)
+	} else {
+		w.fault.Store(nil)
+	}
+	return got, err
 }

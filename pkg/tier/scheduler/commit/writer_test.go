@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/state/store"
 	"github.com/ccs-project/ccs/pkg/state/store/memory"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/commit"
@@ -41,7 +42,12 @@ func shard(n int) job.ShardID { return job.ShardID{Pool: "standard", N: uint16(n
 // start runs a writer on a store until the test ends, or until it is stopped.
 func start(t *testing.T, s commit.Store) (w *commit.Writer, stop func()) {
 	t.Helper()
-	w = commit.New(s, slog.New(slog.DiscardHandler))
+	return startTelling(t, s, obs.Telemetry{})
+}
+
+func startTelling(t *testing.T, s commit.Store, told obs.Telemetry) (w *commit.Writer, stop func()) {
+	t.Helper()
+	w = commit.New(s, slog.New(slog.DiscardHandler), told)
 	ctx, cancel := context.WithCancel(t.Context())
 	var done sync.WaitGroup
 	done.Go(func() {

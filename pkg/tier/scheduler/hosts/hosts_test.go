@@ -13,6 +13,7 @@ import (
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/state/store"
 	"github.com/ccs-project/ccs/pkg/state/store/memory"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/commit"
@@ -32,7 +33,7 @@ type desk struct {
 func newDesk(t *testing.T, s *memory.Store, name string) *desk {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	committer := commit.New(s, log)
+	committer := commit.New(s, log, obs.Telemetry{})
 	d := &desk{t: t, store: s, table: hosts.NewTable(s, log), ended: make(chan error, 1)}
 	d.Writer = hosts.NewWriter(d.table, s, committer, name, log)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -358,6 +359,22 @@ func TestAHostThatComesWithoutARowAsksForAPoll(t *testing.T) {
 		other.Attach(mesh.Attachments{Via: "a1", Items: []mesh.Attachment{a}}, time.Now())
 		if len(other.Unknown()) != 0 {
 			t.Error("a host that has a row asks as well")
+		}
+	})
+}
+
+func TestTheHostsThatAreHereAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, memory.New(), "s1")
+		d.register("h1")
+		d.register("h2")
+		d.attach("a1", "h1", 1, 1, nil)
+		if known, here := d.table.Len(), d.table.Here(); known != 2 || here != 1 {
+			t.Errorf("%d hosts are known and %d here, want 2 and 1", known, here)
+		}
+		d.table.Lost("a1", time.Now())
+		if here := d.table.Here(); here != 0 {
+			t.Errorf("without a stream %d hosts are here", here)
 		}
 	})
 }

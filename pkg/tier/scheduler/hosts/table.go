@@ -119,6 +119,13 @@ func (t *Table) Len() int {
 	return t.rows.Len()
 }
 
+// Here is how many hosts are attached, as far as this process knows.
+func (t *Table) Here() int {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.seen.Here()
+}
+
 // Select is fleet's Select.
 func (t *Table) Select(q fleet.Query) ([]fleet.Host, error) {
 	t.mu.RLock()

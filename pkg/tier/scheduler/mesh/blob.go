@@ -14,7 +14,12 @@ import (
 )
 
 // send queues what is owed, if a stream is open.
-func (l *link) send(p *Payload, s job.Send) { l.with(func(q *queue) { q.add(p, s) }) }
+func (l *link) send(p *Payload, s job.Send, traces Traces) {
+	l.with(func(q *queue) {
+		q.add(p, s)
+		q.trace(p, traces)
+	})
+}
 
 // FetchBlob returns output that was too large for a report, checked against its
 // digest. It wraps wire.ErrUnavailable where there is no stream, and

@@ -112,6 +112,8 @@ func (l *link) stream(ctx context.Context, conn *grpc.ClientConn) error {
 	}
 	impatient.Stop()
 	l.open(conn, newQueue(room))
+	l.mesh.open.Add(1)
+	defer l.mesh.open.Add(-1)
 	var sender sync.WaitGroup
 	sender.Go(func() { cancel(l.sendAll(ctx, stream)) })
 	err = l.receive(ctx, stream)
@@ -155,7 +157,7 @@ func (l *link) tellOwns() { l.with(func(q *queue) { q.owns = true }) }
 // sendAll sends what is owed, as it comes, until the stream breaks.
 func (l *link) sendAll(ctx context.Context, stream stream) error {
 	for {
-		msg := l.next()
+		msg := l.next(ctx)
 		if msg == nil {
 			select {
 			case <-ctx.Done():
@@ -171,7 +173,7 @@ func (l *link) sendAll(ctx context.Context, stream stream) error {
 }
 
 // next is the next message; nil: there is none now.
-func (l *link) next() *meshv1.ConnectRequest {
+func (l *link) next(ctx context.Context) *meshv1.ConnectRequest {
 	owned := l.mesh.owned()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -189,7 +191,7 @@ func (l *link) next() *meshv1.ConnectRequest {
 		}
 		// The list was checked when the job was accepted. What could not be made is
 		// not queued any more, and what waits behind it has its turn.
-		l.mesh.deps.Log.Error("dispatch cannot be made; its job waits", "aggregator", l.via, "error", err)
+		l.mesh.deps.Log.ErrorContext(ctx, "dispatch cannot be made; its job waits", "aggregator", l.via, "error", err)
 	}
 }
 

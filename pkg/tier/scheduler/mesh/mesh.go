@@ -9,6 +9,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/state/coord"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
 	"github.com/ccs-project/ccs/pkg/trust/identity"
@@ -88,10 +89,16 @@ type Payload struct {
 	Tree    *capsule.RangeTree // over all targets
 }
 
+// Traces is the W3C traceparents of those releases that are traced, by ordinal;
+// nil: none is.
+type Traces map[uint32]string
+
 // Deps is what the mesh is given.
 type Deps struct {
 	Log      *slog.Logger
 	Identity *identity.Source
 	Coord    coord.Client
 	Dial     func(ctx context.Context, addr string) (net.Conn, error) // nil: TCP
+	// Telemetry is told how many streams are open.
+	Telemetry obs.Telemetry
 }

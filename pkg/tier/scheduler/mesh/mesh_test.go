@@ -11,6 +11,7 @@ import (
 	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -209,6 +210,26 @@ func TestALargeOutputIsFetchedAndChecked(t *testing.T) {
 		}
 		if _, err := r.mesh.FetchBlob(t.Context(), "a2", digest, 5); !errors.Is(err, wire.ErrUnavailable) {
 			t.Errorf("an aggregator without a stream: %v", err)
+		}
+	})
+}
+
+func TestTheStreamsThatAreOpenAreCounted(t *testing.T) {
+	inBubble(t, func(t *testing.T, r *rig) {
+		open := func() int64 { synctest.Wait(); return r.told.Value(obs.MeshStreams) }
+		if n := open(); n != 0 {
+			t.Errorf("at first there are %d streams", n)
+		}
+		a := r.aggregator("a1")
+		r.aggregator("a2")
+		if n := open(); n != 2 {
+			t.Errorf("to two aggregators there are %d streams", n)
+		}
+		a.version = 0 // it does not answer the next hello
+		a.breaks <- struct{}{}
+		<-r.sink.lost
+		if n := open(); n != 1 {
+			t.Errorf("after one broke there are %d streams", n)
 		}
 	})
 }

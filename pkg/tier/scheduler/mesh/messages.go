@@ -64,7 +64,8 @@ func (q *queue) dispatch(o *owed, n int) (*meshv1.ConnectRequest, error) {
 		}
 		d := o.dispatch[ordinal]
 		delete(o.dispatch, ordinal)
-		msg.Releases = append(msg.Releases, &meshv1.Release{Ordinal: ordinal, Attempt: d.Attempt, Stop: d.Stop})
+		msg.Releases = append(msg.Releases, &meshv1.Release{Ordinal: ordinal, Attempt: d.Attempt, Stop: d.Stop, TraceParent: o.traces[ordinal]})
+		delete(o.traces, ordinal)
 	}
 	q.window.Return(p.Class, uint32(n-len(msg.GetReleases())))
 	if q.sent.add(p.Job, c.first) {

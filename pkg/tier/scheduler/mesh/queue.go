@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"maps"
 	"slices"
 
 	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
@@ -44,6 +45,7 @@ type owed struct {
 	stop     map[uint32]job.Stop
 	forget   map[uint32]struct{}
 	query    map[uint32]struct{}
+	traces   Traces // of dispatches; nil: none was ever traced
 }
 
 // maxWindow bounds what an aggregator can make this process send at once.
@@ -112,8 +114,21 @@ func (o *owed) add(s job.Send) {
 		delete(o.dispatch, ordinal)
 		delete(o.stop, ordinal)
 		delete(o.query, ordinal)
+		delete(o.traces, ordinal)
 		o.forget[ordinal] = struct{}{}
 	}
+}
+
+// trace notes the traces of dispatches that have been added.
+func (q *queue) trace(p *Payload, traces Traces) {
+	o := q.jobs[p.Job]
+	if o == nil || len(traces) == 0 {
+		return
+	}
+	if o.traces == nil {
+		o.traces = Traces{}
+	}
+	maps.Copy(o.traces, traces)
 }
 
 func (o *owed) empty() bool {

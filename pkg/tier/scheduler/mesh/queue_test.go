@@ -3,6 +3,7 @@ package mesh
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"testing"
 	"time"
 
@@ -220,11 +221,34 @@ func TestADispatchThatCannotBeMadeDoesNotHoldUpTheNext(t *testing.T) {
 	l.queue = testQueue(0)
 	l.queue.add(bad, dispatches(3))
 	l.queue.add(good, dispatches(3))
-	msg := l.next()
+	msg := l.next(t.Context())
 	if got := msg.GetDispatch().GetJobId(); string(got) != string(good.Job[:]) {
 		t.Errorf("the next message is %v, want the dispatch of the good job", msg)
 	}
-	if msg := l.next(); msg != nil {
+	if msg := l.next(t.Context()); msg != nil {
 		t.Errorf("there is still %v", msg)
+	}
+}
+
+func TestATracedReleaseCarriesItsSpan(t *testing.T) {
+	q, p := testQueue(10), testPayload(t, 1, "std", 4)
+	q.add(p, dispatches(1, 2, 3))
+	q.trace(p, Traces{1: "parent-1", 2: "parent-2"})
+	q.add(p, job.Send{Forget: []uint32{2}})
+	traced := map[uint32]string{}
+	for _, msg := range drain(t, q) {
+		for _, r := range msg.GetDispatch().GetReleases() {
+			traced[r.GetOrdinal()] = r.GetTraceParent()
+		}
+	}
+	if want := map[uint32]string{1: "parent-1", 3: ""}; !maps.Equal(traced, want) {
+		t.Errorf("the releases are below %v, want %v", traced, want)
+	}
+	if len(q.jobs) != 0 {
+		t.Error("something is kept of the job")
+	}
+	q.trace(p, Traces{1: "late"}) // of a job to which nothing is owed
+	if len(q.jobs) != 0 {
+		t.Error("a trace alone is kept")
 	}
 }

@@ -19,6 +19,7 @@ import (
 	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
 	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
+	"github.com/ccs-project/ccs/pkg/run/obs/obstest"
 	"github.com/ccs-project/ccs/pkg/state/coord"
 	"github.com/ccs-project/ccs/pkg/state/coord/memory"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/mesh"
@@ -32,6 +33,7 @@ type rig struct {
 	hub  *memory.Hub
 	mesh *mesh.Mesh
 	sink *sink
+	told *obstest.Recorder
 
 	mu        sync.Mutex
 	listeners map[string]*bufconn.Listener
@@ -45,12 +47,12 @@ func inBubble(t *testing.T, test func(t *testing.T, r *rig)) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &rig{t: t, ca: ca, hub: memory.New(), sink: newSink(), listeners: map[string]*bufconn.Listener{}}
+		r := &rig{t: t, ca: ca, hub: memory.New(), sink: newSink(), told: obstest.New(t), listeners: map[string]*bufconn.Listener{}}
 		if err := coord.PutClass(t.Context(), r.hub, "std", "p"); err != nil {
 			t.Fatal(err)
 		}
 		r.mesh, err = mesh.New(mesh.Config{Name: "s1", Pool: "p", Shards: 4, BootID: "boot", Window: 100},
-			mesh.Deps{Log: slog.New(slog.DiscardHandler), Identity: r.source(identity.Scheduler, "s1"), Coord: r.hub, Dial: r.dial}, r.sink)
+			mesh.Deps{Log: slog.New(slog.DiscardHandler), Identity: r.source(identity.Scheduler, "s1"), Coord: r.hub, Dial: r.dial, Telemetry: r.told.Telemetry()}, r.sink)
 		if err != nil {
 			t.Fatal(err)
 		}

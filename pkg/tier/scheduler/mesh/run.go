@@ -4,11 +4,14 @@ import (
 	"context"
 	"maps"
 	"sync"
+	"sync/atomic"
 
+	"go.opentelemetry.io/otel/attribute"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/state/coord"
 )
 
@@ -17,6 +20,7 @@ type Mesh struct {
 	cfg  Config
 	deps Deps
 	sink Sink
+	open atomic.Int64 // streams
 
 	mu    sync.Mutex // protects what follows
 	links map[fleet.Via]*link
@@ -29,7 +33,9 @@ func New(cfg Config, d Deps, sink Sink) (*Mesh, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Mesh{cfg: cfg, deps: d, sink: sink, links: map[fleet.Via]*link{}, owns: map[uint32]job.Epoch{}}, nil
+	m := &Mesh{cfg: cfg, deps: d, sink: sink, links: map[fleet.Via]*link{}, owns: map[uint32]job.Epoch{}}
+	d.Telemetry.Gauge(obs.MeshStreams, func(observe func(int64, ...attribute.KeyValue)) { observe(m.open.Load()) })
+	return m, nil
 }
 
 // Run keeps a stream to every aggregator that is announced, until ctx ends. An
@@ -113,11 +119,12 @@ func (m *Mesh) owned() map[uint32]job.Epoch {
 	return m.owns
 }
 
-// Send queues what is owed to the hosts of one aggregator. It does not block.
-// Without a stream it is dropped: it comes again when the hosts are seen.
-func (m *Mesh) Send(via fleet.Via, p *Payload, s job.Send) {
+// Send queues what is owed to the hosts of one aggregator, with the traces of
+// its dispatches. It does not block. Without a stream it is dropped: it comes
+// again when the hosts are seen.
+func (m *Mesh) Send(via fleet.Via, p *Payload, s job.Send, traces Traces) {
 	if l := m.link(via); l != nil {
-		l.send(p, s)
+		l.send(p, s, traces)
 	}
 }
 

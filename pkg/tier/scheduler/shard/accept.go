@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/state/store"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
@@ -13,6 +15,7 @@ import (
 type Submission struct {
 	Create store.Create
 	Tree   *capsule.RangeTree // over the targets
+	Trace  trace.SpanContext  // of the call; the job is traced if it is sampled
 }
 
 // Accepted is a job that is durable.
@@ -78,6 +81,7 @@ func (s *submission) apply(_ context.Context, t *tenure) {
 	h := &held{
 		id: id, digest: s.Create.Digest, machine: machine,
 		capsule: s.Create.Capsule, tree: s.Tree, fresh: &s.Create, here: true, index: -1, used: t.clock,
+		traced: t.newTrace(s.Trace),
 	}
 	t.jobs[id] = h
 	t.live.Add(1) // before its hosts are looked up: see Shard.HostsChanged

@@ -19,6 +19,9 @@ type held struct {
 	tree    *capsule.RangeTree // nil until something is sent
 	payload *mesh.Payload      // nil until something is sent
 	here    bool               // accepted under this epoch: all its releases are of this generation
+	traced  *traced            // nil: it is not
+	flying  int64              // tasks that are released and not settled, as counted
+	meter   *classMeter        // nil until something is counted
 
 	fresh    *store.Create       // accepted in this round
 	contents map[[32]byte][]byte // of outputs, heard in this round

@@ -15,6 +15,8 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/run/obs"
+	"github.com/ccs-project/ccs/pkg/run/obs/obstest"
 	"github.com/ccs-project/ccs/pkg/state/store"
 	"github.com/ccs-project/ccs/pkg/state/store/memory"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/commit"
@@ -27,12 +29,14 @@ type rig struct {
 	t *testing.T
 	*Shard
 	store *flaky
+	told  *obstest.Recorder
 	done  chan error // what Run has returned
 	stop  context.CancelFunc
 
 	mu     sync.Mutex
 	sent   map[job.ID]job.Send // everything, together
-	epochs []job.Epoch         // served
+	traces map[job.ID]mesh.Traces
+	epochs []job.Epoch // served
 	away   map[fleet.HostID]bool
 	poison int // jobs of so many targets crash when their hosts are looked up
 }
@@ -77,10 +81,12 @@ func (s *flaky) refuses(b store.Batch) bool {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{t: t, store: &flaky{Store: memory.New()}, done: make(chan error, 1), sent: map[job.ID]job.Send{}, away: map[fleet.HostID]bool{}}
+	r.told, r.traces = obstest.New(t), map[job.ID]mesh.Traces{}
 	log := slog.New(slog.DiscardHandler)
-	writer := commit.New(r.store, log)
+	writer := commit.New(r.store, log, obs.Telemetry{})
 	r.Shard = New(job.ShardID{Pool: "standard", N: 3}, "s1", Deps{
 		Log: log, Store: r.store, Commit: writer, Hosts: r, Send: r.send, Serving: r.serving,
+		Telemetry: r.told.Telemetry(), TraceTasks: 2,
 	})
 	ctx, stop := context.WithCancel(t.Context())
 	writing, stopWriting := context.WithCancel(t.Context())
@@ -132,7 +138,7 @@ func (r *rig) Route(_ *job.Targets, s job.Send) map[fleet.Via]*job.Send {
 
 func (r *rig) Via(fleet.HostID) (fleet.Via, bool) { return "agg", true }
 
-func (r *rig) send(_ fleet.Via, p *mesh.Payload, s job.Send) {
+func (r *rig) send(_ fleet.Via, p *mesh.Payload, s job.Send, traces mesh.Traces) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := r.sent[p.Job]
@@ -141,6 +147,9 @@ func (r *rig) send(_ fleet.Via, p *mesh.Payload, s job.Send) {
 	all.Forget = append(all.Forget, s.Forget...)
 	all.Query = append(all.Query, s.Query...)
 	r.sent[p.Job] = all
+	if traces != nil {
+		r.traces[p.Job] = traces
+	}
 }
 
 func (r *rig) serving(_ job.ShardID, epoch job.Epoch, on bool) {

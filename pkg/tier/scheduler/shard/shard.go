@@ -8,9 +8,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/run/lifecycle"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/state/store"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/mesh"
 )
@@ -56,9 +59,13 @@ type Deps struct {
 	Commit Committer
 	Hosts  Hosts
 	// Send queues what is owed to the hosts of one aggregator. It does not block.
-	Send func(via fleet.Via, p *mesh.Payload, s job.Send)
+	Send func(via fleet.Via, p *mesh.Payload, s job.Send, traces mesh.Traces)
 	// Serving is told when the shard begins and ends to serve under an epoch.
 	Serving func(shard job.ShardID, epoch job.Epoch, serving bool)
+	// Telemetry is told what becomes of jobs and tasks.
+	Telemetry obs.Telemetry
+	// TraceTasks is how many tasks of a job get spans, if its trace is sampled.
+	TraceTasks int
 }
 
 // Bounds of a shard.
@@ -81,10 +88,14 @@ type Shard struct {
 	owner string
 	deps  Deps
 	live  atomic.Int64 // live jobs in memory
+	// inFlight is their tasks that are released and not settled.
+	inFlight atomic.Int64
 
 	now     atomic.Pointer[tenure] // that serves; nil: none
 	crashes map[job.ID]int         // how often a job has crashed it; only Run touches it
 	step    stepper
+	meter   meter // only Run touches it
+	tracer  trace.Tracer
 }
 
 // stepper is how a machine is stepped; tests make it fail.
@@ -94,8 +105,18 @@ type stepper func(m *job.Machine, now time.Time, ev job.Event) error
 func New(id job.ShardID, owner string, d Deps) *Shard {
 	return &Shard{
 		id: id, owner: owner, deps: d, crashes: map[job.ID]int{},
-		step: func(m *job.Machine, now time.Time, ev job.Event) error { return m.Step(now, ev) },
+		step:  func(m *job.Machine, now time.Time, ev job.Event) error { return m.Step(now, ev) },
+		meter: newMeter(d.Telemetry), tracer: d.Telemetry.Tracer(),
 	}
+}
+
+// Load is how many jobs are live and how many of their tasks are released and
+// not settled; both are 0 where the shard is not served. It does not block.
+func (s *Shard) Load() (jobs, tasks int64) {
+	if s.now.Load() == nil {
+		return 0, 0
+	}
+	return s.live.Load(), s.inFlight.Load()
 }
 
 // ID is which shard it is.
@@ -136,7 +157,8 @@ func (s *Shard) serveOnce(ctx context.Context) error {
 		return err
 	}
 	s.live.Store(int64(len(t.jobs)))
-	s.now.Store(t) // from here on changes are queued: what is read next is older
+	s.inFlight.Store(0) // counted when the jobs are concluded
+	s.now.Store(t)      // from here on changes are queued: what is read next is older
 	defer func() {
 		s.now.Store(nil)
 		close(t.ended)

@@ -207,9 +207,15 @@ func (t *tenure) culprit(ctx context.Context, parts []store.JobBatch, why error)
 
 // conclude does for one job what its round allows now.
 func (t *tenure) conclude(ctx context.Context, h *held, r *job.Ready) {
+	fresh := h.fresh != nil
 	h.touched, h.fresh, h.contents = false, nil, nil
 	if h.gone { // its id was taken
 		return
+	}
+	t.count(ctx, h, r, fresh)
+	if h.traced != nil {
+		t.traceReleases(ctx, h, r.Persist.Released)
+		t.traceOutcomes(ctx, h, r.Persist.Tasks)
 	}
 	if !r.Send.Empty() {
 		t.send(ctx, h, r.Send)
@@ -234,7 +240,7 @@ func (t *tenure) send(ctx context.Context, h *held, s job.Send) {
 		return
 	}
 	for via, part := range routes {
-		t.deps.Send(via, p, *part)
+		t.deps.Send(via, p, *part, h.traced.parents(part.Dispatch))
 	}
 }
 
@@ -253,6 +259,7 @@ func (t *tenure) answer(h *held, give func()) {
 func (t *tenure) forget(h *held) {
 	h.gone = true
 	delete(t.jobs, h.id)
+	t.inFlight.Add(-h.flying)
 	t.due.remove(h)
 	if h.done {
 		t.done--
