@@ -36,12 +36,15 @@ func (c *Cluster) openClient() {
 		state.Endpoints = append(state.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: p.addr[0]}}})
 	}
 	replicas.InitialState(state)
-	conn, err := grpc.NewClient("ccs:///access",
+	options := []grpc.DialOption{
 		grpc.WithResolvers(replicas),
 		grpc.WithTransportCredentials(credentials.NewTLS(c.trust.sourceFor(identity.User, User, c.trust.user).ClientTLS(identity.Access))),
-		grpc.WithContextDialer(c.net.dialer(clientName, "10.2.0.1")),
 		grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"pick_first":{"shuffleAddressList":true}}]}`),
-	)
+	}
+	if c.doors == nil {
+		options = append(options, grpc.WithContextDialer(c.net.dialer(clientName, "10.2.0.1")))
+	}
+	conn, err := grpc.NewClient("ccs:///access", options...)
 	must(c.t, err)
 	c.conn, c.client = conn, client.Over(conn, c.trust.user)
 }

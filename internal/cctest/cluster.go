@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,8 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/ccs-project/ccs/pkg/client"
+	"github.com/ccs-project/ccs/pkg/run/obs"
+	"github.com/ccs-project/ccs/pkg/run/obs/obstest"
 	"github.com/ccs-project/ccs/pkg/state/coord"
 	coordmemory "github.com/ccs-project/ccs/pkg/state/coord/memory"
 	"github.com/ccs-project/ccs/pkg/state/store"
@@ -26,6 +29,7 @@ type Shape struct {
 	AggregatorsPerRoom int      // default: 2
 	HostsPerRoom       int      // default: 2
 	Away               []string // hosts that have enrolled and are not there
+	Told               bool     // processes tell what they do: see [Cluster.Told]
 }
 
 func (s Shape) withDefaults() Shape {
@@ -50,7 +54,7 @@ var pools = map[string]int{"standard": 2, "critical": 1}
 // "agent-h3", and fail the test if they cannot do what they are asked. They
 // are for the test's own goroutine.
 type Cluster struct {
-	t     *testing.T
+	t     tb
 	ctx   context.Context // of all processes; ends with the test
 	shape Shape
 	net   *network
@@ -60,9 +64,11 @@ type Cluster struct {
 	logs  *logs
 
 	processes map[string]*process
-	order     []string // of the processes, as they are to be started
+	order     []string                     // of the processes, as they are to be started
+	told      map[string]*obstest.Recorder // by process
 	hosts     map[string]*Host
 	tamper    func(*store.Record)
+	doors     map[string]net.Listener // of access, where they are real
 	conn      *grpc.ClientConn
 	client    *client.Client
 }
@@ -72,15 +78,23 @@ type Cluster struct {
 // ends with the test.
 func Start(t *testing.T, shape Shape) *Cluster {
 	t.Helper()
+	return build(t, shape, false)
+}
+
+func build(t tb, shape Shape, reachable bool) *Cluster {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context())) // the end is in order, in cleanup
 	c := &Cluster{
 		t: t, ctx: ctx, shape: shape.withDefaults(),
 		net: newNetwork(), hub: coordmemory.New(), store: storememory.New(), trust: newTrust(t), logs: &logs{},
-		processes: map[string]*process{}, hosts: map[string]*Host{},
+		processes: map[string]*process{}, hosts: map[string]*Host{}, told: map[string]*obstest.Recorder{},
 	}
 	t.Cleanup(func() { c.end(cancel) })
 	c.seed()
 	c.plan()
+	if reachable {
+		c.openDoors()
+	}
 	var control, agents []*process
 	for _, p := range c.find(c.order) {
 		if p.tier == tierAgent {
@@ -139,6 +153,27 @@ func (c *Cluster) Context() context.Context { return c.ctx }
 
 func (c *Cluster) log(process string) *slog.Logger {
 	return slog.New(slog.NewTextHandler(c.logs, &slog.HandlerOptions{Level: slog.LevelInfo})).With("process", process)
+}
+
+// telemetry is what a process is given; over all its lives it is told to one.
+func (c *Cluster) telemetry(process string) obs.Telemetry {
+	if !c.shape.Told {
+		return obs.Telemetry{}
+	}
+	if c.told[process] == nil {
+		c.told[process] = obstest.New(c.t)
+	}
+	return c.told[process].Telemetry()
+}
+
+// Told is what a process has told of what it does, if the shape says that it is
+// to be kept.
+func (c *Cluster) Told(process string) *obstest.Recorder {
+	c.t.Helper()
+	if c.told[process] == nil {
+		c.t.Fatalf("nothing is kept of what %s tells", process)
+	}
+	return c.told[process]
 }
 
 // await waits until a process serves.

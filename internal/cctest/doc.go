@@ -13,6 +13,9 @@
 //		c.Settles(job)
 //	})
 //
+// Examples of the SDK, which have neither test nor bubble, run against the same
+// in real time: see [Open].
+//
 // At the end of every test it checks that no host started an attempt twice, that
 // no process ended by itself, and that none logged an error.
 package cctest

@@ -37,6 +37,7 @@ type Host struct {
 
 	mu     sync.Mutex // protects what follows
 	doing  Doing
+	plays  fakehost.Play // nil: doing
 	starts map[start]int
 }
 
@@ -76,7 +77,7 @@ func (h *Host) agent(p *process) part {
 	must(c.t, os.WriteFile(cfg.JoinTokenFile, []byte(c.trust.tokens[h.name]), 0o600))
 	x, err := agent.New(cfg, agent.Deps{
 		Log: c.log(p.name), Executor: h.executor, State: h.state, Operator: c.trust.operatorKey(), Dial: p.dial,
-		Facts: map[string]string{"os": "linux"},
+		Facts: map[string]string{"os": "linux"}, Telemetry: c.telemetry(p.name),
 		Enrol: func(ctx context.Context, incarnation fleet.Incarnation) (credential agent.Credential, err error) {
 			files, err := agent.OpenFileState(c.trust.path("host-" + h.name))
 			if err != nil {
@@ -95,6 +96,9 @@ func (h *Host) play(o wire.StartOrder) fakehost.Act {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.starts[start{o.Spec.ID, o.Attempt}]++
+	if h.plays != nil {
+		return h.plays(o)
+	}
 	d := h.doing
 	return fakehost.Act{For: d.Takes, Code: d.ExitCode, Stdout: d.Stdout, Stderr: d.Stderr, NoFile: d.NoFile}
 }
@@ -124,7 +128,14 @@ func (c *Cluster) Host(name string) *Host {
 func (h *Host) Behaves(d Doing) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.doing = d
+	h.doing, h.plays = d, nil
+}
+
+// Plays says what each command does that starts from now on.
+func (h *Host) Plays(play fakehost.Play) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.plays = play
 }
 
 // Doing is what commands do on this host.

@@ -69,9 +69,13 @@ func (c *Cluster) issuer(p *process) part {
 func (c *Cluster) access(p *process) part {
 	x, err := access.New(access.DefaultConfig(), access.Deps{
 		Log: c.log(p.name), Identity: c.trust.source(identity.Access, p.name), Coord: p.gate, Dial: p.dial,
+		Telemetry: c.telemetry(p.name),
 	})
 	must(c.t, err)
-	lis := c.net.listen(p.name, p.addr[0])
+	lis := c.doors[p.name]
+	if lis == nil {
+		lis = c.net.listen(p.name, p.addr[0])
+	}
 	return part{func(ctx context.Context) error { return x.Run(ctx, lis) }, x.Ready()}
 }
 
@@ -82,6 +86,7 @@ func (c *Cluster) scheduler(pool string) func(p *process) part {
 		x, err := scheduler.New(cfg, scheduler.Deps{
 			Log: c.log(p.name), Identity: c.trust.source(identity.Scheduler, p.name), Coord: p.gate,
 			Store: gatedStore{Store: c.store, gate: p.gate, tamper: &c.tamper}, Dial: p.dial,
+			Telemetry: c.telemetry(p.name),
 		})
 		must(c.t, err)
 		lis := c.net.listen(p.name, p.addr[0])
@@ -99,6 +104,7 @@ func (c *Cluster) aggregator(room string) func(p *process) part {
 		cfg.Name, cfg.Room, cfg.Advertise = p.name, room, p.addr[0]
 		x, err := aggregator.New(cfg, aggregator.Deps{
 			Log: c.log(p.name), Identity: c.trust.source(identity.Aggregator, p.name), Coord: p.gate,
+			Telemetry: c.telemetry(p.name),
 		})
 		must(c.t, err)
 		mesh, session := c.net.listen(p.name, p.addr[0]), c.net.listen(p.name, p.addr[1])

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"testing"
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/trust/identity"
@@ -24,7 +23,7 @@ const (
 
 // trust is a throw-away CA and everything that it and the operator signed.
 type trust struct {
-	t        *testing.T
+	t        tb
 	dir      string
 	ca       *identity.CA
 	user     ed25519.PrivateKey
@@ -35,7 +34,7 @@ type trust struct {
 	sources  map[string]*identity.Source // by process
 }
 
-func newTrust(t *testing.T) *trust {
+func newTrust(t tb) *trust {
 	t.Helper()
 	ca, err := identity.NewCA(Domain, life, time.Now())
 	must(t, err)
@@ -116,7 +115,7 @@ func (tr *trust) operatorKey() ed25519.PublicKey { return tr.operator.Public().(
 
 func (tr *trust) path(name string) string { return filepath.Join(tr.dir, name) }
 
-func must(t *testing.T, err error) {
+func must(t tb, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(fmt.Errorf("the cluster of the test cannot be built: %w", err))

@@ -6,16 +6,18 @@ import (
 	"time"
 )
 
-// Config says whom to talk to, and as whom.
+// Config says whom to talk to, and as whom. All of it is needed. [Enrol] gets the
+// certificate; `ccsctl` reads the same from ~/.config/ccs/config.yaml.
 type Config struct {
-	Addresses  []string // host:port of access, one or more replicas
-	CertFile   string   // the user's certificate, PEM
+	Addresses  []string // host:port of access, one or more replicas; each call goes to one that answers
+	CertFile   string   // the user's certificate, PEM; read again when it changes
 	KeyFile    string   // its private key, PEM
 	CAFile     string   // certificates of the CA, PEM
-	SigningKey string   // file of the Ed25519 key that signs jobs, PEM
+	SigningKey string   // file of the Ed25519 key that signs jobs, PEM; often the same as KeyFile
 }
 
-// Validate lists every fault.
+// Validate lists every fault, each with the key of ccsctl's configuration file
+// that it is about.
 func (c Config) Validate() error {
 	var faults []error
 	if len(c.Addresses) == 0 {
@@ -34,7 +36,7 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Defaults of a request.
+// Defaults of a [Request].
 const (
 	DefaultClass    = "standard"
 	DefaultDeadline = 24 * time.Hour
@@ -47,44 +49,48 @@ type TimeoutAction int
 
 // The timeout actions.
 const (
-	Kill   TimeoutAction = iota // end its whole tree
+	Kill   TimeoutAction = iota // end its whole tree: the task is TIMED_OUT
 	Report                      // show it as overdue and let it run
 )
 
 // Command is what runs on each host. Exactly one of Ping, Argv and Script is
-// given.
+// given. Argv, Interpreter and Env are UTF-8 without NUL and together at most
+// 128 KiB.
 type Command struct {
-	Ping          bool          // answered by the agent, without a process
+	Ping          bool          // answered by the agent, without a process; nothing else is used then
 	Argv          []string      // program and arguments; no shell
 	Script        []byte        // at most 1 MiB
-	Interpreter   []string      // of the script; default /bin/sh
-	Env           []string      // NAME=value, added to a clean environment
+	Interpreter   []string      // of the script, which comes after as a file; default /bin/sh
+	Env           []string      // NAME=value, each NAME once, added to a clean environment
 	Cwd           string        // absolute; empty: the host's default
 	Stdin         []byte        // at most 1 MiB
 	RunAs         string        // account on the host; empty: the executor's own
-	Timeout       time.Duration // 0: none
+	Timeout       time.Duration // from its start; at most 30 days; 0: none
 	TimeoutAction TimeoutAction
-	Grace         time.Duration // between TERM and KILL; 0: the host's default, 10 s
+	Grace         time.Duration // between TERM and KILL; at most 1 h; 0: the host's default, 10 s
 	OutputLimit   uint64        // bytes kept of each stream; 0: 1 MiB, at most 16 MiB
 }
 
-// Request is a job to be made.
+// Request is a job to be made. Hosts, Selector and All say where it runs: one of
+// them at least, and All alone. With both Hosts and Selector it runs where both
+// agree.
 type Request struct {
 	Hosts    []string // ids or IP addresses; every one must exist
-	Selector string   // over labels, such as room=bj01,app in (web,api),!canary
+	Selector string   // over labels, such as room=bj01,app in (web,api),!canary; at most 4 KiB
 	All      bool     // every host, where nothing else is given
 
 	Command     Command
-	Class       string        // of importance; empty: standard
+	Class       string        // of importance; empty: DefaultClass
 	Account     string        // charged with it; may be empty
 	Note        string        // why; at most 1 KiB
 	Concurrency Amount        // released and not settled at any time; zero: all
 	TTL         time.Duration // how long a host may be away before it is too late to start; 0: the deadline
-	Deadline    time.Duration // after which the job ends; 0: 24 h
+	Deadline    time.Duration // after which the job ends; at most 30 days; 0: DefaultDeadline
 }
 
-// Amount is a number of targets or a share of them; the zero value is neither.
+// Amount is a number of targets or a share of them, one of the two; the zero
+// value is neither.
 type Amount struct {
 	Count   uint32 // targets
-	Percent uint32 // 1..100 hundredths of the targets
+	Percent uint32 // 1..100 hundredths of the targets, rounded up
 }

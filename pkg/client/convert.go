@@ -29,7 +29,7 @@ func jobFrom(j *typesv1.Job) Job {
 func taskFrom(t *typesv1.Task) Task {
 	r, s := t.GetResult(), t.GetResult().GetStatus()
 	out := Task{
-		Ordinal: int(t.GetOrdinal()), Host: t.GetHostId(), Room: t.GetRoom(),
+		Ordinal: int(t.GetOrdinal()), Host: t.GetHostId(), Room: t.GetRoom(), Incarnation: hex.EncodeToString(t.GetIncarnation()),
 		State: word(s.GetState().String(), "TASK_STATE_"), Attempt: int(s.GetAttempt()),
 		ExitCode: int(s.GetExitCode()), Signal: int(s.GetSignal()), Message: r.GetMessage(),
 		StartedAt: timeFrom(r.GetStartedAt()), EndedAt: timeFrom(r.GetEndedAt()),

@@ -2,25 +2,26 @@ package client
 
 import "time"
 
-// Job is a job as the servers know it.
+// Job is a job as the servers know it. States and reasons are text, so that a
+// later version of the servers may have more of them.
 type Job struct {
-	ID              string
-	State           string // RUNNING, PAUSED, STOPPING, DONE or QUARANTINED
-	Pool            string
-	Class           string
-	Account         string
-	Submitter       string
-	Command         string // in one line, for a person
-	Selector        string
-	Note            string
-	Targets         int
-	InFlight        int            // released and not settled
-	Counts          map[string]int // tasks by state, such as SUCCEEDED
-	Revision        uint64
-	ControlRevision uint64
+	ID              string         // UUIDv7 in text form, lower case
+	State           string         // RUNNING, PAUSED, STOPPING, DONE or QUARANTINED
+	Pool            string         // of schedulers, that holds it
+	Class           string         // of importance
+	Account         string         // charged with it; may be empty
+	Submitter       string         // the user by whose certificate it came
+	Command         string         // in one line, for a person; at most 200 characters
+	Selector        string         // as signed; may be empty
+	Note            string         // as given; may be empty
+	Targets         int            // hosts; 1 to 500,000
+	InFlight        int            // tasks released and not settled
+	Counts          map[string]int // tasks by state, such as SUCCEEDED; states without tasks are not there
+	Revision        uint64         // grows with every durable change
+	ControlRevision uint64         // grows when somebody controls the job: see Cancel
 	Concurrency     Amount
-	CreatedAt       time.Time
-	StartBy         time.Time
+	CreatedAt       time.Time // these times are the servers'
+	StartBy         time.Time // no first attempt starts later
 	Deadline        time.Time
 	DoneAt          time.Time // zero until then
 }
@@ -34,26 +35,28 @@ func (j Job) Settled() int { return j.Targets - j.InFlight - j.Counts["PENDING"]
 // Succeeded reports whether every target ended SUCCEEDED.
 func (j Job) Succeeded() bool { return j.Counts["SUCCEEDED"] == j.Targets }
 
-// Task is one target of a job.
+// Task is one target of a job: what is known of the command on one host. It can
+// be kept, as JSON for instance, and verified later: see [Client.Verify].
 type Task struct {
-	Ordinal          int
-	Host             string
-	Room             string
-	State            string // such as SUCCEEDED
-	Reason           string // such as start_by_passed; empty if the state says it all
-	Attempt          int
-	ExitCode         int // meaningful in SUCCEEDED and FAILED
-	Signal           int // that ended it; 0 if none did
-	Message          string
-	StartedAt        time.Time // by the host's clock
-	EndedAt          time.Time
+	Ordinal          int       // place in the job's list of targets, from 0
+	Host             string    // id
+	Room             string    // the host's when the list was frozen
+	Incarnation      string    // of the host when the list was frozen; 32 hex digits
+	State            string    // such as SUCCEEDED; docs/states.md has all
+	Reason           string    // such as start_by_passed; empty if the state says it all
+	Attempt          int       // number of the start that this is about, from 1; 0: never released
+	ExitCode         int       // 0..255; meaningful in SUCCEEDED and FAILED
+	Signal           int       // 1..64, that ended it; 0 if none did
+	Message          string    // for a person; at most 1 KiB; not signed
+	StartedAt        time.Time // of the user's process, by the host's clock; zero: it did not run, or is not known to
+	EndedAt          time.Time // likewise
 	Stdout           OutputRef
 	Stderr           OutputRef
-	Revision         uint64
-	Unreachable      bool
-	UnreachableSince time.Time
-	Overdue          bool
-	Signature        []byte // of the host's key over the result
+	Revision         uint64    // of the job when this was written; 0: not durable yet
+	Unreachable      bool      // the host is away
+	UnreachableSince time.Time // by the servers' clock
+	Overdue          bool      // it runs past its timeout, which only reports
+	Signature        []byte    // 64 bytes, of the host's key over the result; nil if no host gave it
 }
 
 // Settled reports whether the user may stop waiting for it.
@@ -65,30 +68,31 @@ func (t Task) Settled() bool {
 	return true
 }
 
-// OutputRef names kept output by its content.
+// OutputRef names kept output by its content; see [Client.Output]. Equal outputs
+// have equal references.
 type OutputRef struct {
-	Digest string // hex SHA-256; empty if nothing was written
-	Size   uint64 // bytes kept
+	Digest string // hex SHA-256 of the kept bytes; empty if nothing was written
+	Size   uint64 // bytes kept, at most 16 MiB
 	Cut    uint64 // bytes written beyond the limit, and not kept
 }
 
 // Host is a host as the servers know it.
 type Host struct {
-	ID          string
-	Address     string
+	ID          string // unique; also its name
+	Address     string // IP address that it was enrolled with or last seen at
 	Room        string
-	Labels      map[string]string
-	Facts       map[string]string
-	Incarnation string // hex
-	KeyState    string // ACCEPTED, PENDING or REVOKED
-	Attached    bool
-	Since       time.Time // attached or away since then
-	Aggregator  string
+	Labels      map[string]string // the operator's
+	Facts       map[string]string // the host's own, such as os
+	Incarnation string            // of its state directory, 32 hex digits; a host that was wiped has another
+	KeyState    string            // ACCEPTED, PENDING or REVOKED
+	Attached    bool              // it has a session now
+	Since       time.Time         // attached or away since then
+	Aggregator  string            // that it is attached to; empty if away
 }
 
 // Update is a change of a job.
 type Update struct {
 	Job      Job
-	Tasks    []Task // those whose outcome is new
+	Tasks    []Task // those whose outcome is new; at most 500
 	Revision uint64 // value to go on from; 0 in the middle of a large change
 }

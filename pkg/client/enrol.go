@@ -26,7 +26,12 @@ type Enrolment struct {
 }
 
 // Enrol asks the issuer for the user's certificate and writes it. The same
-// again, with the same key, gets another certificate for the same user.
+// again, with the same key, gets another certificate for the same user. It is
+// tried once: nothing is written before the issuer has answered.
+//
+// Codes: Invalid if a file cannot be used, Denied if the token is not for this
+// user, or no longer, Unavailable if the issuer cannot be reached or is not one of
+// this domain, Internal if the certificate cannot be written.
 func Enrol(ctx context.Context, e Enrolment) error {
 	key, err := readKey(e.KeyFile)
 	if err != nil {

@@ -12,12 +12,13 @@ import (
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
-// Code says what kind of error it is.
+// Code says what kind of error it is: what a program decides by. Texts are for
+// people and may change; codes do not.
 type Code int
 
 // The codes.
 const (
-	Internal    Code = iota // a fault of CCS
+	Internal    Code = iota // a fault of CCS, or no error of this package
 	Invalid                 // the request cannot be; change it
 	NotFound                // there is no such thing
 	Conflict                // the id is taken by another body, or the control state has changed
@@ -26,10 +27,27 @@ const (
 	Denied                  // refused: not authenticated, or not allowed
 	TooMuch                 // a limit is reached
 	Unavailable             // could not be reached; the same again may work
-	Canceled                // the caller's context ended
+	Canceled                // the caller's context ended; errors.Is tells how
+	NotSigned               // the schedulers gave this outcome, no host did: there is nothing to verify
+	Corrupt                 // what came is not what its digest, or its host's signature, says: do not use it
 )
 
-// Error is what every method of the client fails with.
+var codeNames = [...]string{
+	"internal", "invalid", "not found", "conflict", "expired", "wrong state", "denied", "too much", "unavailable", "canceled",
+	"not signed", "corrupt",
+}
+
+// String is the code in words, such as "not found".
+func (c Code) String() string {
+	if c < 0 || int(c) >= len(codeNames) {
+		return fmt.Sprintf("code %d", int(c))
+	}
+	return codeNames[c]
+}
+
+// Error is what every function and method of this package fails with; beside it
+// there is only the error of a writer that was given to [Client.Output]. It is
+// always a pointer: errors.As with a *Error finds it, and [CodeOf] does that.
 type Error struct {
 	Code    Code
 	Message string // for a person: what happened, to what, what to do
@@ -37,13 +55,16 @@ type Error struct {
 	after   time.Duration // that the server asks to wait
 }
 
-// Error is the message.
+// Error is the message: one or more sentences for a person.
 func (e *Error) Error() string { return e.Message }
 
-// Unwrap is the context's error when that ended the call.
+// Unwrap is context.Canceled or context.DeadlineExceeded if the code is Canceled,
+// and otherwise nil.
 func (e *Error) Unwrap() error { return e.cause }
 
-// CodeOf is the code of an error of this package, Internal for any other.
+// CodeOf is the code of an error of this package, wrapped or not, and Internal
+// for any other. It is the one way to tell errors apart; ask it only where there
+// is an error.
 func CodeOf(err error) Code {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code
@@ -53,6 +74,10 @@ func CodeOf(err error) Code {
 
 func invalid(format string, args ...any) error {
 	return &Error{Code: Invalid, Message: fmt.Sprintf(format, args...)}
+}
+
+func corrupt(format string, args ...any) error {
+	return &Error{Code: Corrupt, Message: fmt.Sprintf(format, args...)}
 }
 
 var codeOf = map[codes.Code]Code{

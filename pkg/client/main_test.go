@@ -1,14 +1,17 @@
 package client_test
 
 import (
+	"os"
 	"runtime"
 	"testing"
 )
 
 // TestMain runs the bubbles on one thread: with several, timers of one bubble
 // that are due at once crash the race detector's runtime (Go 1.26; see
-// internal/cctest).
+// internal/cctest). The examples come after all tests.
 func TestMain(m *testing.M) {
 	runtime.GOMAXPROCS(1)
-	m.Run()
+	status := m.Run()
+	demo.close()
+	os.Exit(status)
 }

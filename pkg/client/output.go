@@ -1,10 +1,8 @@
 package client
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"hash"
 	"io"
@@ -12,24 +10,31 @@ import (
 	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
 )
 
-// Output writes one output of a job to w, byte for byte as it was kept, and
-// checks it against its digest: after an error w may have a part of it. An
-// empty output writes nothing. A connection that is lost is made again. Beside
-// those of this package the error may be w's.
-func (c *Client) Output(ctx context.Context, id string, ref OutputRef, w io.Writer) error {
+// Output writes one output of a job to w, byte for byte as it was kept, such as
+// that of Task.Stdout; it is at most 16 MiB. An empty output writes nothing.
+//
+// The bytes are checked while they pass: if they are not those that ref names
+// the error has code Corrupt, and w may have a part of them, but never more than
+// ref.Size if that is known. Take what w has only if there is no error. That the
+// host meant just this output says [Client.Verify].
+//
+// A connection that is lost is made again for up to 5 s, and no byte is written
+// twice. The code is NotFound if the job has no such output, Invalid if ref is no
+// reference. An error of w comes back as it is.
+func (c *Client) Output(ctx context.Context, jobID string, ref OutputRef, w io.Writer) error {
 	if ref.Digest == "" {
 		return nil
 	}
-	digest, err := hex.DecodeString(ref.Digest)
-	if err != nil || len(digest) != sha256.Size {
+	digest := digestOf(ref)
+	if digest == nil {
 		return invalid("%q is not the digest of an output: give the 64 hex digits of a task's stdout or stderr", ref.Digest)
 	}
-	o := output{client: c, req: &accessv1.GetOutputRequest{JobId: id, Digest: digest}, to: w, sum: sha256.New()}
-	if err := retry(ctx, readFor, func() error { return o.stream(ctx) }); err != nil {
+	o := output{client: c, req: &accessv1.GetOutputRequest{JobId: jobID, Digest: digest}, size: ref.Size, to: w, sum: sha256.New()}
+	if err := follow(ctx, readFor, func() (bool, error) { return o.stream(ctx) }); err != nil {
 		return err
 	}
-	if !bytes.Equal(o.sum.Sum(nil), digest) {
-		return &Error{Code: Internal, Message: "the servers sent an output that is not what its digest says: report this"}
+	if string(o.sum.Sum(nil)) != string(digest) {
+		return o.isWrong()
 	}
 	return nil
 }
@@ -38,35 +43,48 @@ func (c *Client) Output(ctx context.Context, id string, ref OutputRef, w io.Writ
 type output struct {
 	client *Client
 	req    *accessv1.GetOutputRequest
+	size   uint64 // that it must have; 0: not known
 	to     io.Writer
 	sum    hash.Hash
 	done   int // bytes written
 }
 
+func (o *output) isWrong() error {
+	return corrupt("the servers sent an output of job %s that is not %x: do not use it, and report this", o.req.GetJobId(), o.req.GetDigest())
+}
+
 // stream follows one connection to its end; what was written before is passed
 // over.
-func (o *output) stream(ctx context.Context) error {
+func (o *output) stream(ctx context.Context) (heard bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := o.client.access.GetOutput(ctx, o.req)
 	if err != nil {
-		return failed(err)
+		return false, failed(err)
 	}
 	for skip := o.done; ; {
 		msg, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
-			return nil
+			return heard, nil
 		}
 		if err != nil {
-			return failed(err)
+			return heard, failed(err)
 		}
 		fresh := msg.GetContent()[min(skip, len(msg.GetContent())):]
 		skip -= len(msg.GetContent()) - len(fresh)
-		n, err := o.to.Write(fresh)
-		_, _ = o.sum.Write(fresh[:n]) // a hash never fails
-		o.done += n
-		if err != nil {
-			return err
+		heard = heard || len(fresh) > 0
+		if err := o.write(fresh); err != nil {
+			return heard, err
 		}
 	}
+}
+
+func (o *output) write(fresh []byte) error {
+	if o.size > 0 && uint64(o.done+len(fresh)) > o.size {
+		return o.isWrong()
+	}
+	n, err := o.to.Write(fresh)
+	_, _ = o.sum.Write(fresh[:n]) // a hash never fails
+	o.done += n
+	return err
 }

@@ -13,24 +13,27 @@ import (
 	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
 )
 
-// Job returns one job.
-func (c *Client) Job(ctx context.Context, id string) (Job, error) {
+// Job returns one job by its id. Like all that only reads it is repeated for up to
+// 5 s while the servers cannot be reached. Codes: NotFound, and Invalid if jobID
+// is none.
+func (c *Client) Job(ctx context.Context, jobID string) (Job, error) {
 	var out Job
 	err := retry(ctx, readFor, func() error {
-		resp, err := c.access.GetJob(ctx, &accessv1.GetJobRequest{JobId: id})
+		resp, err := c.access.GetJob(ctx, &accessv1.GetJobRequest{JobId: jobID})
 		out = jobFrom(resp.GetJob())
 		return failed(err)
 	})
 	return out, err
 }
 
-// JobFilter selects jobs; zero values select all.
+// JobFilter selects jobs that fit all of it; zero values fit every job.
 type JobFilter struct {
-	State     string // such as RUNNING
-	Submitter string
+	State     string // such as RUNNING, in any case
+	Submitter string // name of the user
 }
 
-// Jobs yields jobs, newest first, a page at a time.
+// Jobs yields jobs, newest first, a page of 100 at a time. An error ends the
+// sequence; the next page is asked for when it is needed.
 func (c *Client) Jobs(ctx context.Context, f JobFilter) iter.Seq2[Job, error] {
 	return func(yield func(Job, error) bool) {
 		state, err := enum(typesv1.JobState_value, "JOB_STATE_", f.State)
@@ -45,14 +48,16 @@ func (c *Client) Jobs(ctx context.Context, f JobFilter) iter.Seq2[Job, error] {
 	}
 }
 
-// TaskFilter selects tasks; zero values select all.
+// TaskFilter selects tasks that fit all of it; zero values fit every task.
 type TaskFilter struct {
-	States []string // such as FAILED
+	States []string // one of these, such as FAILED, in any case
 	Host   string   // id or IP address
 }
 
-// Tasks yields the tasks of a job by ordinal, a page at a time.
-func (c *Client) Tasks(ctx context.Context, id string, f TaskFilter) iter.Seq2[Task, error] {
+// Tasks yields the tasks of a job by ordinal, as they are now, a page of 1,000 at
+// a time. An error ends the sequence. Code NotFound: there is no such job, or the
+// host is none of its targets.
+func (c *Client) Tasks(ctx context.Context, jobID string, f TaskFilter) iter.Seq2[Task, error] {
 	return func(yield func(Task, error) bool) {
 		var states []typesv1.TaskState
 		for _, s := range f.States {
@@ -64,13 +69,14 @@ func (c *Client) Tasks(ctx context.Context, id string, f TaskFilter) iter.Seq2[T
 			states = append(states, typesv1.TaskState(state))
 		}
 		pages(ctx, yield, taskFrom, func(token string) ([]*typesv1.Task, string, error) {
-			resp, err := c.access.ListTasks(ctx, &accessv1.ListTasksRequest{JobId: id, PageSize: 1000, PageToken: token, States: states, Host: f.Host})
+			resp, err := c.access.ListTasks(ctx, &accessv1.ListTasksRequest{JobId: jobID, PageSize: 1000, PageToken: token, States: states, Host: f.Host})
 			return resp.GetTasks(), resp.GetNextPageToken(), err
 		})
 	}
 }
 
-// Hosts yields the hosts that a selector matches, by id; empty: all.
+// Hosts yields the hosts that a selector matches, by id, a page of 1,000 at a
+// time; empty: all. An error ends the sequence.
 func (c *Client) Hosts(ctx context.Context, selector string) iter.Seq2[Host, error] {
 	return func(yield func(Host, error) bool) {
 		pages(ctx, yield, hostFrom, func(token string) ([]*typesv1.Host, string, error) {
@@ -80,7 +86,8 @@ func (c *Client) Hosts(ctx context.Context, selector string) iter.Seq2[Host, err
 	}
 }
 
-// Host returns one host by id or IP address.
+// Host returns one host by id or IP address. Codes: NotFound, and Invalid if more
+// than one host has the address.
 func (c *Client) Host(ctx context.Context, name string) (Host, error) {
 	var out Host
 	err := retry(ctx, readFor, func() error {
@@ -91,23 +98,28 @@ func (c *Client) Host(ctx context.Context, name string) (Host, error) {
 	return out, err
 }
 
-// Cancel says how a job is to be stopped.
+// Cancel says how a job is to be stopped; its zero value stops all of it.
 type Cancel struct {
-	RequestID               string // empty: a new one; the same again has no second effect
-	ExpectedControlRevision uint64 // 0: any
+	RequestID               string // 16 to 64 characters; empty: a new one. The same again has no second effect
+	ExpectedControlRevision uint64 // of the job as the caller saw it; 0: any
 	KeepRunning             bool   // only skip what is not released
 }
 
-// Cancel stops a job: what is not released is skipped, what runs is killed. It
-// is repeated under one request id while the servers cannot be reached.
-func (c *Client) Cancel(ctx context.Context, id string, how Cancel) (Job, error) {
+// Cancel stops a job: what is not released is skipped, what runs is killed. When
+// it returns the wish is durable; that it is carried out says [Client.Watch]. To
+// cancel a job that is done, or canceled, changes nothing.
+//
+// It is repeated for up to 30 s under one request id while the servers cannot be
+// reached, so it has one effect. Codes: NotFound; Conflict if the control revision
+// is not the expected one, or the request id was used for something else.
+func (c *Client) Cancel(ctx context.Context, jobID string, how Cancel) (Job, error) {
 	if how.RequestID == "" {
 		how.RequestID = rand.Text()
 	}
 	var out Job
 	err := retry(ctx, retryFor, func() error {
 		resp, err := c.access.CancelJob(ctx, &accessv1.CancelJobRequest{
-			JobId: id, RequestId: how.RequestID, ExpectedControlRevision: how.ExpectedControlRevision, KeepRunning: how.KeepRunning,
+			JobId: jobID, RequestId: how.RequestID, ExpectedControlRevision: how.ExpectedControlRevision, KeepRunning: how.KeepRunning,
 		})
 		out = jobFrom(resp.GetJob())
 		return failed(err)

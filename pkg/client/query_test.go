@@ -1,14 +1,9 @@
 package client_test
 
 import (
-	"bytes"
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -137,65 +132,6 @@ func TestACancelIsRepeatedUnderOneRequestID(t *testing.T) {
 		must(t, err)
 		if got := r.access.cancels[3].GetRequestId(); got != "my-own-request-id" {
 			t.Errorf("the caller's own id became %q", got)
-		}
-	})
-}
-
-func refTo(content string) client.OutputRef {
-	sum := sha256.Sum256([]byte(content))
-	return client.OutputRef{Digest: hex.EncodeToString(sum[:]), Size: uint64(len(content))}
-}
-
-func TestAnOutputIsByteExactAcrossALostConnection(t *testing.T) {
-	inBubble(t, func(r *rig) {
-		t := r.t
-		r.access.output = [][]byte{[]byte("one\x00"), []byte("two\xff"), []byte("three")}
-		r.access.answers["GetOutput"] = []error{nil, unavailable()}
-		var got bytes.Buffer
-		must(t, r.Output(t.Context(), "j", refTo("one\x00two\xffthree"), &got))
-		if got.String() != "one\x00two\xffthree" {
-			t.Errorf("got %q", got.String())
-		}
-	})
-}
-
-func TestAnOutputThatIsNotWhatItsNameSaysIsAnError(t *testing.T) {
-	inBubble(t, func(r *rig) {
-		t := r.t
-		r.access.output = [][]byte{[]byte("forged")}
-		err := r.Output(t.Context(), "j", refTo("true"), &bytes.Buffer{})
-		wantError(t, err, client.Internal, "not what its digest says")
-		err = r.Output(t.Context(), "j", client.OutputRef{Digest: "abc"}, &bytes.Buffer{})
-		wantError(t, err, client.Invalid, "64 hex digits")
-		must(t, r.Output(t.Context(), "j", client.OutputRef{}, nil))
-		if err := r.Output(t.Context(), "j", refTo("forged"), full{}); !errors.Is(err, errFull) {
-			t.Errorf("the writer's error became %v", err)
-		}
-	})
-}
-
-var errFull = errors.New("disk full")
-
-type full struct{}
-
-func (full) Write([]byte) (int, error) { return 0, errFull }
-
-func TestAContextThatEndsIsSeenThroughTheError(t *testing.T) {
-	inBubble(t, func(r *rig) {
-		t := r.t
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		_, err := r.Job(ctx, "j")
-		if !errors.Is(err, context.Canceled) || client.CodeOf(err) != client.Canceled {
-			t.Errorf("got %v", err)
-		}
-		ctx, cancel = context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
-		defer cancel()
-		if _, err := r.Job(ctx, "j"); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("got %v", err)
-		}
-		if client.CodeOf(errors.New("any")) != client.Internal {
-			t.Error("an error of somebody else has a code")
 		}
 	})
 }

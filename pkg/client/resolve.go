@@ -12,8 +12,9 @@ import (
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
-// Targets is a frozen list of hosts, ready to be signed for. It is good for ten
-// minutes.
+// Targets is a frozen list of hosts, ready to be signed for: 1 to 500,000 of
+// them. Submitted later than 10 minutes after ResolvedAt it is Expired. It does
+// not change, and is safe for concurrent use.
 type Targets struct {
 	list     *job.Targets
 	resolved *accessv1.Resolution
@@ -25,7 +26,8 @@ func (t *Targets) Len() int { return t.list.Len() }
 // ResolvedAt is when the list was made, by the servers' clock.
 func (t *Targets) ResolvedAt() time.Time { return wire.TimeFromProto(t.resolved.GetResolvedAt()) }
 
-// Hosts are the ids, sorted by room and id.
+// Hosts are the ids, sorted by room and then by id, bytewise; the place of a host
+// is the Ordinal of its Task. The slice is the caller's.
 func (t *Targets) Hosts() []string {
 	out := make([]string, t.list.Len())
 	for i := range out {
@@ -34,7 +36,7 @@ func (t *Targets) Hosts() []string {
 	return out
 }
 
-// Rooms are the rooms with the number of their hosts.
+// Rooms are the rooms with the number of their hosts. The map is the caller's.
 func (t *Targets) Rooms() map[string]int {
 	out := map[string]int{}
 	for _, r := range t.list.Rooms() {
@@ -43,7 +45,12 @@ func (t *Targets) Rooms() map[string]int {
 	return out
 }
 
-// Resolve finds the hosts that a request names, and freezes the list.
+// Resolve finds the hosts that a request names by its Hosts, Selector and All, and
+// freezes the list; the rest of the request is not looked at. Nothing changes by
+// it, so it is repeated for up to 5 s while the servers cannot be reached.
+//
+// The error has code Invalid if a host does not exist, the selector cannot be
+// read, or nothing matches.
 func (c *Client) Resolve(ctx context.Context, r Request) (*Targets, error) {
 	var out *Targets
 	err := retry(ctx, readFor, func() (err error) {

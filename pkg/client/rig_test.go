@@ -49,10 +49,13 @@ func inBubble(t *testing.T, test func(*rig)) {
 		conn, err := grpc.NewClient("passthrough:///access", grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lis.DialContext(ctx) }))
 		must(t, err)
+		defer func() { // also after a Fatal
+			_ = conn.Close()
+			fake.watching.Wait()
+			server.Stop()
+			serving.Wait()
+		}()
 		test(&rig{t: t, Client: client.Over(conn, key), key: key, access: fake})
-		must(t, conn.Close())
-		server.Stop()
-		serving.Wait()
 	})
 }
 
@@ -92,9 +95,13 @@ func inRoom(room string, hosts ...string) *typesv1.RoomTargets {
 type access struct {
 	accessv1.UnimplementedAccessServiceServer
 
-	resolved []*accessv1.ResolveTargetsResponse
-	watch    func(n int, req *accessv1.WatchJobRequest, send func(*accessv1.WatchJobResponse) error) error
-	output   [][]byte // pieces
+	resolved       []*accessv1.ResolveTargetsResponse
+	watch          func(n int, req *accessv1.WatchJobRequest, send func(*accessv1.WatchJobResponse) error) error
+	output         [][]byte // pieces
+	betweenOutputs func()   // after a try to get one has failed; may be nil
+	job            *typesv1.Job
+	host           *typesv1.Host
+	task           func(n int) *typesv1.Task // of page n; nil: one of a host of that number
 
 	mu        sync.Mutex
 	answers   map[string][]error
@@ -142,6 +149,9 @@ func (a *access) ResolveTargets(_ *accessv1.ResolveTargetsRequest, out grpc.Serv
 }
 
 func (a *access) SubmitJob(in grpc.ClientStreamingServer[accessv1.SubmitJobRequest, accessv1.SubmitJobResponse]) error {
+	if err := a.next("SubmitJob begins"); err != nil {
+		return err
+	}
 	var s submission
 	for {
 		req, err := in.Recv()
@@ -175,10 +185,16 @@ func (a *access) SubmitJob(in grpc.ClientStreamingServer[accessv1.SubmitJobReque
 }
 
 func (a *access) GetJob(_ context.Context, req *accessv1.GetJobRequest) (*accessv1.GetJobResponse, error) {
+	if a.job != nil {
+		return &accessv1.GetJobResponse{Job: a.job}, a.next("GetJob")
+	}
 	return &accessv1.GetJobResponse{Job: &typesv1.Job{Id: req.GetJobId()}}, a.next("GetJob")
 }
 
 func (a *access) GetHost(_ context.Context, req *accessv1.GetHostRequest) (*accessv1.GetHostResponse, error) {
+	if a.host != nil {
+		return &accessv1.GetHostResponse{Host: a.host}, a.next("GetHost")
+	}
 	return &accessv1.GetHostResponse{Host: &typesv1.Host{Id: req.GetHost()}}, a.next("GetHost")
 }
 
@@ -210,7 +226,11 @@ func (a *access) ListJobs(_ context.Context, req *accessv1.ListJobsRequest) (*ac
 
 func (a *access) ListTasks(_ context.Context, req *accessv1.ListTasksRequest) (*accessv1.ListTasksResponse, error) {
 	n, next := a.page(req, req.GetPageToken())
-	return &accessv1.ListTasksResponse{Tasks: []*typesv1.Task{{HostId: fmt.Sprintf("h%d", n)}}, NextPageToken: next}, a.next("ListTasks")
+	t := &typesv1.Task{Ordinal: uint32(n), HostId: fmt.Sprintf("h%d", n)}
+	if a.task != nil {
+		t = a.task(n)
+	}
+	return &accessv1.ListTasksResponse{Tasks: []*typesv1.Task{t}, NextPageToken: next}, a.next("ListTasks")
 }
 
 func (a *access) ListHosts(_ context.Context, req *accessv1.ListHostsRequest) (*accessv1.ListHostsResponse, error) {
@@ -236,6 +256,9 @@ func (a *access) GetOutput(_ *accessv1.GetOutputRequest, out grpc.ServerStreamin
 			return err
 		}
 		if err := a.next("GetOutput"); err != nil { // after each piece
+			if a.betweenOutputs != nil {
+				a.betweenOutputs()
+			}
 			return err
 		}
 	}
@@ -251,6 +274,13 @@ func collect[T any](seq iter.Seq2[T, error]) (all []T, err error) {
 		all = append(all, item)
 	}
 	return all, nil
+}
+
+// called is how often a method was called.
+func (a *access) called(method string) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.calls[method]
 }
 
 // retryIn is a refusal that says when to come again.

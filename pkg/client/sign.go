@@ -12,15 +12,20 @@ import (
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
-// Signed is a job that is ready to be submitted, as often as it takes.
+// Signed is a job that is ready to be submitted, as often as it takes. It does
+// not change, and is safe for concurrent use.
 type Signed struct {
-	ID      string
+	ID      string // of the job, made by Sign; do not change it
 	header  *accessv1.SubmitJobHeader
 	targets *Targets
 }
 
-// Sign makes a job of a request for a frozen list, under a new id, and signs
-// it with the user's key.
+// Sign makes a job of a request for a frozen list, under a new id, and signs it
+// with the user's key: from here on nobody can change what runs, or where. Hosts,
+// Selector and All of the request are not looked up again; the selector is signed
+// as text. It asks no server. Times begin now: submit soon.
+//
+// The error has code Invalid and says what cannot be.
 func (c *Client) Sign(r Request, t *Targets) (*Signed, error) {
 	now := time.Now()
 	id, err := newID(now)

@@ -11,6 +11,17 @@ import (
 
 // Run resolves, signs and submits a job. When it returns without an error the
 // job is durable and will end, whatever becomes of this program.
+//
+// It makes one job at most: what it repeats is the submission of one signed job
+// under one id, as [Client.Submit] does. Whether the job exists is known after
+// every error but those of code Unavailable, Canceled and Internal. After these
+// the returned Job has at least its ID, if it came so far: look with
+// [Client.Job]. To call Run again would be to ask for another job.
+//
+// Codes: Invalid for a request that cannot be, such as one that matches no host,
+// Denied if the servers will not have it, TooMuch at a limit, and those of
+// [Client.Submit]. Whether the key may sign jobs the hosts decide, each for itself:
+// a job by a key that they do not know is accepted, and REFUSED by every one.
 func (c *Client) Run(ctx context.Context, r Request) (Job, error) {
 	targets, err := c.Resolve(ctx, r)
 	if err != nil {
@@ -24,9 +35,14 @@ func (c *Client) Run(ctx context.Context, r Request) (Job, error) {
 }
 
 // Submit hands a signed job over. The same job twice is one job, so it is
-// repeated for up to 30 s while the servers cannot be reached.
+// repeated for up to 30 s while the servers cannot be reached, or are lost in the
+// middle; a caller may repeat it too, for as long as its targets are fresh.
+//
+// Codes: Expired if the targets were resolved more than 10 minutes ago, Conflict
+// if the id belongs to another job, and those of [Client.Run]. With an error the
+// returned Job has its ID and nothing else.
 func (c *Client) Submit(ctx context.Context, s *Signed) (Job, error) {
-	var out Job
+	out := Job{ID: s.ID}
 	err := retry(ctx, retryFor, func() error {
 		j, err := c.submitOnce(ctx, s)
 		if err == nil {

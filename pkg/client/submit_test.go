@@ -108,6 +108,63 @@ func TestASubmissionIsRepeatedAsTheSameJob(t *testing.T) {
 	})
 }
 
+func TestASubmissionThatIsLostInTheMiddleIsRepeatedAsTheSameJob(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		t := r.t
+		r.access.answers["SubmitJob begins"] = []error{unavailable(), status.Error(codes.Canceled, "the replica is going"), unavailable()}
+		signed, err := r.Sign(uptime(), mustResolve(t, r))
+		must(t, err)
+		_, err = r.Submit(t.Context(), signed)
+		must(t, err)
+		if begun, whole := r.access.called("SubmitJob begins"), len(r.access.submitted); begun != 4 || whole != 1 {
+			t.Fatalf("it was begun %d times and came whole %d times", begun, whole)
+		}
+		p, err := capsule.Open(wire.EnvelopeFromProto(r.access.submitted[0].header.GetCapsule()))
+		must(t, err)
+		if p.JobID.String() != signed.ID {
+			t.Errorf("%s was signed, and %s arrived", signed.ID, p.JobID)
+		}
+	})
+}
+
+func TestRunSignsOneJobAndSaysWhichWhateverHappens(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		t := r.t
+		for says, answer := range map[string]error{"no scheduler owns": unavailable(), "expired": wire.StatusError(wire.ErrStale), "broke": status.Error(codes.Internal, "broke")} {
+			r.access.submitted = nil
+			r.access.answers["SubmitJob"] = slices.Repeat([]error{answer}, 100)
+			j, err := r.Run(t.Context(), uptime())
+			if err == nil || !contains(err.Error(), says) {
+				t.Errorf("got %v, want %q", err, says)
+			}
+			ids := map[string]bool{}
+			for _, s := range r.access.submitted {
+				p, err := capsule.Open(wire.EnvelopeFromProto(s.header.GetCapsule()))
+				must(t, err)
+				ids[p.JobID.String()] = true
+			}
+			if len(ids) != 1 || !ids[j.ID] {
+				t.Errorf("submitted were %v, and the caller is told %q", ids, j.ID)
+			}
+		}
+	})
+}
+
+func TestWhatWasSignedCanBeSubmittedTwice(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		t := r.t
+		signed, err := r.Sign(uptime(), mustResolve(t, r))
+		must(t, err)
+		for range 2 {
+			_, err = r.Submit(t.Context(), signed)
+			must(t, err)
+		}
+		if !proto.Equal(r.access.submitted[0].header, r.access.submitted[1].header) {
+			t.Error("the second submission was another job")
+		}
+	})
+}
+
 func TestASubmissionIsGivenUpAfterHalfAMinute(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		t := r.t

@@ -5,50 +5,46 @@ import (
 	"errors"
 	"io"
 	"iter"
-	"time"
 
 	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
 )
 
 // Watch yields what is known of a job and then every change, until the job is
-// done; tasks that were settled at afterRevision or before are left out. When
-// the connection is lost it goes on at another replica without repeating what
-// was complete. An error ends it.
-func (c *Client) Watch(ctx context.Context, id string, afterRevision uint64) iter.Seq2[Update, error] {
+// done: the last update has Job.Done, and then the sequence ends. Changes that
+// come faster than the caller takes them come together; a caller who is slow
+// holds up nobody.
+//
+// Tasks that were settled at afterRevision or before are left out; 0 leaves
+// nothing out. Whoever keeps the last Update.Revision that is not 0 can go on
+// from there in another program.
+//
+// When the connection is lost it is made again, to any replica, and the sequence
+// goes on after the last revision that was complete: what was complete does not
+// come again, the tasks of one that was not may. An error ends the sequence: of
+// code NotFound if there is no such job, Unavailable if nothing was heard for
+// 30 s of trying, Canceled if ctx ends. Breaking off the loop ends the stream.
+//
+// The sequence may be ranged over again: it begins again at afterRevision.
+func (c *Client) Watch(ctx context.Context, jobID string, afterRevision uint64) iter.Seq2[Update, error] {
 	return func(yield func(Update, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		w := watch{client: c, id: id, after: afterRevision, yield: yield}
-		w.run(ctx)
+		w := watch{client: c, id: jobID, after: afterRevision, yield: yield}
+		if err := follow(ctx, retryFor, func() (bool, error) { return w.stream(ctx) }); err != nil {
+			yield(Update{}, err)
+		}
 	}
 }
 
 type watch struct {
-	client  *Client
-	id      string
-	after   uint64
-	yield   func(Update, error) bool
-	stopped bool // by the caller, or by the end of the job
+	client *Client
+	id     string
+	after  uint64
+	yield  func(Update, error) bool
 }
 
-func (w *watch) run(ctx context.Context) {
-	give := time.Now().Add(retryFor)
-	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
-		heard, err := w.stream(ctx)
-		if w.stopped {
-			return
-		}
-		if heard {
-			wait, give = firstRetry, time.Now().Add(retryFor)
-		}
-		if CodeOf(err) != Unavailable || !pause(ctx, max(wait, askedFor(err)), give) {
-			w.yield(Update{}, err)
-			return
-		}
-	}
-}
-
-// stream follows one connection to its end.
+// stream follows one connection to its end; without an error there is nothing
+// more to come, or the caller wants no more.
 func (w *watch) stream(ctx context.Context) (heard bool, err error) {
 	stream, err := w.client.access.WatchJob(ctx, &accessv1.WatchJobRequest{JobId: w.id, AfterRevision: w.after})
 	if err != nil {
@@ -78,6 +74,6 @@ func (w *watch) pass(msg *accessv1.WatchJobResponse) bool {
 	if u.Revision > 0 {
 		w.after = u.Revision
 	}
-	w.stopped = !w.yield(u, nil) || u.Job.Done() && u.Revision > 0
-	return !w.stopped
+	last := u.Job.Done() && u.Revision > 0
+	return w.yield(u, nil) && !last
 }

@@ -3,6 +3,7 @@ package client_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -165,4 +166,116 @@ func TestACallerWhoStopsEndsTheStream(t *testing.T) {
 		wantError(t, err, client.Canceled, "")
 		r.access.watching.Wait()
 	})
+}
+
+func TestAServerThatBreaksOffIsNotTheCallerBreakingOff(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		t := r.t
+		r.access.watch = func(n int, req *accessv1.WatchJobRequest, send func(*accessv1.WatchJobResponse) error) error {
+			switch n {
+			case 1: // as a replica says that is being shut down
+				return status.Error(codes.Canceled, "context canceled")
+			case 2: // as one says whose own patience has ended
+				return status.Error(codes.DeadlineExceeded, "context deadline exceeded")
+			default:
+				return send(change(1, done))
+			}
+		}
+		updates, err := collect(r.Watch(t.Context(), "j", 0))
+		must(t, err)
+		if seen(updates) != "1 " {
+			t.Errorf("seen was %s", seen(updates))
+		}
+	})
+}
+
+func TestAWatchThatIsRangedOverAgainBeginsAgain(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		t := r.t
+		var after []uint64
+		r.access.watch = func(_ int, req *accessv1.WatchJobRequest, send func(*accessv1.WatchJobResponse) error) error {
+			after = append(after, req.GetAfterRevision())
+			return send(change(9, done))
+		}
+		updates := r.Watch(t.Context(), "j", 4)
+		if len(after) != 0 {
+			t.Error("it began before it was ranged over")
+		}
+		for range 2 {
+			_, err := collect(updates)
+			must(t, err)
+		}
+		if fmt.Sprint(after) != "[4 4]" {
+			t.Errorf("asked after %v", after)
+		}
+	})
+}
+
+// Whatever the servers do between two messages, what is complete comes once, and
+// what is not may come again.
+func TestNoCompleteRevisionComesTwiceWhereverTheStreamIsCut(t *testing.T) {
+	story := []*accessv1.WatchJobResponse{
+		change(2, running, "h1"), change(0, running, "h2", "h3"), change(5, running, "h4"), change(5, running), change(6, running, "h5"), change(8, done, "h6"),
+	}
+	for cut := range len(story) {
+		for again := range len(story) {
+			t.Run(fmt.Sprintf("after %d and %d", cut, again), func(t *testing.T) {
+				inBubble(t, func(r *rig) { cutTwice(r, story, cut, again) })
+			})
+		}
+	}
+}
+
+// cutTwice loses the stream after so many messages, twice, and checks what came.
+func cutTwice(r *rig, story []*accessv1.WatchJobResponse, cut, again int) {
+	t := r.t
+	r.access.watch = func(n int, req *accessv1.WatchJobRequest, send func(*accessv1.WatchJobResponse) error) error {
+		left := []int{cut, again, len(story)}[n-1]
+		for _, m := range since(story, req.GetAfterRevision()) {
+			if left--; left < 0 {
+				return unavailable()
+			}
+			if err := send(m); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	complete, known := map[string]bool{}, map[string]bool{}
+	last := uint64(0)
+	for u, err := range r.Watch(t.Context(), "j", 0) {
+		must(t, err)
+		for _, task := range u.Tasks {
+			known[task.Host] = true
+			if complete[task.Host] {
+				t.Errorf("%s came again after revision %d", task.Host, last)
+			}
+		}
+		if u.Revision > 0 {
+			if u.Revision < last {
+				t.Errorf("revision %d came after %d", u.Revision, last)
+			}
+			last = u.Revision
+			maps.Copy(complete, known)
+		}
+	}
+	if len(complete) != 6 || last != 8 {
+		t.Errorf("known is %v at revision %d", complete, last)
+	}
+}
+
+// since is what is told of a story to whoever has a revision.
+func since(story []*accessv1.WatchJobResponse, after uint64) []*accessv1.WatchJobResponse {
+	if after == 0 {
+		return story
+	}
+	for i, m := range story {
+		if m.GetCompleteRevision() > after {
+			for i > 0 && story[i-1].GetCompleteRevision() == 0 { // from its first piece on
+				i--
+			}
+			return story[i:]
+		}
+	}
+	return nil
 }
