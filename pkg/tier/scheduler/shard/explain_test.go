@@ -24,7 +24,7 @@ func TestAJobIsExplainedAsOfNow(t *testing.T) {
 			}
 			return code
 		}
-		if got := first(); got != job.CauseHeld {
+		if got := first(); got != job.CauseNotBefore {
 			t.Errorf("before the not-before it says %s", got)
 		}
 		r.pass(2 * time.Minute) // nothing happens to the job meanwhile
