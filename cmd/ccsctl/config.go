@@ -1,107 +1,143 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/viper"
-	"gopkg.in/yaml.v3"
-
-	"github.com/ccs-project/ccs/pkg/client"
 )
 
-// config is the configuration file.
-type config struct {
-	Addresses  []string `mapstructure:"addresses" yaml:"addresses"`
-	TLS        files    `mapstructure:"tls" yaml:"tls"`
-	SigningKey string   `mapstructure:"signing_key" yaml:"signing_key"`
-	Output     string   `mapstructure:"output" yaml:"output"`
+// Names in the environment.
+const (
+	envPrefix = "CCSCTL_"
+	envConfig = "CCSCTL_CONFIG"
+)
+
+// inForce is the configuration in force and where it is from.
+type inForce struct {
+	config
+	file   string
+	found  bool              // there is such a file
+	from   map[string]string // key → file, CCSCTL_…, --…; defaults are not in it
+	faults []string
 }
 
-type files struct {
-	Cert string `mapstructure:"cert" yaml:"cert"`
-	Key  string `mapstructure:"key" yaml:"key"`
-	CA   string `mapstructure:"ca" yaml:"ca"`
-}
-
-var configKeys = []string{"addresses", "output", "signing_key", "tls.ca", "tls.cert", "tls.key"}
-
-// configFile is the file that is read.
-func (a *app) configFile() string {
+// configFile is the file that is read; named: the user asked for this one.
+func (a *app) configFile() (path string, named bool) {
 	if a.config != "" {
-		return a.config
+		return a.config, true
 	}
-	if path := a.getenv("CCSCTL_CONFIG"); path != "" {
-		return path
+	if path := a.getenv(envConfig); path != "" {
+		return path, true
 	}
-	return filepath.Join(a.getenv("HOME"), ".config", "ccs", "config.yaml")
+	return filepath.Join(a.getenv("HOME"), ".config", "ccs", "config.yaml"), false
 }
 
-// loadConfig reads the file. Paths in it are relative to it.
-func (a *app) loadConfig() (config, error) {
-	path := a.configFile()
+// loadConfig puts default, file, environment and flags above each other, the
+// flags on top. The error lists every fault.
+func (a *app) loadConfig() (inForce, error) {
+	f := a.readConfig()
+	if len(f.faults) == 0 {
+		return f, nil
+	}
+	slices.Sort(f.faults)
+	faults := indent(strings.Join(slices.Compact(f.faults), "\n"))
+	if !f.found {
+		return f, usagef("there is no configuration %s: write one (see ccsctl --help), name another with --config or %s, or give flags or variables\n%s", f.file, envConfig, faults)
+	}
+	return f, usagef("cannot use the configuration %s:\n%s", f.file, faults)
+}
+
+func (a *app) readConfig() inForce {
+	f := inForce{config: defaultConfig(), from: map[string]string{}}
 	v := viper.New()
-	v.SetConfigFile(path)
 	v.SetConfigType("yaml")
-	c := config{Output: formatPlain}
-	if err := v.ReadInConfig(); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return c, usagef("there is no configuration %s: write one (see ccsctl --help), or name another with --config or CCSCTL_CONFIG", path)
+	var named bool
+	f.file, named = a.configFile()
+	content, err := os.ReadFile(f.file)
+	f.found = err == nil || !errors.Is(err, fs.ErrNotExist)
+	switch {
+	case err != nil && (named || f.found):
+		f.faults = append(f.faults, fmt.Sprintf("the file cannot be read: %v", errors.Unwrap(err)))
+	case err == nil:
+		if err := v.ReadConfig(bytes.NewReader(content)); err != nil {
+			f.faults = append(f.faults, strings.TrimPrefix(oneLine(err.Error()), "While parsing config: ")) // what else is missing nobody can tell
+			return f
 		}
-		return c, usagef("cannot read the configuration %s: %v", path, err)
 	}
-	var faults []string
 	for _, key := range v.AllKeys() {
-		if !slices.Contains(configKeys, key) {
-			faults = append(faults, fmt.Sprintf("%s: unknown key: there are %s", key, strings.Join(configKeys, ", ")))
+		if !slices.Contains(keyNames(), key) {
+			f.faults = append(f.faults, fmt.Sprintf("%s: unknown key: there are %s", key, strings.Join(keyNames(), ", ")))
 		}
 	}
-	if err := v.Unmarshal(&c); err != nil {
-		faults = append(faults, err.Error())
+	f.faults = append(f.faults, a.unknownVariables()...)
+	for _, s := range settings() {
+		a.layer(&f, v, s)
 	}
-	if err := c.client().Validate(); err != nil {
-		faults = append(faults, strings.Split(err.Error(), "\n")...)
+	f.faults = append(f.faults, f.validate(f.from)...)
+	return f
+}
+
+// layer finds the value of one key.
+func (a *app) layer(f *inForce, v *viper.Viper, s setting) {
+	from := ""
+	if v.InConfig(s.key) {
+		from = "file"
 	}
-	if err := checkFormat(c.Output); err != nil {
-		faults = append(faults, "output: "+err.Error())
+	if text := a.getenv(s.env()); text != "" {
+		v.Set(s.key, text)
+		from = s.env()
 	}
-	if len(faults) > 0 {
-		slices.Sort(faults)
-		return c, usagef("cannot use the configuration %s:\n%s", path, indent(strings.Join(faults, "\n")))
+	if flag := a.settingFlags[s.key]; flag != nil && flag.Changed {
+		v.Set(s.key, reflect.ValueOf(s.of(&a.typed)).Elem().Interface())
+		from = "--" + flag.Name
 	}
-	for _, p := range []*string{&c.TLS.Cert, &c.TLS.Key, &c.TLS.CA, &c.SigningKey} {
-		if !filepath.IsAbs(*p) {
-			*p = filepath.Join(filepath.Dir(path), *p)
+	if from == "" || v.Get(s.key) == nil {
+		return
+	}
+	into := s.of(&f.config)
+	if err := v.UnmarshalKey(s.key, into); err != nil {
+		f.faults = append(f.faults, fmt.Sprintf("%s (%s): must be %s", s.key, from, wanted(into)))
+		return
+	}
+	f.from[s.key] = from
+	if list, ok := into.(*[]string); ok {
+		for i := range *list {
+			(*list)[i] = strings.TrimSpace((*list)[i])
 		}
 	}
-	return c, nil
-}
-
-func (c config) client() client.Config {
-	return client.Config{Addresses: c.Addresses, CertFile: c.TLS.Cert, KeyFile: c.TLS.Key, CAFile: c.TLS.CA, SigningKey: c.SigningKey}
-}
-
-func (a *app) configCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "config",
-		Short: "Print the configuration in force",
-		Args:  none,
-		RunE: func(*cobra.Command, []string) error {
-			c, err := a.loadConfig()
-			if err != nil {
-				return err
-			}
-			text, err := yaml.Marshal(c)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(a.stdout, "# %s\n%s", a.configFile(), text)
-			return err
-		},
+	if p, ok := into.(*string); ok && s.path && from == "file" && *p != "" && !filepath.IsAbs(*p) {
+		*p = filepath.Join(filepath.Dir(f.file), *p)
 	}
+}
+
+// wanted says what a key takes.
+func wanted(into any) string {
+	switch into.(type) {
+	case *int:
+		return "a whole number"
+	case *bool:
+		return "true or false"
+	case *[]string:
+		return "a list of texts"
+	}
+	return "a text"
+}
+
+// unknownVariables are those that look like ours and mean nothing.
+func (a *app) unknownVariables() (faults []string) {
+	for _, entry := range a.environ {
+		name, _, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, envPrefix) && !slices.Contains(variables(), name) {
+			faults = append(faults, fmt.Sprintf("%s: unknown variable: there are %s", name, strings.Join(variables(), ", ")))
+		}
+	}
+	return faults
 }

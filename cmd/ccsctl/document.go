@@ -39,12 +39,12 @@ type jobDocument struct {
 	ControlRevision uint64         `json:"control_revision"`
 }
 
-func jobDocumentOf(j client.Job) jobDocument {
+func (a *app) jobDocument(j client.Job) jobDocument {
 	return jobDocument{
 		ID: j.ID, State: j.State, Command: j.Command, Selector: j.Selector, Note: j.Note, Submitter: j.Submitter, Account: j.Account,
 		Class: j.Class, Pool: j.Pool, Targets: j.Targets, InFlight: j.InFlight, Counts: j.Counts,
 		Concurrency: int(j.Concurrency.Count), ConcurrencyPct: int(j.Concurrency.Percent),
-		CreatedAt: j.CreatedAt, StartBy: j.StartBy, Deadline: j.Deadline, DoneAt: j.DoneAt,
+		CreatedAt: a.when(j.CreatedAt), StartBy: a.when(j.StartBy), Deadline: a.when(j.Deadline), DoneAt: a.when(j.DoneAt),
 		Revision: j.Revision, ControlRevision: j.ControlRevision,
 	}
 }
@@ -64,7 +64,8 @@ type taskDocument struct {
 	Unreachable      bool      `json:"unreachable,omitempty"`
 	UnreachableSince time.Time `json:"unreachable_since,omitzero"`
 	Overdue          bool      `json:"overdue,omitempty"`
-	Stdout           *string   `json:"stdout,omitempty"` // of run, where it is UTF-8
+	Verified         *bool     `json:"verified,omitempty"` // with --verify: the host signed all this
+	Stdout           *string   `json:"stdout,omitempty"`   // of run, where it is UTF-8
 	StdoutBase64     *string   `json:"stdout_base64,omitempty"`
 	StdoutSHA256     string    `json:"stdout_sha256,omitempty"`
 	StdoutSize       uint64    `json:"stdout_size"`
@@ -76,11 +77,11 @@ type taskDocument struct {
 	StderrCut        uint64    `json:"stderr_cut,omitempty"`
 }
 
-func taskDocumentOf(t client.Task) taskDocument {
+func (a *app) taskDocument(t client.Task) taskDocument {
 	d := taskDocument{
 		Ordinal: t.Ordinal, Host: t.Host, Room: t.Room, State: t.State, Reason: t.Reason, Attempt: t.Attempt,
-		Signal: t.Signal, Message: t.Message, StartedAt: t.StartedAt, EndedAt: t.EndedAt,
-		Unreachable: t.Unreachable, UnreachableSince: t.UnreachableSince, Overdue: t.Overdue,
+		Signal: t.Signal, Message: t.Message, StartedAt: a.when(t.StartedAt), EndedAt: a.when(t.EndedAt),
+		Unreachable: t.Unreachable, UnreachableSince: a.when(t.UnreachableSince), Overdue: t.Overdue,
 		StdoutSHA256: t.Stdout.Digest, StdoutSize: t.Stdout.Size, StdoutCut: t.Stdout.Cut,
 		StderrSHA256: t.Stderr.Digest, StderrSize: t.Stderr.Size, StderrCut: t.Stderr.Cut,
 	}
@@ -113,9 +114,9 @@ type hostDocument struct {
 	Incarnation string            `json:"incarnation"`
 }
 
-func hostDocumentOf(h client.Host) hostDocument {
+func (a *app) hostDocument(h client.Host) hostDocument {
 	return hostDocument{
-		ID: h.ID, Address: h.Address, Room: h.Room, Attached: h.Attached, Since: h.Since, Aggregator: h.Aggregator,
+		ID: h.ID, Address: h.Address, Room: h.Room, Attached: h.Attached, Since: a.when(h.Since), Aggregator: h.Aggregator,
 		Labels: nonNil(h.Labels), Facts: nonNil(h.Facts), KeyState: h.KeyState, Incarnation: h.Incarnation,
 	}
 }

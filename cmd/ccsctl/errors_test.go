@@ -2,19 +2,17 @@ package main
 
 import (
 	"context"
-	"os"
 	"strings"
 	"testing"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-
-	"github.com/ccs-project/ccs/pkg/client"
 )
 
 func TestWhatIsTypedWrongIsSaidAndChangesNothing(t *testing.T) {
 	transcript(t, "usage", func(ctx context.Context, r *rig) {
 		r.write("empty", "")
+		r.write("hosts", "h1\n")
 		r.write("large", strings.Repeat("x", maxAttached+1))
 		for _, line := range [][]string{
 			{"run"},
@@ -27,6 +25,17 @@ func TestWhatIsTypedWrongIsSaidAndChangesNothing(t *testing.T) {
 			{"run", "--all", "-f", "DIR/empty"},
 			{"run", "--all", "-f", "DIR/large"},
 			{"run", "--all", "-f", "-", "--stdin", "-"},
+			{"run", "--hosts-file", "-", "-f", "-"},
+			{"run", "--hosts-file", "-", "--stdin", "-", "--", "uptime"},
+			{"run", "--hosts-file", "DIR/nowhere", "--", "uptime"},
+			{"run", "--hosts-file", "DIR/empty", "--", "uptime"},
+			{"run", "--all", "--hosts-file", "DIR/hosts", "--", "uptime"},
+			{"run", "--all", "--on-timeout", "wait", "--", "uptime"},
+			{"run", "--all", "--on-timeout", "report", "--", "uptime"},
+			{"run", "--all", "--grace", "-1s", "--", "uptime"},
+			{"run", "--all", "--output-limit", "much", "--", "uptime"},
+			{"run", "--all", "--output-limit", "17MiB", "--", "uptime"},
+			{"run", "--all", "--confirm-above", "-1", "--", "uptime"},
 			{"run", "--all", "--concurrency", "0", "--", "uptime"},
 			{"run", "--all", "--concurrency", "101%", "--", "uptime"},
 			{"run", "--all", "--timeout", "soon", "--", "uptime"},
@@ -40,10 +49,18 @@ func TestWhatIsTypedWrongIsSaidAndChangesNothing(t *testing.T) {
 			{"job", "lst"},
 			{"job", "get"},
 			{"jbo", "list"},
-			{"output", "x"},
+			{"output"},
+			{"output", "x", "y", "z"},
+			{"output", "x", "--raw", "--grouped"},
+			{"output", "x", "-o", "json", "--raw"},
+			{"explain", "x"},
+			{"task", "list"},
+			{"task", "list", "x", "--state", "broken"},
 			{"host", "list", "-o", "xml"},
 			{"job", "list", "--state", "SUCCEEDED"},
 			{"job", "list", "--limit", "-1"},
+			{"job", "list", "--submitter", "mine"},
+			{"config", "all"},
 		} {
 			if got := r.run(ctx, line...); got != exitUsage {
 				t.Errorf("%v: exit status %d", line, got)
@@ -91,34 +108,26 @@ func TestWhatTheServersRefuseIsShownAsTheySayIt(t *testing.T) {
 	})
 }
 
-func TestTheConfigurationIsExplained(t *testing.T) {
-	transcript(t, "config", func(ctx context.Context, r *rig) {
-		r.run(ctx, "config")
-		r.write("bad.yaml", "addresses: []\ntls: {cert: a, kye: b}\nsigning-key: c\noutput: xml\n")
-		r.run(ctx, "--config", "DIR/bad.yaml", "host", "list")
-		r.write("broken.yaml", "addresses: [")
-		r.run(ctx, "--config", "DIR/broken.yaml", "host", "list")
-		r.env["CCSCTL_CONFIG"] = ""
-		r.env["HOME"] = r.dir
-		r.run(ctx, "host", "list")
-		must(t, os.MkdirAll(r.dir+"/.config/ccs", 0o700))
-		r.write(".config/ccs/config.yaml", "addresses: [a:1]\ntls: {cert: me.crt, key: /k, ca: ca}\nsigning_key: me.key\noutput: json\n")
-		r.run(ctx, "host", "list", "-l", "id=h1")
-		r.run(ctx, "host", "list", "-l", "id=h1", "-o", "plain")
-		r.open = client.New
-		r.run(ctx, "host", "list")
-	})
-}
-
 func TestHelpAndHosts(t *testing.T) {
 	transcript(t, "help", func(ctx context.Context, r *rig) {
 		r.run(ctx, "--help")
-		r.run(ctx, "run", "--help")
-		r.run(ctx, "ping", "--help")
-		r.run(ctx, "job", "--help")
-		r.run(ctx, "task", "list", "--help")
+		for _, verb := range []string{
+			"run", "ping", "job", "job get", "job list", "job watch", "job cancel", "task", "task list",
+			"output", "explain", "host", "host list", "host get", "config", "completion",
+		} {
+			r.run(ctx, append(strings.Fields(verb), "--help")...)
+		}
+	})
+}
+
+func TestHostsAreListedAndShown(t *testing.T) {
+	transcript(t, "host", func(ctx context.Context, r *rig) {
 		r.run(ctx, "host", "list")
 		r.run(ctx, "host", "list", "--selector", "app=web,room in (sh01)")
+		r.run(ctx, "host", "list", "--room", "bj01,sh01", "-l", "!canary", "-o", "wide")
+		r.run(ctx, "host", "list", "-l", "app=none")
+		r.run(ctx, "host", "list", "-l", "app=none", "-o", "json")
+		r.run(ctx, "host", "list", "-l", "app=none", "-o", "yaml")
 		r.run(ctx, "host", "get", "10.0.0.3")
 	})
 }

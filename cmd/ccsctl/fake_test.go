@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -33,6 +34,8 @@ type fake struct {
 	fail    func(method string) error // before anything else; may be nil
 	outcome func(host string) outcome // of a command; nil: all succeed
 	hang    bool                      // jobs do not end
+	rows    func() []fleet.Host       // the host table; nil: fleetOf
+	lie     func(*typesv1.Task)       // what the servers make of what hosts have signed; may be nil
 
 	mu      sync.Mutex
 	jobs    []*fakeJob
@@ -57,6 +60,13 @@ type fakeJob struct {
 	payload capsule.Payload
 }
 
+func (f *fake) fleet() []fleet.Host {
+	if f.rows != nil {
+		return f.rows()
+	}
+	return fleetOf()
+}
+
 func (f *fake) step(method string) error {
 	if f.fail != nil {
 		return f.fail(method)
@@ -72,6 +82,7 @@ func fleetOf() (all []fleet.Host) {
 			Labels: map[string]string{"app": []string{"web", "api"}[i%2]}, Facts: map[string]string{"os": "linux"},
 			Incarnation: fleet.Incarnation{byte(i + 1)}, KeyState: fleet.KeyAccepted,
 		}
+		h.PublicKey = [32]byte(hostKey(h.ID).Public().(ed25519.PublicKey))
 		if i >= 4 {
 			h.Room = "sh01"
 		}
@@ -92,8 +103,7 @@ func (f *fake) ResolveTargets(req *accessv1.ResolveTargetsRequest, out grpc.Serv
 		}
 	}
 	table := fleet.NewTable()
-	for _, h := range fleetOf() {
-		h.PublicKey = [32]byte{1}
+	for _, h := range f.fleet() {
 		if err := table.Upsert(h); err != nil {
 			return err
 		}
@@ -127,7 +137,7 @@ func (f *fake) SubmitJob(in grpc.ClientStreamingServer[accessv1.SubmitJobRequest
 		}
 		for _, r := range req.GetRooms() {
 			for _, t := range r.GetTargets() {
-				j.tasks = append(j.tasks, &typesv1.Task{Ordinal: uint32(len(j.tasks)), HostId: t.GetHostId(), Room: r.GetRoom()})
+				j.tasks = append(j.tasks, &typesv1.Task{Ordinal: uint32(len(j.tasks)), HostId: t.GetHostId(), Incarnation: t.GetIncarnation(), Room: r.GetRoom()})
 			}
 		}
 	}
@@ -169,7 +179,8 @@ func (f *fake) end(j *fakeJob, t *typesv1.Task, at time.Time) {
 	}
 	j.job.Revision++
 	t.Revision = j.job.GetRevision()
-	for stream, content := range map[typesv1.Stream]string{typesv1.Stream_STREAM_STDOUT: o.stdout, typesv1.Stream_STREAM_STDERR: o.stderr} {
+	for i, content := range []string{o.stdout, o.stderr} {
+		stream := typesv1.Stream(i + 1)
 		ref := &typesv1.OutputRef{Stream: stream, Size: uint64(len(content))}
 		if content != "" {
 			digest := sha256.Sum256([]byte(content))
@@ -179,6 +190,10 @@ func (f *fake) end(j *fakeJob, t *typesv1.Task, at time.Time) {
 			ref.Cut = o.cut
 		}
 		t.Result.Outputs = append(t.Result.Outputs, ref)
+	}
+	signTask(j.payload.JobID, t)
+	if f.lie != nil {
+		f.lie(t)
 	}
 }
 
@@ -263,6 +278,9 @@ func (f *fake) GetJob(_ context.Context, req *accessv1.GetJobRequest) (*accessv1
 }
 
 func (f *fake) CancelJob(_ context.Context, req *accessv1.CancelJobRequest) (*accessv1.CancelJobResponse, error) {
+	if err := f.step("CancelJob"); err != nil {
+		return nil, err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	j, err := f.find(req.GetJobId())
@@ -277,7 +295,7 @@ func (f *fake) CancelJob(_ context.Context, req *accessv1.CancelJobRequest) (*ac
 	return &accessv1.CancelJobResponse{Job: j.job}, nil
 }
 
-func (f *fake) ListJobs(context.Context, *accessv1.ListJobsRequest) (*accessv1.ListJobsResponse, error) {
+func (f *fake) ListJobs(_ context.Context, req *accessv1.ListJobsRequest) (*accessv1.ListJobsResponse, error) {
 	if err := f.step("ListJobs"); err != nil {
 		return nil, err
 	}
@@ -285,12 +303,17 @@ func (f *fake) ListJobs(context.Context, *accessv1.ListJobsRequest) (*accessv1.L
 	defer f.mu.Unlock()
 	out := &accessv1.ListJobsResponse{}
 	for _, j := range slices.Backward(f.jobs) {
-		out.Jobs = append(out.Jobs, j.job)
+		if (req.GetState() == 0 || req.GetState() == j.job.GetState()) && (req.GetSubmitter() == "" || req.GetSubmitter() == j.job.GetSubmitter()) {
+			out.Jobs = append(out.Jobs, j.job)
+		}
 	}
 	return out, nil
 }
 
 func (f *fake) ListTasks(_ context.Context, req *accessv1.ListTasksRequest) (*accessv1.ListTasksResponse, error) {
+	if err := f.step("ListTasks"); err != nil {
+		return nil, err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	j, err := f.find(req.GetJobId())
@@ -308,43 +331,11 @@ func (f *fake) ListTasks(_ context.Context, req *accessv1.ListTasksRequest) (*ac
 }
 
 func (f *fake) GetOutput(req *accessv1.GetOutputRequest, out grpc.ServerStreamingServer[accessv1.GetOutputResponse]) error {
+	if err := f.step("GetOutput"); err != nil {
+		return err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fetched++
 	return out.Send(&accessv1.GetOutputResponse{Content: f.blobs[[32]byte(req.GetDigest())]})
-}
-
-func (f *fake) hostOf(h fleet.Host) *typesv1.Host {
-	out := wire.HostToProto(h)
-	out.Attached, out.Since, out.Aggregator = h.ID != "h3", timestamppb.Now(), "aggregator-"+string(h.Room)
-	return out
-}
-
-func (f *fake) ListHosts(_ context.Context, req *accessv1.ListHostsRequest) (*accessv1.ListHostsResponse, error) {
-	if err := f.step("ListHosts"); err != nil {
-		return nil, err
-	}
-	selector, err := fleet.Selector{}, error(nil)
-	if req.GetSelector() != "" {
-		selector, err = fleet.ParseSelector(req.GetSelector())
-	}
-	if err != nil {
-		return nil, wire.StatusError(err)
-	}
-	out := &accessv1.ListHostsResponse{}
-	for _, h := range fleetOf() {
-		if selector.IsZero() || selector.Match(h) {
-			out.Hosts = append(out.Hosts, f.hostOf(h))
-		}
-	}
-	return out, nil
-}
-
-func (f *fake) GetHost(_ context.Context, req *accessv1.GetHostRequest) (*accessv1.GetHostResponse, error) {
-	for _, h := range fleetOf() {
-		if string(h.ID) == req.GetHost() || h.Address == req.GetHost() {
-			return &accessv1.GetHostResponse{Host: f.hostOf(h)}, nil
-		}
-	}
-	return nil, status.Errorf(codes.NotFound, "there is no host %s: see which there are with: ccsctl host list", req.GetHost())
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,19 +17,42 @@ import (
 type targetFlags struct {
 	selector     string
 	hosts, rooms []string
+	hostsFile    string
 	all          bool
 }
 
 func (t *targetFlags) add(f *pflag.FlagSet) {
 	f.StringVarP(&t.selector, "selector", "l", "", "hosts by `LABELS`, such as room=bj01,app in (web,api),!canary")
 	f.StringSliceVar(&t.hosts, "hosts", nil, "hosts by `NAMES`: ids or IP addresses, separated by commas; every one must exist")
+	f.StringVar(&t.hostsFile, "hosts-file", "", "`FILE` with a host id or IP address a line, # begins a comment; - is stdin")
 	f.StringSliceVar(&t.rooms, "room", nil, "hosts of these `ROOMS`: the same as room=… in the selector")
 	f.BoolVar(&t.all, "all", false, "all hosts")
 }
 
 // fill puts the targets into a request. The rooms follow the selector, so that
 // the column of a fault is that of what was typed.
-func (t *targetFlags) fill(r *client.Request) error {
+func (t *targetFlags) fill(r *client.Request, stdin io.Reader) error {
+	hosts := t.hosts
+	if t.hostsFile != "" {
+		more, err := readHosts(t.hostsFile, stdin)
+		if err != nil {
+			return err
+		}
+		hosts = slices.Concat(hosts, more)
+	}
+	r.Selector, r.Hosts, r.All = t.condition(), hosts, t.all
+	given := r.Selector != "" || len(r.Hosts) > 0
+	switch {
+	case t.all && given:
+		return usagef("--all stands alone: leave it out, or leave out --selector, --hosts, --hosts-file and --room")
+	case !t.all && !given:
+		return usagef("no hosts are named: give --selector, --hosts, --hosts-file, --room or --all")
+	}
+	return nil
+}
+
+// condition is selector and rooms as one selector.
+func (t *targetFlags) condition() string {
 	var parts []string
 	if t.selector != "" {
 		parts = append(parts, t.selector)
@@ -39,33 +64,24 @@ func (t *targetFlags) fill(r *client.Request) error {
 	default:
 		parts = append(parts, "room in ("+strings.Join(t.rooms, ",")+")")
 	}
-	r.Selector, r.Hosts, r.All = strings.Join(parts, ","), t.hosts, t.all
-	given := r.Selector != "" || len(r.Hosts) > 0
-	switch {
-	case t.all && given:
-		return usagef("--all stands alone: leave it out, or leave out --selector, --hosts and --room")
-	case !t.all && !given:
-		return usagef("no hosts are named: give --selector, --hosts, --room or --all")
-	}
-	return nil
+	return strings.Join(parts, ",")
 }
 
 // jobFlags are the control information of a job.
 type jobFlags struct {
-	concurrency            string
-	timeout, ttl, deadline time.Duration
-	class, account, note   string
-	detach                 bool
+	concurrency          string
+	ttl, deadline        time.Duration
+	class, account, note string
+	detach               bool
 }
 
 func (j *jobFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&j.concurrency, "concurrency", "", "hosts at work at the same time, `N` or N% of the targets (default all)")
-	f.DurationVar(&j.timeout, "timeout", 0, "time that the command may run on a host, such as 5m; then its whole tree is killed (default none)")
-	f.DurationVar(&j.ttl, "ttl", 0, "how long a host may be away before it is too late to start (default the deadline)")
-	f.DurationVar(&j.deadline, "deadline", client.DefaultDeadline, "time after which the whole job ends")
-	f.StringVar(&j.class, "class", client.DefaultClass, "class of importance")
-	f.StringVar(&j.account, "account", "", "account that is charged")
-	f.StringVar(&j.note, "note", "", "why, for those who look at the job later")
+	f.DurationVar(&j.ttl, "ttl", 0, "`TIME` that a host may be away before it is too late to start, such as 1h (default the deadline)")
+	f.DurationVar(&j.deadline, "deadline", client.DefaultDeadline, "`TIME` after which the whole job ends")
+	f.StringVar(&j.class, "class", client.DefaultClass, "`CLASS` of importance")
+	f.StringVar(&j.account, "account", "", "`ACCOUNT` that is charged")
+	f.StringVar(&j.note, "note", "", "`TEXT` that says why, for those who look at the job later")
 	f.BoolVar(&j.detach, "detach", false, "print the job id as soon as the job is durable, and do not wait")
 }
 
@@ -73,16 +89,21 @@ func (j *jobFlags) fill(r *client.Request) (err error) {
 	if r.Concurrency, err = amount(j.concurrency); err != nil {
 		return err
 	}
-	for _, d := range []struct {
-		flag  string
-		value time.Duration
-	}{{"timeout", j.timeout}, {"ttl", j.ttl}, {"deadline", j.deadline}} {
-		if d.value < 0 {
-			return usagef("--%s %s is negative: give a time such as 90s or 1h30m", d.flag, d.value)
-		}
+	if err := positive("ttl", j.ttl); err != nil {
+		return err
+	}
+	if err := positive("deadline", j.deadline); err != nil {
+		return err
 	}
 	r.Class, r.Account, r.Note = j.class, j.account, j.note
-	r.TTL, r.Deadline, r.Command.Timeout = j.ttl, j.deadline, j.timeout
+	r.TTL, r.Deadline = j.ttl, j.deadline
+	return nil
+}
+
+func positive(flag string, d time.Duration) error {
+	if d < 0 {
+		return usagef("--%s %s is negative: give a time such as 90s or 1h30m", flag, d)
+	}
 	return nil
 }
 

@@ -5,11 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
-
-	"github.com/ccs-project/ccs/pkg/client"
 )
 
 func TestHostsAreListedCompactly(t *testing.T) {
@@ -87,23 +84,4 @@ func TestAFoldedListNamesExactlyTheHostsItWasMadeOf(t *testing.T) {
 			t.Fatalf("%v became %s, which is %v", hosts, text, got)
 		}
 	})
-}
-
-func TestTheLiveLineFitsItsTerminal(t *testing.T) {
-	job := client.Job{
-		State: "RUNNING", Targets: 8, InFlight: 2,
-		Counts: map[string]int{"SUCCEEDED": 4, "FAILED": 1, "RUNNING": 2, "PENDING": 1, "LATER_STATE": 0},
-	}
-	if got, want := liveLine(job, 2*time.Second, 200), "[############........] 5/8  4 SUCCEEDED, 1 FAILED, 2 at work, 1 waiting  2.5/s  about 1s left"; got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
-	}
-	for width := range 100 {
-		if got := liveLine(job, time.Second, width); len(got) >= max(width, 1) {
-			t.Errorf("%d columns got %d", width, len(got))
-		}
-	}
-	job.State, job.Counts = "STOPPING", map[string]int{"LATER_STATE": 3}
-	if got := countsLine(job); got != "6/8  3 LATER_STATE, 2 at work  STOPPING" {
-		t.Errorf("got %s", got)
-	}
 }

@@ -15,29 +15,36 @@ const redraw = 100 * time.Millisecond
 
 // follow shows the progress of a job until it ends, and then its results.
 func (a *app) follow(ctx context.Context, ctl *client.Client, id string, passThrough bool) error {
-	f := follower{app: a, progress: newProgress(a.stderr, a.width(), time.Now()), tasks: map[int]client.Task{}}
+	width := a.screen.width
+	if !a.moves() {
+		width = nil
+	}
+	f := follower{app: a, progress: newProgress(a.stderr, width, time.Now()), tasks: map[int]client.Task{}}
 	if err := f.watch(ctx, ctl, id); err != nil {
-		return a.leave(ctx, id, err)
+		return a.leave(ctx, id, f.job, err)
 	}
 	tasks, err := f.results(ctx, ctl, id)
 	if err != nil {
-		return a.leave(ctx, id, err)
+		return a.leave(ctx, id, f.job, err)
 	}
 	r := results{app: a, ctl: ctl, job: f.job, tasks: tasks, took: f.progress.elapsed(time.Now())}
 	if err := r.show(ctx, passThrough); err != nil {
-		return a.leave(ctx, id, err)
+		return a.leave(ctx, id, f.job, err)
 	}
 	return r.verdict(passThrough)
 }
 
-// leave says how to come back to a job that goes on.
-func (a *app) leave(ctx context.Context, id string, err error) error {
-	back := fmt.Sprintf("  ccsctl job watch %s\n  ccsctl job cancel %s", id, id)
+// leave says how to come back to a job.
+func (a *app) leave(ctx context.Context, id string, job client.Job, err error) error {
+	lost := !isExit(err) && statusOf(err) == exitUnknown
+	back := fmt.Sprintf("Come back to it, or stop it, with\n  ccsctl job watch %s\n  ccsctl job cancel %s", id, id)
 	switch {
+	case job.Done() && (ctx.Err() != nil || lost):
+		return &exit{exitUnknown, fmt.Sprintf("the results of job %s, which is done, were not shown to their end: %v\nSee all of them with: ccsctl job watch %s", id, err, id)}
 	case ctx.Err() != nil:
-		return &exit{exitUnknown, fmt.Sprintf("detached: job %s goes on. Come back to it, or stop it, with\n%s", id, back)}
-	case !isExit(err) && statusOf(err) == exitUnknown:
-		return &exit{exitUnknown, fmt.Sprintf("lost sight of job %s, which goes on: %v\nCome back to it, or stop it, with\n%s", id, err, back)}
+		return &exit{exitUnknown, fmt.Sprintf("detached: job %s goes on. %s", id, back)}
+	case lost:
+		return &exit{exitUnknown, fmt.Sprintf("lost sight of job %s, which goes on: %v\n%s", id, err, back)}
 	}
 	return err
 }

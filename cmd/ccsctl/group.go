@@ -52,9 +52,12 @@ func rank(state string) int {
 	return 1
 }
 
-// title is such as "h[1-4] (4 hosts): FAILED, exit status 3".
-func (g *resultGroup) title() string {
-	return fmt.Sprintf("%s (%s): %s", fold(g.hosts), plural(len(g.hosts), "host"), g.outcome())
+// name is such as "h[1-4] (4 hosts)"; a single host is just its name.
+func (g *resultGroup) name() string {
+	if len(g.hosts) == 1 {
+		return g.hosts[0]
+	}
+	return fmt.Sprintf("%s (%s)", fold(g.hosts), plural(len(g.hosts), "host"))
 }
 
 // outcome is such as "FAILED (signaled), signal 9: words of the host".

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -11,43 +12,46 @@ import (
 )
 
 func (a *app) hostListCommand() *cobra.Command {
-	var selector string
+	var which targetFlags
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List hosts and whether they are there",
-		Args:  none,
+		Example: `  ccsctl host list
+  ccsctl host list --room bj01 -l 'app in (web,api),!canary'
+  ccsctl host list -o wide
+  ccsctl host list -o json | jq -r '.hosts[] | select(.attached | not) | .id'`,
+		Args:              none,
+		ValidArgsFunction: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.with(func(ctl *client.Client) error {
-				var hosts []client.Host
-				for h, err := range ctl.Hosts(cmd.Context(), selector) {
-					if err != nil {
-						return err
-					}
-					hosts = append(hosts, h)
-				}
-				return a.showHosts(hosts)
+				return a.showHosts(ctl.Hosts(cmd.Context(), which.condition()))
 			})
 		},
 	}
-	cmd.Flags().StringVarP(&selector, "selector", "l", "", "only hosts with these `LABELS`, such as room=bj01,!canary")
+	cmd.Flags().StringVarP(&which.selector, "selector", "l", "", "only hosts with these `LABELS`, such as room=bj01,!canary")
+	cmd.Flags().StringSliceVar(&which.rooms, "room", nil, "only hosts of these `ROOMS`")
+	complete(cmd, "selector", a.completeSelector)
+	complete(cmd, "room", a.completeRooms)
 	return cmd
 }
 
-func (a *app) showHosts(hosts []client.Host) error {
-	if a.output != formatPlain {
-		doc := struct {
-			Hosts []hostDocument `json:"hosts"`
-		}{make([]hostDocument, 0, len(hosts))}
-		for _, h := range hosts {
-			doc.Hosts = append(doc.Hosts, hostDocumentOf(h))
-		}
-		return a.encode(doc)
+func (a *app) showHosts(hosts iter.Seq2[client.Host, error]) error {
+	head := []string{"HOST", "ADDRESS", "ROOM", "STATE", "SINCE", "LABELS"}
+	if a.isWide() {
+		head = append(head, "AGGREGATOR", "KEY", "INCARNATION", "FACTS")
 	}
-	var rows [][]string
-	for _, h := range hosts {
-		rows = append(rows, []string{h.ID, h.Address, h.Room, presence(h), stamp(h.Since), pairs(h.Labels)})
+	return show(a, hosts, shown[client.Host]{
+		field: "hosts", document: func(h client.Host) any { return a.hostDocument(h) },
+		head: head, row: a.hostRow, none: "No hosts.",
+	})
+}
+
+func (a *app) hostRow(h client.Host) []string {
+	row := []string{h.ID, h.Address, h.Room, presence(h), a.stamp(h.Since), pairs(h.Labels)}
+	if a.isWide() {
+		row = append(row, h.Aggregator, h.KeyState, h.Incarnation, pairs(h.Facts))
 	}
-	return a.table([]string{"HOST", "ADDRESS", "ROOM", "STATE", "SINCE", "LABELS"}, rows)
+	return row
 }
 
 // presence says whether a host can be reached, or why it is not asked.

@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -13,12 +13,15 @@ func (a *app) jobGetCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "get JOB",
 		Short: "Show one job",
-		Args:  one("a job id"),
+		Example: `  ccsctl job get JOB
+  ccsctl job get JOB -o json | jq .counts`,
+		Args:              exactly("a job id"),
+		ValidArgsFunction: a.completeJobs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(func(ctl *client.Client) error {
 				job, err := ctl.Job(cmd.Context(), args[0])
 				if err != nil {
-					return err
+					return hint(err, seeJobs)
 				}
 				return a.showJob(job)
 			})
@@ -28,10 +31,14 @@ func (a *app) jobGetCommand() *cobra.Command {
 
 // showJob prints all there is of a job.
 func (a *app) showJob(j client.Job) error {
-	if a.output != formatPlain {
-		return a.encode(jobDocumentOf(j))
+	if a.isDocument() {
+		return a.encode(a.jobDocument(j))
 	}
-	return a.fields(
+	took := ""
+	if !j.DoneAt.IsZero() {
+		took = span(j.DoneAt.Sub(j.CreatedAt))
+	}
+	pairs := []string{
 		"Job", j.ID,
 		"State", j.State,
 		"Command", j.Command,
@@ -42,12 +49,22 @@ func (a *app) showJob(j client.Job) error {
 		"Class", fmt.Sprintf("%s (pool %s)", j.Class, j.Pool),
 		"Targets", countsLine(j),
 		"Concurrency", amountText(j.Concurrency),
-		"Created", stamp(j.CreatedAt),
-		"Start by", stamp(j.StartBy),
-		"Deadline", stamp(j.Deadline),
-		"Done", stamp(j.DoneAt),
+		"Created", a.stamp(j.CreatedAt),
+		"Start by", a.stamp(j.StartBy),
+		"Deadline", a.stamp(j.Deadline),
+		"Done", a.stamp(j.DoneAt),
+		"Took", took,
 		"Control revision", fmt.Sprint(j.ControlRevision),
-	)
+	}
+	if a.isWide() {
+		pairs = append(pairs, "Revision", fmt.Sprint(j.Revision), "In flight", fmt.Sprint(j.InFlight))
+		for _, state := range slices.Concat(live, outcomes) {
+			if n := j.Counts[state]; n > 0 {
+				pairs = append(pairs, state, fmt.Sprint(n))
+			}
+		}
+	}
+	return a.fields(pairs...)
 }
 
 func amountText(a client.Amount) string {
@@ -58,13 +75,4 @@ func amountText(a client.Amount) string {
 		return fmt.Sprintf("%d%%", a.Percent)
 	}
 	return ""
-}
-
-// short keeps a cell of a table within its columns.
-func short(text string, limit int) string {
-	runes := []rune(oneLine(text))
-	if len(runes) <= limit {
-		return string(runes)
-	}
-	return strings.TrimSpace(string(runes[:limit-3])) + "..."
 }

@@ -2,11 +2,18 @@ package main
 
 import (
 	"fmt"
+	"iter"
+	"log/slog"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ccs-project/ccs/pkg/client"
+	"github.com/ccs-project/ccs/pkg/trust/identity"
 )
+
+// mine stands for the user who asks.
+const mine = "mine"
 
 func (a *app) jobListCommand() *cobra.Command {
 	var filter client.JobFilter
@@ -14,47 +21,85 @@ func (a *app) jobListCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List jobs, newest first",
-		Args:  none,
+		Example: `  ccsctl job list
+  ccsctl job list --state running --submitter mine
+  ccsctl job list -n 0 -o json | jq -r '.jobs[].id'`,
+		Args:              none,
+		ValidArgsFunction: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 0 {
 				return usagef("--limit %d is negative: give a number of jobs, or 0 for all", limit)
 			}
 			return a.with(func(ctl *client.Client) error {
-				var jobs []client.Job
-				for j, err := range ctl.Jobs(cmd.Context(), filter) {
-					if err != nil {
-						return err
-					}
-					if jobs = append(jobs, j); len(jobs) == limit {
-						break
-					}
+				var err error
+				if filter.Submitter == mine {
+					filter.Submitter, err = a.whoami()
 				}
-				return a.showJobs(jobs)
+				if err != nil {
+					return err
+				}
+				return a.showJobs(first(ctl.Jobs(cmd.Context(), filter), limit))
 			})
 		},
 	}
-	cmd.Flags().StringVar(&filter.State, "state", "", "only jobs in this `STATE`, such as running")
-	cmd.Flags().StringVar(&filter.Submitter, "submitter", "", "only jobs of this `USER`")
-	cmd.Flags().IntVar(&limit, "limit", 20, "at most so many; 0: all")
+	cmd.Flags().StringVar(&filter.State, "state", "", "only jobs in this `STATE`: "+strings.ToLower(strings.Join(jobStates, ", ")))
+	cmd.Flags().StringVar(&filter.Submitter, "submitter", "", "only jobs of this `USER`; mine: yours")
+	cmd.Flags().IntVarP(&limit, "limit", "n", 20, "at most `N`; 0: all")
+	complete(cmd, "state", fixed(lower(jobStates)...))
+	complete(cmd, "submitter", a.completeSubmitters)
 	return cmd
 }
 
-func (a *app) showJobs(jobs []client.Job) error {
-	if a.output != formatPlain {
-		doc := struct {
-			Jobs []jobDocument `json:"jobs"`
-		}{make([]jobDocument, 0, len(jobs))}
-		for _, j := range jobs {
-			doc.Jobs = append(doc.Jobs, jobDocumentOf(j))
+// whoami is the user's name, by the certificate.
+func (a *app) whoami() (string, error) {
+	f, err := a.loadConfig()
+	if err != nil {
+		return "", err
+	}
+	me, err := identity.NewSource(identity.Files{Cert: f.TLS.Cert, Key: f.TLS.Key, CA: f.TLS.CA}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return "", usagef("cannot tell whose jobs are yours:\n%s", indent(strings.TrimPrefix(err.Error(), "cannot load identity: ")))
+	}
+	return me.ID().Name, nil
+}
+
+// first are the first n of a sequence; 0: all.
+func first[T any](all iter.Seq2[T, error], n int) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		left := n
+		for item, err := range all {
+			if !yield(item, err) {
+				return
+			}
+			if left--; left == 0 {
+				return
+			}
 		}
-		return a.encode(doc)
 	}
-	var rows [][]string
-	for _, j := range jobs {
-		rows = append(rows, []string{
-			j.ID, j.State, fmt.Sprintf("%d/%d", j.Settled(), j.Targets), fmt.Sprint(j.Counts["SUCCEEDED"]),
-			j.Class, j.Submitter, stamp(j.CreatedAt), short(j.Command, 48),
-		})
+}
+
+func (a *app) showJobs(jobs iter.Seq2[client.Job, error]) error {
+	head := []string{"JOB", "STATE", "SETTLED", "OK", "CLASS", "SUBMITTER", "CREATED", "COMMAND"}
+	if a.isWide() {
+		head = []string{"JOB", "STATE", "SETTLED", "OK", "AT WORK", "CLASS", "POOL", "SUBMITTER", "ACCOUNT", "CREATED", "TOOK", "NOTE", "COMMAND"}
 	}
-	return a.table([]string{"JOB", "STATE", "SETTLED", "OK", "CLASS", "SUBMITTER", "CREATED", "COMMAND"}, rows)
+	return show(a, jobs, shown[client.Job]{
+		field: "jobs", document: func(j client.Job) any { return a.jobDocument(j) },
+		head: head, row: a.jobRow, none: "No jobs.",
+	})
+}
+
+func (a *app) jobRow(j client.Job) []string {
+	settled, ok := fmt.Sprintf("%d/%d", j.Settled(), j.Targets), fmt.Sprint(j.Counts["SUCCEEDED"])
+	if !a.isWide() {
+		return []string{j.ID, j.State, settled, ok, j.Class, j.Submitter, a.stamp(j.CreatedAt), short(j.Command, 48)}
+	}
+	took := ""
+	if !j.DoneAt.IsZero() {
+		took = span(j.DoneAt.Sub(j.CreatedAt))
+	}
+	return []string{
+		j.ID, j.State, settled, ok, fmt.Sprint(j.InFlight), j.Class, j.Pool, j.Submitter, j.Account,
+		a.stamp(j.CreatedAt), took, short(j.Note, 48), oneLine(j.Command),
+	}
 }

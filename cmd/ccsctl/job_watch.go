@@ -10,10 +10,15 @@ func (a *app) jobWatchCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "watch JOB",
 		Short: "Follow a job to its end and show its results, as run does",
-		Args:  one("a job id"),
+		Long: `Follow a job to its end and show its results, as run does. Of a job that is done
+it shows the results at once. Ctrl-C stops watching and leaves the job alone.`,
+		Example: `  ccsctl job watch JOB
+  ccsctl job watch JOB -o json | jq .job.counts`,
+		Args:              exactly("a job id"),
+		ValidArgsFunction: a.completeJobs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.with(func(ctl *client.Client) error {
-				return a.follow(cmd.Context(), ctl, args[0], false)
+				return hint(a.follow(cmd.Context(), ctl, args[0], false), seeJobs)
 			})
 		},
 	}

@@ -7,9 +7,9 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"time"
 
 	"golang.org/x/sys/unix"
-	"golang.org/x/term"
 
 	"github.com/ccs-project/ccs/pkg/client"
 )
@@ -18,24 +18,10 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	a := &app{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
-		getenv: os.Getenv, open: client.New,
-		width: func() int { return terminalWidth(os.Stderr) },
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, screen: realScreen(),
+		environ: os.Environ(), open: client.New, zone: time.Local,
 	}
 	status := a.run(ctx, os.Args[1:])
 	stop()
 	os.Exit(status)
-}
-
-// terminalWidth is the number of columns; 0: it is no terminal that can show a
-// live line.
-func terminalWidth(f *os.File) int {
-	if !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" {
-		return 0
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil {
-		return 0
-	}
-	return width
 }

@@ -8,39 +8,58 @@ import (
 	"github.com/ccs-project/ccs/pkg/client"
 )
 
+const outputText = `Print what the command of a job wrote: on all hosts, each under its title and in
+the order of the job, or on one host, as if it had run here.
+
+Outputs are byte for byte what was kept. What was written beyond the limit of the
+job (--output-limit of run) is not kept, and how much that was is said. Hosts
+that are not settled have no output yet; they are named, and the exit status
+is 1.
+
+--verify checks the signature that each host has made over its result, with the
+key that the servers know of it, and that the outputs are those that it signed.
+What did not verify is named and not printed. What the servers settled
+themselves, such as EXPIRED, no host has signed.`
+
+// outputFlags say what is printed of a job.
+type outputFlags struct {
+	grouped, raw, stderr, verify bool
+}
+
 func (a *app) outputCommand() *cobra.Command {
-	var fromStderr bool
+	var how outputFlags
 	cmd := &cobra.Command{
-		Use:   "output JOB HOST",
-		Short: "Print what the command wrote on one host, byte for byte",
-		Long: `Print what the command of a job wrote on one host, byte for byte. What was
-written beyond the limit of the job is not kept; how much that was goes to stderr.`,
+		Use:   "output JOB [HOST]",
+		Short: "Print what the command of a job wrote, on all hosts or on one",
+		Long:  outputText,
+		Example: `  ccsctl output JOB
+  ccsctl output JOB h1
+  ccsctl output JOB h1 --raw > dump.bin
+  ccsctl output JOB --grouped --stderr
+  ccsctl output JOB --verify > /dev/null`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 2 {
-				return fmt.Errorf("output takes a job id and a host, and %s given", countWere(len(args)))
+			if len(args) < 1 || len(args) > 2 {
+				return fmt.Errorf("%s takes a job id, and a host or none, and %s given", cmd.CommandPath(), countWere(len(args)))
 			}
 			return nil
 		},
+		ValidArgsFunction: a.completeJobAndHost,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if how.raw && how.grouped {
+				return usagef("--raw has no titles and --grouped is titles: give one of them")
+			}
 			return a.with(func(ctl *client.Client) error {
-				for t, err := range ctl.Tasks(cmd.Context(), args[0], client.TaskFilter{Host: args[1]}) {
-					if err != nil {
-						return err
-					}
-					ref := t.Stdout
-					if fromStderr {
-						ref = t.Stderr
-					}
-					if !t.Settled() {
-						return usagef("there is no output of %s yet: it is %s; wait for it with: ccsctl job watch %s", t.Host, t.State, args[0])
-					}
-					r := results{app: a, ctl: ctl, job: client.Job{ID: args[0]}}
-					return r.stream(cmd.Context(), a.stdout, ref, a.stderr)
+				if a.isDocument() && (how.raw || how.grouped || how.stderr) {
+					return usagef("-o %s has everything in its own form: leave out --raw, --grouped and --stderr", a.output)
 				}
-				return usagef("host %s is no target of job %s: see ccsctl task list %s", args[1], args[0], args[0])
+				o := &jobOutput{app: a, outputFlags: how, contents: contents{ctl: ctl, job: args[0]}, filter: client.TaskFilter{Host: append(args, "")[1]}}
+				return hint(o.print(cmd.Context()), seeTargets)
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&fromStderr, "stderr", false, "print what it wrote to stderr instead of stdout")
+	cmd.Flags().BoolVar(&how.grouped, "grouped", false, "print equal results once, under the names of all hosts that have them, as run does")
+	cmd.Flags().BoolVar(&how.raw, "raw", false, "print the bytes of the outputs and nothing else")
+	cmd.Flags().BoolVar(&how.stderr, "stderr", false, "print what was written to stderr instead of stdout")
+	cmd.Flags().BoolVar(&how.verify, "verify", false, "check the signatures of the hosts and what they signed; exit status 1 if one is missing or wrong")
 	return cmd
 }

@@ -10,15 +10,19 @@ func (a *app) pingCommand() *cobra.Command {
 	var targets targetFlags
 	var control jobFlags
 	cmd := &cobra.Command{
-		Use:   "ping (--selector LABELS | --hosts NAMES | --room ROOMS | --all) [flags]",
+		Use:   "ping (-l LABELS | --hosts NAMES | --hosts-file FILE | --room ROOMS | --all) [flags]",
 		Short: "Ask hosts for a sign of life",
 		Long: `Ask hosts for a sign of life. A ping is a job like any other: it is signed,
 goes the whole way and is verified by each host. The agent answers it without
-starting a process.`,
-		Args: none,
+starting a process, so it is quick and changes nothing; nobody is asked.`,
+		Example: `  ccsctl ping --all
+  ccsctl ping --room bj01 --ttl 10s --deadline 1m
+  ccsctl ping --hosts-file hosts.txt -o json`,
+		Args:              none,
+		ValidArgsFunction: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r := client.Request{Command: client.Command{Ping: true}}
-			if err := targets.fill(&r); err != nil {
+			if err := targets.fill(&r, a.stdin); err != nil {
 				return err
 			}
 			if err := control.fill(&r); err != nil {
@@ -32,5 +36,6 @@ starting a process.`,
 	targets.add(cmd.Flags())
 	control.add(cmd.Flags())
 	cmd.Flags().SortFlags = false
+	a.completeTargets(cmd)
 	return cmd
 }

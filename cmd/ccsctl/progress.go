@@ -13,27 +13,23 @@ import (
 // plainEvery is the time between two lines where there is no terminal.
 const plainEvery = 5 * time.Second
 
-// stateQuarantined is the one state of a job that a watch does not end by
-// itself.
-const stateQuarantined = "QUARANTINED"
-
-// outcomes are the settled states, in the order in which they are counted.
-var outcomes = []string{
-	"SUCCEEDED", "FAILED", "TIMED_OUT", "START_FAILED", "REFUSED", "LOST", "UNKNOWN", "EXPIRED", "CANCELED", "SKIPPED",
-}
+// eraseLine takes away what stands in the line, and below it, where a terminal
+// that became narrower has wrapped it.
+const eraseLine = "\r\x1b[J"
 
 // progress shows how far a job is: one live line on a terminal, a line now and
 // then elsewhere.
 type progress struct {
 	to    io.Writer
-	width int // of the terminal; 0: none
+	width func() int // of the terminal, now; nil: there is none
 	began time.Time
+	had   int // settled when it began; -1: not known yet
 	said  time.Time
 	last  string
 }
 
-func newProgress(to io.Writer, width int, now time.Time) *progress {
-	return &progress{to: to, width: width, began: now, said: now}
+func newProgress(to io.Writer, width func() int, now time.Time) *progress {
+	return &progress{to: to, width: width, began: now, said: now, had: -1}
 }
 
 func (p *progress) elapsed(now time.Time) time.Duration { return now.Sub(p.began) }
@@ -43,43 +39,90 @@ func (p *progress) draw(job client.Job, now time.Time) {
 	if job.Targets == 0 {
 		return
 	}
-	if p.width > 0 {
-		if line := liveLine(job, p.elapsed(now), p.width); line != p.last {
+	if p.had < 0 {
+		p.had = job.Settled()
+	}
+	pace := paceOf(job, job.Settled()-p.had, p.elapsed(now))
+	if p.width != nil {
+		if line := liveLine(job, pace, p.width()); line != p.last {
 			p.last = line
-			_, _ = io.WriteString(p.to, "\r\x1b[K"+line) // a terminal that is gone ends us by a signal
+			_, _ = io.WriteString(p.to, eraseLine+line) // a terminal that is gone ends us by a signal
 		}
 		return
 	}
-	line := countsLine(job)
+	line := progressLine(job)
 	if now.Sub(p.said) < plainEvery || line == p.last {
 		return
 	}
 	p.last, p.said = line, now
-	_, _ = fmt.Fprintf(p.to, "%6.0f s  %s\n", p.elapsed(now).Seconds(), line)
+	_, _ = fmt.Fprintf(p.to, "%6.0f s  %s\n", p.elapsed(now).Seconds(), joined(line, pace))
 }
 
 // end takes the live line away.
 func (p *progress) end() {
-	if p.width > 0 && p.last != "" {
-		_, _ = io.WriteString(p.to, "\r\x1b[K")
+	if p.width != nil && p.last != "" {
+		_, _ = io.WriteString(p.to, eraseLine)
 	}
+}
+
+// paceOf is such as "2.5/s  about 1s left": what was settled while we looked on.
+func paceOf(job client.Job, settled int, elapsed time.Duration) string {
+	if settled <= 0 || elapsed < time.Second {
+		return ""
+	}
+	rate := float64(settled) / elapsed.Seconds()
+	text := fmt.Sprintf("%.1f/s", rate)
+	if rate < 0.1 {
+		text = fmt.Sprintf("%.1f/min", rate*60)
+	}
+	if left := job.Targets - job.Settled(); left > 0 {
+		text += fmt.Sprintf("  about %s left", span(time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second)))
+	}
+	return text
 }
 
 // liveLine is such as
 //
-//	[########............] 5/8  4 SUCCEEDED, 1 FAILED, 2 at work, 1 waiting  2.5/s  about 1 s left
-func liveLine(job client.Job, elapsed time.Duration, width int) string {
-	const cells = 20
-	full := cells * job.Settled() / job.Targets
-	line := "[" + strings.Repeat("#", full) + strings.Repeat(".", cells-full) + "] " + countsLine(job)
-	if settled := job.Settled(); settled > 0 && elapsed >= time.Second {
-		rate := float64(settled) / elapsed.Seconds()
-		line += fmt.Sprintf("  %.1f/s", rate)
-		if left := job.Targets - settled; left > 0 {
-			line += fmt.Sprintf("  about %s left", (time.Duration(float64(left)/rate*float64(time.Second)) + time.Second/2).Truncate(time.Second))
+//	[############........] 5/8  4 SUCCEEDED, 1 FAILED, 2 at work, 1 waiting  2.5/s  about 1s left
+//
+// and as much of it as a narrower terminal has room for; it never fills the last
+// column, where some terminals would wrap.
+func liveLine(job client.Job, pace string, width int) string {
+	room := max(width-1, 0)
+	counts := progressLine(job)
+	short, _, _ := strings.Cut(counts, "  ")
+	for _, line := range []string{
+		bar(job, 20) + " " + joined(counts, pace),
+		bar(job, 10) + " " + joined(counts, pace),
+		bar(job, 20) + " " + joined(short, pace),
+		bar(job, 10) + " " + short,
+		short,
+	} {
+		if len(line) <= room { // all of it is ASCII
+			return line
 		}
 	}
-	return line[:min(len(line), max(width-1, 0))]
+	return short[:min(len(short), room)]
+}
+
+func bar(job client.Job, cells int) string {
+	full := min(cells, cells*job.Settled()/job.Targets)
+	return "[" + strings.Repeat("#", full) + strings.Repeat(".", cells-full) + "]"
+}
+
+func joined(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "  " + b
+}
+
+// progressLine is the counts, and the state where that is no common one.
+func progressLine(job client.Job) string {
+	if job.State == "RUNNING" || job.State == "DONE" {
+		return countsLine(job)
+	}
+	return joined(countsLine(job), job.State)
 }
 
 // countsLine is such as "5/8  4 SUCCEEDED, 1 FAILED, 2 at work, 1 waiting".
@@ -91,19 +134,19 @@ func countsLine(job client.Job) string {
 	if waiting := job.Counts["PENDING"]; waiting > 0 {
 		parts = append(parts, fmt.Sprintf("%d waiting", waiting))
 	}
-	line := fmt.Sprintf("%d/%d", job.Settled(), job.Targets)
-	if len(parts) > 0 {
-		line += "  " + strings.Join(parts, ", ")
-	}
-	if job.State != "RUNNING" && job.State != "DONE" {
-		line += "  " + job.State
-	}
-	return line
+	return joined(fmt.Sprintf("%d/%d", job.Settled(), job.Targets), strings.Join(parts, ", "))
 }
 
 // outcomeCounts is such as "4 SUCCEEDED", "1 FAILED".
 func outcomeCounts(counts map[string]int) (parts []string) {
-	live := []string{"PENDING", "DISPATCHED", "ACCEPTED", "STARTING", "RUNNING"}
+	for _, state := range countedStates(counts) {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[state], state))
+	}
+	return parts
+}
+
+// countedStates are the outcomes of which there are some.
+func countedStates(counts map[string]int) (states []string) {
 	var others []string
 	for state := range counts {
 		if !slices.Contains(outcomes, state) && !slices.Contains(live, state) {
@@ -111,10 +154,5 @@ func outcomeCounts(counts map[string]int) (parts []string) {
 		}
 	}
 	slices.Sort(others)
-	for _, state := range slices.Concat(outcomes, others) {
-		if n := counts[state]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, state))
-		}
-	}
-	return parts
+	return slices.DeleteFunc(slices.Concat(outcomes, others), func(s string) bool { return counts[s] == 0 })
 }

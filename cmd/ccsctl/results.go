@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -20,74 +18,67 @@ type results struct {
 	took  time.Duration
 }
 
+func (r *results) contents() *contents { return &contents{ctl: r.ctl, job: r.job.ID} }
+
 // show prints the results in the form that was asked for.
 func (r *results) show(ctx context.Context, passThrough bool) error {
-	if r.app.output != formatPlain {
+	if r.app.isDocument() {
 		return r.document(ctx)
 	}
 	if passThrough && len(r.tasks) == 1 {
 		return r.pass(ctx, r.tasks[0])
 	}
-	for i, g := range groups(r.tasks) {
-		if i > 0 {
-			r.line("")
-		}
-		if err := r.group(ctx, g); err != nil {
-			return err
-		}
+	if err := r.grouped(ctx); err != nil {
+		return err
 	}
 	r.summary()
 	return nil
 }
 
-// group prints the title and the outputs of a group, fetched once.
-func (r *results) group(ctx context.Context, g *resultGroup) error {
-	r.line("%s", g.title())
-	if err := r.stream(ctx, r.app.stdout, g.stdout, r.app.stdout); err != nil {
-		return err
-	}
-	if g.stderr.Size > 0 || g.stderr.Cut > 0 {
-		r.line("[stderr]")
-	}
-	return r.stream(ctx, r.app.stdout, g.stderr, r.app.stdout)
-}
-
-// pass lets a single host's outputs be those of the program.
-func (r *results) pass(ctx context.Context, t client.Task) error {
-	if err := r.stream(ctx, r.app.stdout, t.Stdout, r.app.stderr); err != nil {
-		return err
-	}
-	if err := r.stream(ctx, r.app.stderr, t.Stderr, r.app.stderr); err != nil {
-		return err
-	}
-	if t.State != "SUCCEEDED" {
-		r.app.say("%s\n", groups(r.tasks)[0].title())
+// grouped prints each group of equal results once, and fetches its outputs once.
+func (r *results) grouped(ctx context.Context) error {
+	for i, g := range groups(r.tasks) {
+		if i > 0 {
+			r.line("")
+		}
+		r.line("%s: %s", g.name(), r.app.paint(g.state, g.outcome()))
+		if err := r.contents().both(ctx, r.app.stdout, g.stdout, g.stderr); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// stream prints an output as it is, and says to note what was cut. Where that is
-// the same stream, the output's last line is ended.
-func (r *results) stream(ctx context.Context, to io.Writer, ref client.OutputRef, note io.Writer) error {
-	w := &lastByte{to: to}
-	if err := r.ctl.Output(ctx, r.job.ID, ref, w); err != nil {
+// pass lets a single host's outputs be those of the program.
+func (r *results) pass(ctx context.Context, t client.Task) error {
+	if err := r.contents().through(ctx, r.app, t); err != nil {
 		return err
 	}
-	if w.some && w.last != '\n' && to == note {
-		_, _ = io.WriteString(to, "\n") // stdout that is gone ends us by a signal
-	}
-	if ref.Cut > 0 {
-		_, _ = fmt.Fprintf(note, "[%d bytes more were written, beyond the limit, and not kept]\n", ref.Cut)
+	if t.State != "SUCCEEDED" {
+		g := groups(r.tasks)[0]
+		r.app.say("%s: %s\n", g.name(), r.app.paintOn(r.app.screen.stderr, g.state, g.outcome()))
 	}
 	return nil
 }
 
 // summary is the last word to a person.
 func (r *results) summary() {
-	r.app.say("%s: %s in %.2f s\n", plural(r.job.Targets, "host"), strings.Join(outcomeCounts(r.job.Counts), ", "), r.duration().Seconds())
-	if !r.job.Succeeded() {
-		r.app.say("Look closer with: ccsctl task list %s\n", r.job.ID)
+	var parts []string
+	for _, state := range countedStates(r.job.Counts) {
+		parts = append(parts, r.app.paintOn(r.app.screen.stderr, state, fmt.Sprintf("%d %s", r.job.Counts[state], state)))
 	}
+	r.app.say("%s: %s in %s\n", plural(r.job.Targets, "host"), strings.Join(parts, ", "), seconds(r.duration()))
+	if !r.job.Succeeded() {
+		r.app.say("Look closer with: ccsctl task list %s --failed\n", r.job.ID)
+	}
+}
+
+// seconds is such as 0.37 s, and from a minute on such as 2m5s.
+func seconds(d time.Duration) string {
+	if d < time.Minute {
+		return fmt.Sprintf("%.2f s", d.Seconds())
+	}
+	return span(d)
 }
 
 // duration is how long the job took, by the servers' clock where they say so.
@@ -113,52 +104,28 @@ func (r *results) verdict(passThrough bool) error {
 	return &exit{status: exitSome}
 }
 
-// document prints job and tasks with their outputs; equal outputs are fetched
-// once.
+// document prints job and tasks with their outputs, a task at a time.
 func (r *results) document(ctx context.Context) error {
-	doc := resultsDocument{Job: jobDocumentOf(r.job), Tasks: make([]taskDocument, 0, len(r.tasks))}
-	contents := map[string][]byte{}
-	fetch := func(ref client.OutputRef) ([]byte, error) {
-		if content, have := contents[ref.Digest]; have {
-			return content, nil
-		}
-		var b bytes.Buffer
-		err := r.ctl.Output(ctx, r.job.ID, ref, &b)
-		contents[ref.Digest] = b.Bytes()
-		return b.Bytes(), err
-	}
+	list, outputs := r.app.jobTasks(r.job), r.contents()
 	for _, t := range r.tasks {
-		d := taskDocumentOf(t)
-		stdout, err := fetch(t.Stdout)
+		d, err := outputs.document(ctx, r.app, t)
 		if err != nil {
 			return err
 		}
-		stderr, err := fetch(t.Stderr)
-		if err != nil {
+		if err := list.add(d); err != nil {
 			return err
 		}
-		d.Stdout, d.StdoutBase64 = textOrBase64(stdout)
-		d.Stderr, d.StderrBase64 = textOrBase64(stderr)
-		doc.Tasks = append(doc.Tasks, d)
 	}
-	return r.app.encode(doc)
+	return list.end()
+}
+
+// jobTasks is the document of a job with its tasks.
+func (a *app) jobTasks(j client.Job) *listing {
+	return a.list(struct {
+		Job jobDocument `json:"job"`
+	}{a.jobDocument(j)}, "tasks")
 }
 
 func (r *results) line(format string, args ...any) {
 	_, _ = fmt.Fprintf(r.app.stdout, format+"\n", args...) // stdout that is gone ends us by a signal
-}
-
-// lastByte remembers how what was written ends.
-type lastByte struct {
-	to   io.Writer
-	last byte
-	some bool
-}
-
-// Write passes on.
-func (l *lastByte) Write(b []byte) (int, error) {
-	if len(b) > 0 {
-		l.last, l.some = b[len(b)-1], true
-	}
-	return l.to.Write(b)
 }

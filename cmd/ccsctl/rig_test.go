@@ -5,10 +5,12 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -32,9 +34,13 @@ type rig struct {
 	access *fake
 	dir    string // of the configuration
 	stdin  string
-	width  int // of the terminal; 0: none
+	width  int      // of the terminal behind stdout and stderr; 0: none
+	says   []string // what the person at the terminal answers, in turn
+	zone   *time.Location
 	env    map[string]string
 	open   func(client.Config) (*client.Client, error)
+
+	interrupt context.CancelFunc // of the run that is under way
 
 	transcript bytes.Buffer
 	last       string // job id of the last run
@@ -45,16 +51,21 @@ type rig struct {
 // golden file.
 func transcript(t *testing.T, name string, test func(context.Context, *rig)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		test(t.Context(), r)
-		golden(t, name, r.transcript.Bytes())
+	inBubble(t, func(ctx context.Context, r *rig) {
+		test(ctx, r)
+		golden(r.t, name, r.transcript.Bytes())
 	})
+}
+
+// inBubble runs a test where time passes only when nothing else can.
+func inBubble(t *testing.T, test func(context.Context, *rig)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(t.Context(), newRig(t)) })
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, access: &fake{blobs: map[[32]byte][]byte{}}, dir: t.TempDir(), env: map[string]string{}}
+	r := &rig{t: t, access: &fake{blobs: map[[32]byte][]byte{}}, dir: t.TempDir(), env: map[string]string{}, zone: time.UTC}
 	r.write("config.yaml", "addresses: [127.0.0.1:7400]\ntls: {cert: me.crt, key: me.key, ca: ca.crt}\nsigning_key: me.key\n")
 	r.env["CCSCTL_CONFIG"] = filepath.Join(r.dir, "config.yaml")
 	server := grpc.NewServer()
@@ -89,8 +100,9 @@ func (r *rig) write(name, content string) {
 }
 
 var (
-	jobID  = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
-	digest = regexp.MustCompile(`[0-9a-f]{64}`)
+	jobID   = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	jobCell = regexp.MustCompile(`(?m)^` + jobID.String() + `  `)
+	digest  = regexp.MustCompile(`[0-9a-f]{64}`)
 )
 
 // run runs one command line, of which JOB is the last job, and notes all that
@@ -103,9 +115,18 @@ func (r *rig) run(ctx context.Context, args ...string) (status int) {
 	}
 	var stdout, stderr bytes.Buffer
 	a := &app{
-		stdin: strings.NewReader(r.stdin), stdout: &stdout, stderr: &stderr,
-		getenv: func(key string) string { return r.env[key] }, open: r.open, width: func() int { return r.width },
+		stdin: strings.NewReader(r.stdin), stdout: &stdout, stderr: &stderr, zone: r.zone, open: r.open,
+		screen: screen{
+			stdin: r.says != nil, stdout: r.width > 0, stderr: r.width > 0 || r.says != nil,
+			width: func() int { return r.width }, line: r.answer,
+		},
 	}
+	for name, value := range r.env {
+		a.environ = append(a.environ, name+"="+value)
+	}
+	slices.Sort(a.environ)
+	ctx, r.interrupt = context.WithCancel(ctx)
+	defer r.interrupt()
 	status = a.run(ctx, args)
 	if id := jobID.FindString(stderr.String() + stdout.String()); id != "" {
 		r.last = id
@@ -123,14 +144,32 @@ func (r *rig) run(ctx context.Context, args ...string) (status int) {
 	return status
 }
 
+// answer is what the person types next, and nothing more at the end; "^C" is
+// Ctrl-C.
+func (r *rig) answer(ctx context.Context) (string, error) {
+	if len(r.says) == 0 {
+		return "", io.EOF
+	}
+	text := r.says[0]
+	r.says = r.says[1:]
+	if text == "^C" {
+		r.interrupt()
+		return "", ctx.Err()
+	}
+	return text, nil
+}
+
 // stable takes out of a text what differs from run to run.
 func (r *rig) stable(text string) string {
+	text = jobCell.ReplaceAllString(text, fmt.Sprintf("%-36s  ", "JOB"))
 	text = jobID.ReplaceAllString(text, "JOB")
 	text = digest.ReplaceAllString(text, "SHA256")
 	text = strings.ReplaceAll(text, r.dir, "DIR")
-	text = strings.ReplaceAll(text, "\r", "<CR>")
-	return strings.ReplaceAll(text, "\x1b[K", "<EL>")
+	return controls.Replace(text)
 }
+
+// controls are shown as what they do.
+var controls = strings.NewReplacer("\r", "<CR>", "\x1b[J", "<ERASE>", green, "<green>", red, "<red>", yellow, "<yellow>", plain, "<plain>")
 
 // golden compares a transcript with its file.
 func golden(t *testing.T, name string, got []byte) {

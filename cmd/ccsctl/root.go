@@ -20,53 +20,76 @@ Configuration: --config, else $CCSCTL_CONFIG, else ~/.config/ccs/config.yaml:
   addresses: [ccs1.example.org:7400, ccs2.example.org:7400]
   tls: {cert: me.crt, key: me.key, ca: ca.crt}   # relative to the file
   signing_key: me.key
-  output: plain                                  # or json, yaml
+  output: plain                                  # or wide, json, yaml
+  confirm_above: 100                             # hosts; above that run asks
+
+Each of them can be given in the environment (CCSCTL_ADDRESSES=a:7400,b:7400,
+CCSCTL_TLS_CERT=me.crt, ...) and by a flag, which wins; see ccsctl config --help.
+Times are shown in the zone of this machine, of TZ, or in UTC with --utc.
+
+Completion of commands, hosts, labels, rooms and jobs in your shell:
+
+  source <(ccsctl completion bash)               # in ~/.bashrc; needs the package bash-completion
+  source <(ccsctl completion zsh)                # in ~/.zshrc, behind compinit
+  ccsctl completion fish | source                # in ~/.config/fish/config.fish
 
 Exit status:
   0  done; of run, ping and job watch: every target succeeded
-  1  the job ended, and some target did not succeed
-  2  bad flags, bad configuration, or a request that cannot be
+  1  the job ended, and some target did not succeed; of output: something is
+     missing or did not verify
+  2  bad flags, bad configuration, not confirmed, or a request that cannot be
   3  detached by Ctrl-C, or the servers could not be reached: nothing is known
   4  refused: not authenticated, or not allowed
 A run on a single host exits with the status of its command instead, as ssh
 does, and with 128 + N where signal N ended it.`
 
+const rootExample = `  ccsctl host list
+  ccsctl run --room bj01 -- uptime
+  ccsctl job list --submitter mine
+  ccsctl task list JOB --failed
+  ccsctl explain JOB HOST
+  ccsctl output JOB HOST`
+
 func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
-		Use:               "ccsctl",
-		Short:             "Run commands on many hosts, and know what became of each",
-		Long:              rootText,
-		Version:           setup.Version(),
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Use:           "ccsctl",
+		Short:         "Run commands on many hosts, and know what became of each",
+		Long:          rootText,
+		Example:       rootExample,
+		Version:       setup.Version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.config, "config", "", "configuration `FILE` (YAML)")
-	flags.StringVarP(&a.output, "output", "o", "", "`FORMAT` of what is printed: plain, json or yaml (default plain)")
+	a.addSettings(flags)
 	root.AddCommand(
 		a.runCommand(), a.pingCommand(),
 		group("job", "Look at jobs, follow them and stop them",
 			a.jobGetCommand(), a.jobListCommand(), a.jobWatchCommand(), a.jobCancelCommand()),
 		group("task", "Look at the tasks of a job", a.taskListCommand()),
-		a.outputCommand(),
+		a.outputCommand(), a.explainCommand(),
 		group("host", "Look at hosts", a.hostListCommand(), a.hostGetCommand()),
 		a.configCommand(),
 	)
+	complete(root, "output", fixed(formats...))
 	return root
 }
 
 // group is a noun with its verbs.
 func group(noun, short string, verbs ...*cobra.Command) *cobra.Command {
-	var names []string
+	var names, examples []string
 	for _, v := range verbs {
 		names = append(names, v.Name())
+		example, _, _ := strings.Cut(v.Example, "\n")
+		examples = append(examples, example)
 	}
 	slices.Sort(names)
 	all := strings.Join(names, ", ")
 	cmd := &cobra.Command{
 		Use: noun, Short: short, SuggestionsMinimumDistance: 2,
-		Args: cobra.ArbitraryArgs,
+		Example: strings.Join(examples, "\n"),
+		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return fmt.Errorf("%s needs a verb: %s", noun, all)
@@ -81,11 +104,11 @@ func group(noun, short string, verbs ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// one takes exactly one argument.
-func one(what string) cobra.PositionalArgs {
+// exactly takes one argument for each name.
+func exactly(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		if len(args) != 1 {
-			return fmt.Errorf("%s takes %s, and %s given", cmd.Name(), what, countWere(len(args)))
+		if len(args) != len(names) {
+			return fmt.Errorf("%s takes %s, and %s given", cmd.CommandPath(), strings.Join(names, " and "), countWere(len(args)))
 		}
 		return nil
 	}
@@ -93,7 +116,10 @@ func one(what string) cobra.PositionalArgs {
 
 // countWere is such as "2 arguments were".
 func countWere(n int) string {
-	if n == 1 {
+	switch n {
+	case 0:
+		return "none was"
+	case 1:
 		return "1 argument was"
 	}
 	return fmt.Sprintf("%d arguments were", n)

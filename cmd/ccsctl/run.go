@@ -1,10 +1,11 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"os"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -14,30 +15,47 @@ import (
 
 const runText = `Run a program or a script on many hosts.
 
-The program and its arguments follow "--" and are started without a shell:
-
-  ccsctl run --room bj01 -- uptime
-  ccsctl run --selector 'app in (web,api),!canary' --concurrency 10% -- sh -c 'df -h | tail -1'
-  ccsctl run --hosts h1,10.0.0.7 -f check.sh --timeout 1m
-  ccsctl run --all -o json -- hostname | jq .
+The program and its arguments follow "--" and are started without a shell; use
+sh -c '...' for pipes and variables.
 
 The results are grouped by equal outcome and output, and printed once per group.
 On a single host stdout, stderr and the exit status are passed through.
 
-Ctrl-C stops watching and leaves the job alone; it says how to come back.`
+Above --confirm-above hosts (100; 0: always) it shows what it is about to do and
+asks; without a terminal it refuses, unless --yes is given.
 
-// maxAttached is how many bytes a script or an input may have.
-const maxAttached = 1 << 20
+Ctrl-C stops watching and leaves the job alone; it says how to come back. Hosts
+that are away get the job when they are back, until --ttl is over.`
+
+const runExample = `  ccsctl run --room bj01 -- uptime
+  ccsctl run -l 'app in (web,api),!canary' --concurrency 10% -- sh -c 'df -h | tail -1'
+  ccsctl run --hosts h1,10.0.0.7 -f check.sh --timeout 1m
+  ccsctl run --hosts-file hosts.txt --yes -- systemctl reload nginx
+  ccsctl run --all -o json -- hostname | jq -r '.tasks[] | select(.state != "SUCCEEDED") | .host'
+  job=$(ccsctl run --all --detach -- sh -c 'sleep 600') && ccsctl job watch $job`
+
+// What --on-timeout takes.
+const (
+	onTimeoutKill   = "kill"
+	onTimeoutReport = "report"
+)
 
 // commandFlags are the execution information of a job.
 type commandFlags struct {
 	file, interpreter, stdin string
 	env                      []string
 	cwd, runAs               string
+	timeout, grace           time.Duration
+	onTimeout                string
+	outputLimit              size
 }
 
 func (c *commandFlags) add(f *pflag.FlagSet) {
 	f.StringVarP(&c.file, "file", "f", "", "script `FILE` to run; - is stdin")
+	f.DurationVar(&c.timeout, "timeout", 0, "`TIME` that the command may run on a host, such as 5m (default none)")
+	f.StringVar(&c.onTimeout, "on-timeout", onTimeoutKill, "what `ACTION` the timeout is: kill the whole tree, or report it as overdue and let it run")
+	f.DurationVar(&c.grace, "grace", 0, "`TIME` between TERM and KILL, at a timeout or a cancel (default 10s)")
+	f.Var(&c.outputLimit, "output-limit", "`SIZE` kept of stdout and of stderr, such as 64KiB or 4MiB, at most 16MiB (default 1MiB)")
 	f.StringVar(&c.interpreter, "interpreter", "/bin/sh", "`PROGRAM` that runs the script")
 	f.StringVar(&c.stdin, "stdin", "", "`FILE` that the command reads as its stdin on every host; - is stdin")
 	f.StringArrayVar(&c.env, "env", nil, "`NAME=VALUE` added to the clean environment of the command; may be repeated")
@@ -49,16 +67,22 @@ func (a *app) runCommand() *cobra.Command {
 	var targets targetFlags
 	var control jobFlags
 	var command commandFlags
+	var yes bool
 	cmd := &cobra.Command{
-		Use:   "run (--selector LABELS | --hosts NAMES | --room ROOMS | --all) [flags] (-- PROGRAM [ARG...] | -f FILE)",
-		Short: "Run a program or a script on many hosts",
-		Long:  runText,
+		Use:               "run (-l LABELS | --hosts NAMES | --hosts-file FILE | --room ROOMS | --all) [flags] (-- PROGRAM [ARG...] | -f FILE)",
+		Short:             "Run a program or a script on many hosts",
+		Long:              runText,
+		Example:           runExample,
+		ValidArgsFunction: nothing,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var r client.Request
 			if err := typed(cmd, args); err != nil {
 				return err
 			}
-			if err := targets.fill(&r); err != nil {
+			if err := oneStdin("--file", command.file, "--stdin", command.stdin, "--hosts-file", targets.hostsFile); err != nil {
+				return err
+			}
+			if err := targets.fill(&r, a.stdin); err != nil {
 				return err
 			}
 			if err := command.fill(&r.Command, args, a.stdin); err != nil {
@@ -68,15 +92,33 @@ func (a *app) runCommand() *cobra.Command {
 				return err
 			}
 			return a.with(func(ctl *client.Client) error {
-				return a.submit(cmd.Context(), ctl, r, submission{detach: control.detach, passThrough: true})
+				return a.submit(cmd.Context(), ctl, r, submission{detach: control.detach, passThrough: true, confirm: true, yes: yes})
 			})
 		},
 	}
 	targets.add(cmd.Flags())
-	control.add(cmd.Flags())
 	command.add(cmd.Flags())
+	control.add(cmd.Flags())
+	a.addSettings(cmd.Flags(), "confirm_above")
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask, however many hosts there are")
 	cmd.Flags().SortFlags = false
+	a.completeTargets(cmd)
+	complete(cmd, "on-timeout", fixed(onTimeoutKill, onTimeoutReport))
 	return cmd
+}
+
+// oneStdin refuses two flags that would read the same stdin.
+func oneStdin(flags ...string) error {
+	var from []string
+	for pair := range slices.Chunk(flags, 2) {
+		if pair[1] == "-" {
+			from = append(from, pair[0])
+		}
+	}
+	if len(from) > 1 {
+		return usagef("only one of %s can be -, which is stdin: give a file for the other", strings.Join(from, " and "))
+	}
+	return nil
 }
 
 // typed refuses a program that does not follow "--": its own flags would be
@@ -94,10 +136,22 @@ func (c *commandFlags) fill(to *client.Command, argv []string, stdin io.Reader) 
 		return usagef("a script and a program are given: leave out --file, or what follows --")
 	case c.file == "" && len(argv) == 0:
 		return usagef("nothing to run: give the program behind --, or a script with --file")
-	case c.file == "-" && c.stdin == "-":
-		return usagef("script and stdin cannot both be read from stdin: give one of them as a file")
+	case c.onTimeout != onTimeoutKill && c.onTimeout != onTimeoutReport:
+		return usagef("--on-timeout %s: give kill or report", c.onTimeout)
+	case c.onTimeout == onTimeoutReport && c.timeout == 0:
+		return usagef("--on-timeout report says nothing without a --timeout: give one")
+	}
+	if err := positive("timeout", c.timeout); err != nil {
+		return err
+	}
+	if err := positive("grace", c.grace); err != nil {
+		return err
 	}
 	to.Argv, to.Env, to.Cwd, to.RunAs = argv, c.env, c.cwd, c.runAs
+	to.Timeout, to.Grace, to.OutputLimit = c.timeout, c.grace, uint64(c.outputLimit)
+	if c.onTimeout == onTimeoutReport {
+		to.TimeoutAction = client.Report
+	}
 	if c.file != "" {
 		to.Interpreter = []string{c.interpreter}
 		if to.Script, err = attach("script", c.file, stdin); err != nil {
@@ -111,31 +165,4 @@ func (c *commandFlags) fill(to *client.Command, argv []string, stdin io.Reader) 
 		to.Stdin, err = attach("stdin", c.stdin, stdin)
 	}
 	return err
-}
-
-// attach reads a file that goes with the job.
-func attach(what, path string, stdin io.Reader) ([]byte, error) {
-	from := stdin
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, usagef("cannot read the %s: %v", what, err)
-		}
-		defer func() { _ = f.Close() }() // it was only read
-		from = f
-	}
-	content, err := io.ReadAll(io.LimitReader(from, maxAttached+1))
-	if err != nil {
-		return nil, usagef("cannot read the %s: %v", what, err)
-	}
-	if len(content) > maxAttached {
-		return nil, usagef("%s %s has more than %d bytes (1 MiB), the most that a job carries: let the command fetch it on the host", what, path, maxAttached)
-	}
-	return content, nil
-}
-
-// isExit reports whether an error has its status already.
-func isExit(err error) bool {
-	var e *exit
-	return errors.As(err, &e)
 }

@@ -11,13 +11,23 @@ import (
 type submission struct {
 	detach      bool // do not wait
 	passThrough bool // a single host's output and status are the program's own
+	confirm     bool // ask where there are many hosts
+	yes         bool // do not, after all
 }
 
 // submit makes a job, hands it over and follows it to its end.
 func (a *app) submit(ctx context.Context, ctl *client.Client, r client.Request, s submission) error {
 	targets, err := ctl.Resolve(ctx, r)
+	if ctx.Err() != nil {
+		return &exit{exitUnknown, "interrupted: nothing was submitted"}
+	}
 	if err != nil {
 		return err
+	}
+	if s.confirm {
+		if err := a.confirm(ctx, r, targets, s.yes); err != nil {
+			return err
+		}
 	}
 	signed, err := ctl.Sign(r, targets)
 	if err != nil {
@@ -40,8 +50,8 @@ func (a *app) submit(ctx context.Context, ctl *client.Client, r client.Request, 
 // detached is the end of a run that was told not to wait: the job id, for
 // scripts.
 func (a *app) detached(job client.Job) error {
-	if a.output != formatPlain {
-		return a.encode(resultsDocument{Job: jobDocumentOf(job), Tasks: []taskDocument{}})
+	if a.isDocument() {
+		return a.encode(resultsDocument{Job: a.jobDocument(job), Tasks: []taskDocument{}})
 	}
 	_, err := fmt.Fprintln(a.stdout, job.ID)
 	return err

@@ -2,8 +2,9 @@ package main
 
 import (
 	"fmt"
+	"iter"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -12,43 +13,72 @@ import (
 
 func (a *app) taskListCommand() *cobra.Command {
 	var filter client.TaskFilter
+	var failed bool
 	cmd := &cobra.Command{
 		Use:   "list JOB",
 		Short: "List the tasks of a job: what became of each host",
-		Args:  one("a job id"),
+		Long: `List the tasks of a job: what became of each host. --failed lists every target
+that is settled and did not succeed: what was refused, expired, lost or was not
+heard of is no success either.`,
+		Example: `  ccsctl task list JOB
+  ccsctl task list JOB --failed
+  ccsctl task list JOB --state running,accepted -o wide
+  ccsctl task list JOB --failed -o json | jq -r '.tasks[].host' > again.txt`,
+		Args:              exactly("a job id"),
+		ValidArgsFunction: a.completeJobs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if failed {
+				filter.States = append(filter.States, bad...)
+			}
 			return a.with(func(ctl *client.Client) error {
-				var tasks []client.Task
-				for t, err := range ctl.Tasks(cmd.Context(), args[0], filter) {
-					if err != nil {
-						return err
-					}
-					tasks = append(tasks, t)
+				none := fmt.Sprintf("No task of job %s is like that.", args[0])
+				if failed {
+					none = fmt.Sprintf("No task of job %s has failed so far.", args[0])
 				}
-				return a.showTasks(tasks)
+				return hint(a.showTasks(ctl.Tasks(cmd.Context(), args[0], filter), none), seeJobs)
 			})
 		},
 	}
-	cmd.Flags().StringSliceVar(&filter.States, "state", nil, "only tasks in these `STATES`, such as failed,lost")
-	cmd.Flags().StringVar(&filter.Host, "host", "", "only this host, by id or IP address")
+	cmd.Flags().BoolVar(&failed, "failed", false, "only tasks that are settled and did not succeed, in whatever way")
+	cmd.Flags().StringSliceVar(&filter.States, "state", nil, "only tasks in these `STATES`, such as failed,lost; beside those of --failed")
+	cmd.Flags().StringVar(&filter.Host, "host", "", "only this `HOST`, by id or IP address")
+	complete(cmd, "state", words(lower(slices.Concat(live, outcomes))))
+	complete(cmd, "host", a.completeTargetHost)
 	return cmd
 }
 
-func (a *app) showTasks(tasks []client.Task) error {
-	if a.output != formatPlain {
-		doc := struct {
-			Tasks []taskDocument `json:"tasks"`
-		}{make([]taskDocument, 0, len(tasks))}
-		for _, t := range tasks {
-			doc.Tasks = append(doc.Tasks, taskDocumentOf(t))
-		}
-		return a.encode(doc)
+func (a *app) showTasks(tasks iter.Seq2[client.Task, error], none string) error {
+	head := []string{"HOST", "ROOM", "STATE", "EXIT", "TOOK", "STARTED", "REMARKS"}
+	if a.isWide() {
+		head = []string{"#", "HOST", "ROOM", "STATE", "EXIT", "ATTEMPT", "TOOK", "STARTED", "ENDED", "STDOUT", "STDERR", "SIGNED", "REMARKS"}
 	}
-	var rows [][]string
-	for _, t := range tasks {
-		rows = append(rows, []string{t.Host, t.Room, t.State, exitText(t), runTime(t), stamp(t.StartedAt), remarks(t)})
+	return show(a, tasks, shown[client.Task]{
+		field: "tasks", document: func(t client.Task) any { return a.taskDocument(t) },
+		head: head, row: a.taskRow, none: none,
+	})
+}
+
+func (a *app) taskRow(t client.Task) []string {
+	started, why := a.stamp(t.StartedAt), a.remarks(t)
+	if !a.isWide() {
+		return []string{t.Host, t.Room, t.State, exitText(t), runTime(t), started, short(why, 100)}
 	}
-	return a.table([]string{"HOST", "ROOM", "STATE", "EXIT", "TOOK", "STARTED", "REMARKS"}, rows)
+	signed := "no"
+	if len(t.Signature) > 0 {
+		signed = "yes"
+	}
+	return []string{
+		fmt.Sprint(t.Ordinal), t.Host, t.Room, t.State, exitText(t), fmt.Sprint(t.Attempt), runTime(t), started, a.stamp(t.EndedAt),
+		kept(t.Stdout), kept(t.Stderr), signed, oneLine(why),
+	}
+}
+
+// kept is how much of an output there is, such as 10+90 cut.
+func kept(ref client.OutputRef) string {
+	if ref.Cut > 0 {
+		return fmt.Sprintf("%d+%d cut", ref.Size, ref.Cut)
+	}
+	return fmt.Sprint(ref.Size)
 }
 
 // exitText is the exit status, or the signal in front of an S.
@@ -66,11 +96,11 @@ func runTime(t client.Task) string {
 	if t.StartedAt.IsZero() || t.EndedAt.IsZero() {
 		return "-"
 	}
-	return t.EndedAt.Sub(t.StartedAt).Round(time.Millisecond).String()
+	return span(t.EndedAt.Sub(t.StartedAt))
 }
 
 // remarks are what the state does not say.
-func remarks(t client.Task) string {
+func (a *app) remarks(t client.Task) string {
 	var parts []string
 	if t.Reason != "" {
 		parts = append(parts, t.Reason)
@@ -79,13 +109,13 @@ func remarks(t client.Task) string {
 		parts = append(parts, fmt.Sprintf("attempt %d", t.Attempt))
 	}
 	if t.Unreachable {
-		parts = append(parts, "host is away since "+stamp(t.UnreachableSince))
+		parts = append(parts, "host is away since "+a.stamp(t.UnreachableSince))
 	}
 	if t.Overdue {
 		parts = append(parts, "past its timeout")
 	}
 	if t.Message != "" {
-		parts = append(parts, short(t.Message, 80))
+		parts = append(parts, t.Message)
 	}
 	return strings.Join(parts, ", ")
 }
