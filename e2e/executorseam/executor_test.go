@@ -39,7 +39,7 @@ func launch(t *testing.T, bin, socket string) agent.Executor {
 	t.Helper()
 	dir := t.TempDir()
 	config := filepath.Join(dir, "executor.yaml")
-	text := fmt.Sprintf("socket: %s\nstate_dir: %s\nendprocess: %s\n", socket, filepath.Join(dir, "state"), filepath.Join(bin, "ccs-endprocess"))
+	text := fmt.Sprintf("socket: %s\nstate_dir: %s\nendprocess: %s\nmetrics_listen: \"\"\n", socket, filepath.Join(dir, "state"), filepath.Join(bin, "ccs-endprocess"))
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -63,7 +64,7 @@ func prepare(ctx context.Context, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{layout: layout{claimed.path}, marker: newMarker(), ports: &ports{}}
+	c := &Cluster{layout: layout{claimed.path}, marker: newMarker(), ports: &ports{ip: netip.MustParseAddr(o.Listen)}}
 	if c.plan, err = newPlan(o, c.layout, c.ports); err == nil {
 		err = c.layout.make()
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/ccs-project/ccs/internal/devcluster/guard"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/state/coord"
 	"github.com/ccs-project/ccs/pkg/trust/identity"
@@ -75,4 +76,53 @@ func (c *Cluster) Owner(ctx context.Context, pool, jobID string) (name string, e
 		return "", fmt.Errorf("%w %s", ErrNoOwner, key)
 	}
 	return "", fmt.Errorf("%w: pool %q has no scheduler", ErrNoOwner, pool)
+}
+
+// Lacking says what etcd lacks of a whole control plane, as it says it now:
+// members that are not announced, shards that no announced scheduler holds.
+// Empty: nothing.
+func (c *Cluster) Lacking(ctx context.Context) (lacking []string, err error) {
+	client, err := c.operator()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, client.Close()) }()
+	announced := map[string]bool{}
+	keys := []string{coord.HostTableKey}
+	for _, kind := range []coord.Kind{coord.Scheduler, coord.Aggregator} {
+		members, err := coord.GetMembers(ctx, client, kind)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range members.Members {
+			announced[m.Name] = true
+			for n := range m.Shards {
+				keys = append(keys, coord.ShardKey(m.Pool, n))
+			}
+		}
+	}
+	for _, name := range c.plan.names(tierScheduler, tierAggregator) {
+		if !announced[name] {
+			lacking = append(lacking, "member "+name)
+		}
+	}
+	held, err := client.Get(ctx, "shards/")
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range keys {
+		if !announced[string(held.Items[key])] {
+			lacking = append(lacking, key)
+		}
+	}
+	return lacking, nil
+}
+
+// Exit is how the newest process of a name ended; it waits for the end of one
+// that runs.
+func (c *Cluster) Exit(ctx context.Context, name string) (guard.Exit, error) {
+	if _, err := c.crew.member(name); err != nil {
+		return guard.Exit{}, err
+	}
+	return c.crew.guard.Wait(ctx, name)
 }

@@ -3,6 +3,7 @@ package devcluster
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"time"
@@ -17,6 +18,9 @@ type Options struct {
 	// Dir is the root of all state; it must be empty, missing, or left over
 	// from a devcluster. Empty: a new directory under the system's temporary one.
 	Dir string
+	// Listen is the IPv4 address of this machine on which all processes listen;
+	// empty: 127.0.0.1. Another one lets hosts of other machines join.
+	Listen string
 	// Rooms, 1 or more; empty: bj01 and sh01. AggregatorsPerRoom 0: 2.
 	Rooms              []string
 	AggregatorsPerRoom int
@@ -44,6 +48,12 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Self == "" {
 		o.Self = filepath.Join(o.Bin, "devcluster")
+	}
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1"
+	}
+	if ip, err := netip.ParseAddr(o.Listen); err != nil || !ip.Is4() || ip.IsUnspecified() {
+		faults = append(faults, fmt.Errorf("cannot listen on %q: give an IPv4 address of this machine that others dial, such as 10.1.2.3", o.Listen))
 	}
 	if len(o.Rooms) == 0 {
 		o.Rooms = []string{"bj01", "sh01"}

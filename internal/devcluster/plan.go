@@ -72,7 +72,7 @@ func newPlan(o Options, l layout, p *ports) (*plan, error) {
 	for i := range pl.parts {
 		part := &pl.parts[i]
 		part.addresses = map[string]string{}
-		for _, key := range listens[part.tier] {
+		for _, key := range reserves(part.tier) {
 			addr, err := p.reserve()
 			if err != nil {
 				return nil, err

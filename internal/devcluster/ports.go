@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 
 	"golang.org/x/sys/unix"
 )
 
-// ports reserves loopback addresses for as long as it is open.
+// ports reserves addresses of one IP address for as long as it is open.
 //
 // A reservation is a socket that is bound and does not listen. Linux lets
 // another socket with SO_REUSEADDR (which Go sets on listeners) bind and
@@ -17,7 +18,10 @@ import (
 // for any free one. So a process has the same address after a restart, busy
 // ports are stepped around, and there is no moment in which somebody can
 // snatch it: all addresses are known before the first process starts.
-type ports struct{ held []int }
+type ports struct {
+	ip   netip.Addr // IPv4
+	held []int
+}
 
 // reserve returns a free address such as 127.0.0.1:40123.
 func (p *ports) reserve() (string, error) {
@@ -29,8 +33,8 @@ func (p *ports) reserve() (string, error) {
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 		return "", fmt.Errorf("cannot set up a socket: %w", err)
 	}
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		return "", fmt.Errorf("cannot reserve a port: %w", err)
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: p.ip.As4()}); err != nil {
+		return "", fmt.Errorf("cannot reserve a port of %s: %w", p.ip, err)
 	}
 	sa, err := unix.Getsockname(fd)
 	if err != nil {
@@ -40,7 +44,7 @@ func (p *ports) reserve() (string, error) {
 	if !ok {
 		return "", errors.New("cannot read the reserved port: not an IPv4 address")
 	}
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(in4.Port)), nil
+	return net.JoinHostPort(p.ip.String(), strconv.Itoa(in4.Port)), nil
 }
 
 // close gives all reservations back.

@@ -2,11 +2,15 @@ package devcluster
 
 import (
 	"net"
+	"net/netip"
+	"strings"
 	"testing"
 )
 
+var loopback = netip.MustParseAddr("127.0.0.1")
+
 func TestAReservedAddressCanBeListenedOnAgainAndAgain(t *testing.T) {
-	var p ports
+	p := ports{ip: loopback}
 	addr, err := p.reserve()
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +41,7 @@ func TestAReservedAddressCanBeListenedOnAgainAndAgain(t *testing.T) {
 }
 
 func TestAReservedAddressIsGivenToNobodyWhoAsksForAnyFreeOne(t *testing.T) {
-	var p ports
+	p := ports{ip: loopback}
 	mine := map[string]bool{}
 	for range 2000 { // a good part of the range, so that a collision would show
 		addr, err := p.reserve()
@@ -67,5 +71,18 @@ func TestAReservedAddressIsGivenToNobodyWhoAsksForAnyFreeOne(t *testing.T) {
 		}
 		_ = conn.Close()
 		_ = lis.Close()
+	}
+}
+
+func TestOnlyAnAddressThatOthersCanDialIsListenedOn(t *testing.T) {
+	for _, bad := range []string{"0.0.0.0", "::1", "localhost", "10.1.2"} {
+		if _, err := (Options{Bin: "bin", Listen: bad}).withDefaults(); err == nil || !strings.Contains(err.Error(), bad) {
+			t.Errorf("--listen %s: %v, want an error that names it", bad, err)
+		}
+	}
+	p := ports{ip: netip.MustParseAddr("192.0.2.1")} // of documentation: nobody's
+	defer func() { _ = p.close() }()
+	if _, err := p.reserve(); err == nil || !strings.Contains(err.Error(), "192.0.2.1") {
+		t.Errorf("an address of another machine: %v, want an error that names it", err)
 	}
 }

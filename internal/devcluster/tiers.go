@@ -12,6 +12,18 @@ var listens = map[string][]string{
 	tierAggregator: {"listen", "session_listen"},
 }
 
+// keyMetrics is where each process shows its metrics and health to whoever asks,
+// without TLS; so it is none of the listeners that ask who comes.
+const keyMetrics = "metrics_listen"
+
+// reserves names all config keys of a tier that are addresses of its own.
+func reserves(tier string) []string {
+	if tier == tierEtcd {
+		return listens[tier]
+	}
+	return append([]string{keyMetrics}, listens[tier]...)
+}
+
 // tierSettings adds the config keys that a tier has beyond those that all have.
 func (pl *plan) tierSettings(p part, s map[string]any) {
 	switch p.tier {

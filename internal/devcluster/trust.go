@@ -82,7 +82,7 @@ func (pl *plan) etcdFiles(name string) identity.Files {
 func (pl *plan) issueAll(ca, etcdCA *identity.CA, now time.Time) error {
 	issue := func(ca *identity.CA, role identity.Role, name string, f identity.Files) error {
 		cred, err := ca.IssueWithKey(identity.Request{
-			ID: id(role, name), TTL: trustLife, IPs: []net.IP{net.IPv4(127, 0, 0, 1)}, DNS: []string{"localhost"},
+			ID: id(role, name), TTL: trustLife, IPs: []net.IP{net.ParseIP(pl.options.Listen)}, DNS: []string{"localhost"},
 		}, now)
 		if err != nil {
 			return err

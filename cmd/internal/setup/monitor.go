@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/net/netutil"
 
+	"github.com/ccs-project/ccs/pkg/run/lifecycle"
 	"github.com/ccs-project/ccs/pkg/run/obs"
 )
 
@@ -25,6 +26,8 @@ const (
 	maxHeader       = 16 << 10
 	maxScrapers     = 64 // connections
 	monitorDraining = time.Second
+	listenPatience  = time.Second
+	listenPause     = 10 * time.Millisecond
 )
 
 // errStarting is why a process is not ready that has not said how it is.
@@ -67,7 +70,7 @@ func openMonitor(ctx context.Context, address string, metrics http.Handler, h *h
 		close(m.ended)
 		return m, nil
 	}
-	lis, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	lis, err := listenPatiently(ctx, address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("cannot listen for metrics and health: another process has %s; end it, or set metrics_listen to another address (host:0: any free port; empty: none): %w", address, err)
 	}
@@ -91,6 +94,19 @@ func openMonitor(ctx context.Context, address string, metrics http.Handler, h *h
 		}
 	}()
 	return m, nil
+}
+
+// listenPatiently waits a little for an address that is taken. An executor that
+// is killed while it forks leaves it to the child, for the moment until that has
+// become the end-process.
+func listenPatiently(ctx context.Context, address string) (net.Listener, error) {
+	for until := time.Now().Add(listenPatience); ; {
+		lis, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+		if !errors.Is(err, syscall.EADDRINUSE) || ctx.Err() != nil || time.Now().After(until) {
+			return lis, err
+		}
+		lifecycle.Pause(ctx, listenPause)
+	}
 }
 
 // answer says that all is well, or why not, as text for a person.

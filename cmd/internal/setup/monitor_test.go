@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -161,6 +162,21 @@ func TestABusyMetricsPortIsToldBeforeAnythingIsDone(t *testing.T) {
 	b.prog.MetricsListen = lis.Addr().String()
 	b.environ = []string{"CCS_SCHEDULER_TLS_CERT=x", "CCS_SCHEDULER_METRICS_LISTEN="}
 	b.wantExit(t, ExitOK) // none
+}
+
+// A child that was just forked holds what its parent had, until it becomes
+// another program.
+func TestAMetricsPortThatIsGivenBackSoonIsWaitedFor(t *testing.T) {
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(listenPatience/4, func() { _ = lis.Close() })
+	m, err := openMonitor(t.Context(), lis.Addr().String(), http.NotFoundHandler(), &health{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.close(t.Context())
 }
 
 func TestFaultsOfTelemetryAreListedWithAllOthers(t *testing.T) {

@@ -21,7 +21,7 @@ const metricsPage = "../../../docs/metrics.md"
 func TestTheMetricsPageIsCurrent(t *testing.T) {
 	want := page()
 	if *rewrite {
-		if err := os.WriteFile(metricsPage, []byte(want), 0o644); err != nil { //nolint:gosec // a page for everybody
+		if err := os.WriteFile(metricsPage, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -36,22 +36,16 @@ func TestTheMetricsPageIsCurrent(t *testing.T) {
 
 func page() string {
 	var b strings.Builder
-	b.WriteString(`# Metrics
+	b.WriteString(`# Metrics, health and traces
 
 Generated from the table in pkg/run/obs by ` + "`go test ./pkg/run/obs -rewrite`" + `; do not edit.
 
 Every process shows its metrics to Prometheus at ` + "`http://<metrics_listen>/metrics`" + ` and its health at ` + "`/healthz`" + ` (it lives)
-and ` + "`/readyz`" + ` (503 with the reason while it is starting, not ready or draining). The port asks nobody who he is and shows no
-name of a host, user or job: let only your monitoring reach it. ` + "`metrics_listen: \"\"`" + ` means none.
+and ` + "`/readyz`" + ` (503 with the reason while it is starting, not ready or draining). The port asks nobody who he is: let only your
+monitoring reach it ([ports and files](ports-and-files.md)). Servers answer ` + "`grpc.health.v1`" + ` on their own port too, to those
+whom they let in.
 
-| binary | default of ` + "`metrics_listen`" + ` |
-| --- | --- |
-| access | :7500 |
-| scheduler | :7510 |
-| aggregator | :7520 |
-| issuer | :7530 |
-| agent | 127.0.0.1:7541 |
-| executor | 127.0.0.1:7542 |
+## Metrics
 
 A counter with labels is there from its first event on; one without labels is 0 before. A metric has at most 1,000 series;
 what is above is counted together under ` + "`otel_metric_overflow=\"true\"`" + `.
@@ -67,6 +61,16 @@ what is above is counted together under ` + "`otel_metric_overflow=\"true\"`" + 
 Of every process, under the names that are usual for them: ` + "`go_goroutines`, `go_memstats_heap_alloc_bytes`, `go_memstats_sys_bytes`" + `,
 ` + "`process_cpu_seconds_total`, `process_resident_memory_bytes`, `process_open_fds`, `process_max_fds`" + `; and ` + "`target_info`" + ` with
 ` + "`service_name`, `service_version` and `service_instance_id`" + ` (of one run).
+
+## Traces
+
+With ` + "`otlp.endpoint`" + ` a process sends spans to a collector, by OTLP over gRPC, with TLS unless ` + "`otlp.insecure`" + ` is set. A collector that
+is away holds nothing up: spans are dropped then. Traces begin at access and issuer, in ` + "`trace.ratio`" + ` of the requests (1 by default);
+all others go on with those that come to them. Of a job's tasks the scheduler lets ` + "`trace.tasks`" + ` be traced, whatever the size of
+the job; and none any more after another scheduler has taken it over, or after a restart.
+
+A job is one trace: the submission at access and scheduler → ` + "`scheduler.release` → `aggregator.deliver` → `agent.judge` → `executor.start`" + ` and
+` + "`executor.run`" + `, and ` + "`scheduler.settle`" + ` below the release. Log lines of what is traced carry ` + "`trace_id` and `span_id`" + `.
 `)
 	return b.String()
 }

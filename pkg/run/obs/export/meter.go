@@ -11,10 +11,9 @@ import (
 	"github.com/ccs-project/ccs/pkg/run/obs"
 )
 
-// provider makes the instruments that obs.Telemetry asks for, and shows them to
-// Prometheus. It stands where the SDK could stand: together with Prometheus' own
-// library that takes 6 MB of every host (docs/adr/0010). All other instruments
-// of the API count nothing.
+// provider makes the instruments that obs.Telemetry asks for. It stands where
+// the SDK could stand, which with all that comes with it is too large for a host
+// (docs/adr/0010). All other instruments of the API count nothing.
 type provider struct {
 	noop.MeterProvider
 

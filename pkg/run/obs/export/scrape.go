@@ -110,7 +110,7 @@ func written(labels attribute.Set) string {
 		if b.Len() > 0 {
 			b.WriteString(",")
 		}
-		b.WriteString(obs.PrometheusLabel(string(l.Key)) + `="` + escape.Replace(strings.ToValidUTF8(l.Value.Emit(), "\uFFFD")) + `"`)
+		b.WriteString(obs.PrometheusLabel(string(l.Key)) + `="` + escape.Replace(strings.ToValidUTF8(l.Value.String(), "\uFFFD")) + `"`)
 	}
 	return b.String()
 }

@@ -69,8 +69,8 @@ func (t *traces) close(ctx context.Context) error {
 // exportMethod is that of the collector.
 const exportMethod = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
-// collector sends spans. The library's own client does the same; with its
-// gateway for HTTP it takes 2 MB of every host.
+// collector sends spans. The library's own client does the same, and brings a
+// gateway for HTTP and JSON along (docs/adr/0010).
 type collector struct{ conn *grpc.ClientConn }
 
 // Start does nothing: the connection is made when it is needed.
