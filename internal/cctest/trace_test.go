@@ -57,7 +57,7 @@ func TestAJobIsOneTraceThroughAllTiers(t *testing.T) {
 			deliver := below(t, release, spansOf(c, "aggregator.deliver", "aggregator-bj01-1", "aggregator-bj01-2"))
 			below(t, deliver, spansOf(c, "agent.judge", "agent-"+host))
 			settle := below(t, release, spansOf(c, "scheduler.settle", schedulers...))
-			if got := obstest.Attribute(settle, obs.AttrOutcome); got != "succeeded" {
+			if got := obstest.Attribute(settle, obs.AttrOutcome); got != "SUCCEEDED" {
 				t.Errorf("the task of %s settles as %s", host, got)
 			}
 		}

@@ -17,7 +17,7 @@ const releasesAtOnce = 512
 // dispatch puts releases on their way. The error is one of this job alone.
 func (h *hub) dispatch(ctx context.Context, st *stream, in *meshv1.Dispatch) error {
 	defer h.worked(st, in.GetClass(), len(in.GetReleases()))
-	id, releases, fresh, err := readDispatch(ctx, in)
+	id, releases, fresh, err := h.readDispatch(ctx, in)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (h *hub) releases(st *stream, id job.ID, releases []release) {
 }
 
 // readDispatch does what takes time.
-func readDispatch(ctx context.Context, in *meshv1.Dispatch) (id job.ID, releases []release, fresh *payload, err error) {
+func (h *hub) readDispatch(ctx context.Context, in *meshv1.Dispatch) (id job.ID, releases []release, fresh *payload, err error) {
 	if id, err = wire.JobID(in.GetJobId()); err != nil {
 		return id, nil, nil, err
 	}
@@ -75,10 +75,26 @@ func readDispatch(ctx context.Context, in *meshv1.Dispatch) (id job.ID, releases
 		}
 		releases = append(releases, release{read, tracedBy(ctx, r.GetTraceParent())})
 	}
-	if in.GetPayload() != nil {
-		fresh, err = verifyPayload(id, in.GetPayload())
+	payload := in.GetPayload()
+	if payload != nil && payload.GetCapsule() == nil {
+		payload = h.complete(id, payload)
+	}
+	if payload != nil {
+		fresh, err = verifyPayload(id, payload)
 	}
 	return id, releases, fresh, err
+}
+
+// complete is a payload with the capsule that came with an earlier run; nil: it is
+// not held any more, and the releases ask for all of it.
+func (h *hub) complete(id job.ID, p *meshv1.Payload) *meshv1.Payload {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	j := h.jobs[id]
+	if j == nil || j.capsule == nil {
+		return nil
+	}
+	return &meshv1.Payload{Capsule: j.capsule, Targets: p.GetTargets(), Proof: p.GetProof()}
 }
 
 // release puts one release on its way, or answers it with what the host has

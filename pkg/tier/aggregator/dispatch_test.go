@@ -88,6 +88,31 @@ func TestAForgedRangeOfTargetsIsRefusedAndHarmsNoOtherJob(t *testing.T) {
 	})
 }
 
+func TestTheCapsuleOfAJobComesOnceAndServesEveryRun(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		a, b := w.here("h1"), w.here("h3")
+		s := w.owner("s1", 1)
+		j := w.job("standard", 0, "h1", "h2", "h3")
+		run := func(host string, first, count int, withCapsule bool) {
+			d := s.dispatchOf(j, 1, host)
+			d.Payload = j.rangeOf(t, first, count)
+			if !withCapsule {
+				d.Payload.Capsule = nil
+			}
+			s.sendDispatch(d)
+		}
+		run("h3", 2, 1, false) // it came and was dropped meanwhile, or never came
+		if got := s.returns(); len(got) != 1 || !got[0].GetNeedPayload() || len(b.commands()) != 0 {
+			t.Fatalf("without a capsule returned %v, delivered %d", got, len(b.commands()))
+		}
+		run("h1", 0, 2, true)
+		run("h3", 2, 1, false)
+		if len(a.commands()) != 1 || len(b.commands()) != 1 {
+			t.Errorf("delivered %d and %d", len(a.commands()), len(b.commands()))
+		}
+	})
+}
+
 func TestACapsuleOfAnotherJobIsRefused(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.here("h1")

@@ -3,6 +3,7 @@ package mesh
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 
 	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
@@ -69,7 +70,7 @@ func (q *queue) dispatch(o *owed, n int) (*meshv1.ConnectRequest, error) {
 	}
 	q.window.Return(p.Class, uint32(n-len(msg.GetReleases())))
 	if q.sent.add(p.Job, c.first) {
-		payload, err := payloadOf(p, c)
+		payload, err := payloadOf(p, c, q.sent.add(p.Job, theCapsule))
 		if err != nil {
 			return nil, err
 		}
@@ -93,21 +94,26 @@ func (q *queue) chunkOf(p *Payload, ordinal uint32) chunk {
 	return chunk{first, min(maxChunk, rooms[i].First+rooms[i].Count-first)}
 }
 
-func payloadOf(p *Payload, c chunk) (*meshv1.Payload, error) {
+func payloadOf(p *Payload, c chunk, withCapsule bool) (*meshv1.Payload, error) {
 	proof, err := p.Tree.Range(uint64(c.first), uint64(c.count))
 	if err != nil {
 		return nil, err
 	}
 	out := &meshv1.Payload{
-		Capsule: wire.EnvelopeToProto(p.Capsule),
 		Targets: make([]*typesv1.Target, c.count),
 		Proof:   wire.RangeProofToProto(proof),
+	}
+	if withCapsule {
+		out.Capsule = wire.EnvelopeToProto(p.Capsule)
 	}
 	for i := range out.GetTargets() {
 		out.Targets[i] = wire.TargetToProto(p.Targets.At(c.first + uint32(i)))
 	}
 	return out, nil
 }
+
+// theCapsule stands for the capsule among the runs of a job that were sent.
+const theCapsule = math.MaxUint32
 
 // sentPayloads is what a stream has sent already. When there are too many the
 // older half is forgotten: to send a payload twice is harmless.

@@ -80,7 +80,7 @@ func TestTheTargetsOfARoomAreSentOnceAJob(t *testing.T) {
 	}
 	q.sent.lost(p.Job)
 	q.add(p, dispatches(7))
-	if after := drain(t, q)[0].GetDispatch(); after.GetPayload() == nil {
+	if after := drain(t, q)[0].GetDispatch(); after.GetPayload().GetCapsule() == nil {
 		t.Error("the dispatch after the aggregator lost the payload does not carry it")
 	}
 }
@@ -106,6 +106,9 @@ func TestALargeRoomIsSentInChunks(t *testing.T) {
 	}
 	checkPayload(t, p, messages[0].GetDispatch().GetPayload(), first, maxChunk)
 	checkPayload(t, p, messages[1].GetDispatch().GetPayload(), first+maxChunk, 5)
+	if messages[0].GetDispatch().GetPayload().GetCapsule() == nil || messages[1].GetDispatch().GetPayload().GetCapsule() != nil {
+		t.Error("the capsule is not sent once, with the first of them")
+	}
 }
 
 // checkPayload reports whether the payload is that run of the signed tree.

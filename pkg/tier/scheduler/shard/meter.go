@@ -2,7 +2,6 @@ package shard
 
 import (
 	"context"
-	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -54,8 +53,8 @@ func (c *classMeter) outcome(n int) metric.AddOption {
 	return c.settled[n]
 }
 
-// outcome is a state as attributes have it, such as timed_out.
-func outcome(s task.State) string { return strings.ToLower(s.String()) }
+// outcome is a state as attributes have it, such as TIMED_OUT.
+func outcome(s task.State) string { return s.String() }
 
 // count counts what of one job has become durable in a round.
 func (t *tenure) count(ctx context.Context, h *held, r *job.Ready, fresh bool) {

@@ -47,8 +47,8 @@ func TestJobsAndTasksAreCountedWhenTheyAreDurable(t *testing.T) {
 		r.wantCounts(map[obs.Name]int64{obs.JobsAccepted: 1, obs.TasksReleased: 3, obs.TasksSettled: 2, obs.JobsDone: 0}, "class=standard")
 		r.say(id, 2, task.Succeeded)
 		r.wantLoad(0, 0)
-		r.wantCounts(map[obs.Name]int64{obs.TasksSettled: 2}, "class=standard", "outcome=succeeded")
-		r.wantCounts(map[obs.Name]int64{obs.TasksSettled: 1}, "class=standard", "outcome=failed")
+		r.wantCounts(map[obs.Name]int64{obs.TasksSettled: 2}, "class=standard", "outcome=SUCCEEDED")
+		r.wantCounts(map[obs.Name]int64{obs.TasksSettled: 1}, "class=standard", "outcome=FAILED")
 		r.wantCounts(map[obs.Name]int64{obs.JobsDone: 1}, "class=standard")
 	})
 }

@@ -72,7 +72,7 @@ func TestAnOutcomeIsASpanBelowTheReleaseAndABadOneIsAnError(t *testing.T) {
 		for i, want := range []struct {
 			outcome string
 			status  codes.Code
-		}{{"succeeded", codes.Unset}, {"timed_out", codes.Error}} {
+		}{{"SUCCEEDED", codes.Unset}, {"TIMED_OUT", codes.Error}} {
 			if got := obstest.Attribute(spans[i], obs.AttrOutcome); got != want.outcome || spans[i].Status.Code != want.status {
 				t.Errorf("outcome %d is %s with status %s, want %s with %s", i, got, spans[i].Status.Code, want.outcome, want.status)
 			}
@@ -161,7 +161,7 @@ func TestALateOutcomeOfATaskThatIsUnknownHasASpanToo(t *testing.T) {
 		for _, s := range r.told.Spans("scheduler.settle") {
 			outcomes = append(outcomes, obstest.Attribute(s, obs.AttrOutcome))
 		}
-		if got := strings.Join(outcomes, " "); got != "unknown succeeded" {
+		if got := strings.Join(outcomes, " "); got != "UNKNOWN SUCCEEDED" {
 			t.Errorf("the outcomes are %q", got)
 		}
 	})

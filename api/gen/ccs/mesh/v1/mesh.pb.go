@@ -457,7 +457,7 @@ type Dispatch struct {
 	Class string `protobuf:"bytes,3,opt,name=class,proto3" json:"class,omitempty"`
 	// Epoch of the shard's owner.
 	Epoch *Epoch `protobuf:"bytes,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	// Capsule and targets of the aggregator's room; once per stream and job.
+	// Capsule and targets that the aggregator does not have from this stream yet.
 	Payload *Payload `protobuf:"bytes,5,opt,name=payload,proto3" json:"payload,omitempty"`
 	// The releases.
 	Releases      []*Release `protobuf:"bytes,6,rep,name=releases,proto3" json:"releases,omitempty"`
@@ -540,7 +540,7 @@ func (x *Dispatch) GetReleases() []*Release {
 // Payload is what a job's dispatches to one room have in common.
 type Payload struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The signed capsule.
+	// The signed capsule; once per stream and job, so absent with the runs after the first.
 	Capsule *v1.Envelope `protobuf:"bytes,1,opt,name=capsule,proto3" json:"capsule,omitempty"`
 	// A run of the target list in ordinal order.
 	Targets []*v1.Target `protobuf:"bytes,2,rep,name=targets,proto3" json:"targets,omitempty"`
