@@ -15,6 +15,7 @@ var dialRetry = link.Backoff{First: 500 * time.Millisecond, Max: 30 * time.Secon
 // failure.
 type dialer struct {
 	addresses []string
+	refused   []time.Time // by address: it has asked not to be tried earlier; zero: it has not
 	next      int
 	failures  int
 	busy      bool      // a try is under way
@@ -22,7 +23,7 @@ type dialer struct {
 }
 
 func newDialer(addresses []string) dialer {
-	return dialer{addresses: addresses, next: rand.IntN(len(addresses))} //nolint:gosec // spreading needs no secret randomness
+	return dialer{addresses: addresses, refused: make([]time.Time, len(addresses)), next: rand.IntN(len(addresses))} //nolint:gosec // spreading needs no secret randomness
 }
 
 // ready reports whether a try may begin.
@@ -37,11 +38,25 @@ func (d *dialer) take() string {
 // lasted notes that a session was good: the next failure is the first.
 func (d *dialer) lasted() { d.failures = 0 }
 
-// failed notes that a try or a session has ended. What the peer asks to wait is
-// waited, and a little more, so that not all come back together.
+// failed notes that a try or a session has ended, and moves on. An address that
+// asks to be left alone for a while is, and a little longer, so that not all come
+// back together; meanwhile another one may have room.
 func (d *dialer) failed(now time.Time, retryAfter time.Duration, random float64) {
-	d.next = (d.next + 1) % len(d.addresses)
-	d.later(now, retryAfter, random)
+	d.refused[d.next] = time.Time{}
+	if retryAfter > 0 {
+		d.refused[d.next] = now.Add(retryAfter + time.Duration(random*float64(retryAfter)/4))
+	}
+	d.later(now, 0, random)
+	first := d.next
+	for i := range d.addresses {
+		at := (first + 1 + i) % len(d.addresses)
+		if i == 0 || d.refused[at].Before(d.refused[d.next]) && d.refused[d.next].After(d.at) {
+			d.next = at
+		}
+	}
+	if open := d.refused[d.next]; open.After(d.at) {
+		d.at = open
+	}
 }
 
 // later puts the next try off, at the same place.
