@@ -33,7 +33,7 @@ func (c cluster) ofAnUnknownKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer thief.Close() //nolint:errcheck // nothing depends on it
+	defer thief.Close()
 	w := rig.NewWitness(t)
 	j, err := thief.Run(t.Context(), client.Request{All: true, Command: rig.Sh(w.Says("started"))})
 	if err != nil {

@@ -54,3 +54,16 @@ func (w Witness) Write(t *testing.T, line string) {
 		t.Fatal(err)
 	}
 }
+
+// Add leaves one more line from outside.
+func (w Witness) Add(t *testing.T, line string) {
+	t.Helper()
+	f, err := os.OpenFile(w.Path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteString(line + "\n")
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}

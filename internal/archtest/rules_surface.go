@@ -16,7 +16,7 @@ func surfaceRules() []Rule {
 	return []Rule{
 		{
 			Name:  "sdk-is-closed",
-			Why:   "pkg/client is the one package that we promise to keep; a core or wire type in its signatures would be promised too.",
+			Why:   "pkg/client is the one package that we promise to keep; another package's type in its signatures would be promised too.",
 			Do:    "declare a type of the SDK's own and convert inside.",
 			Check: sdkIsClosed,
 		},

@@ -116,8 +116,10 @@ func TestTheDialerGoesRound(t *testing.T) {
 	if !slices.Equal(tried[:3], []string{"a", "b", "c"}) || tried[3] == tried[4] || tried[4] == tried[5] {
 		t.Errorf("it tried %v", tried)
 	}
-	d.take()
-	d.failed(now, time.Minute, 1)
+	for range 3 { // all of them
+		d.take()
+		d.failed(now, time.Minute, 1)
+	}
 	if wait := d.at.Sub(now); wait < time.Minute || wait > 75*time.Second {
 		t.Errorf("asked to wait a minute it waits %s", wait)
 	}
