@@ -4,6 +4,7 @@ SHELL := /bin/bash
 include tools/versions.mk
 
 HOSTS ?= 1000
+JOBS  ?= 200
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # main.version is the end-process's: it is too small to import setup.
@@ -19,10 +20,10 @@ BUF_INSTALLED := .tools/buf/installed
 BUF           := .tools/buf/node_modules/.bin/buf
 CHECKS        := check-format check-lint check-vet check-mod check-proto check-gen check-arch
 
-.PHONY: help build $(BINARIES) gen format check $(CHECKS) test race e2e cover demo smoke bench-swarm clean
+.PHONY: help build $(BINARIES) gen format check $(CHECKS) test race e2e cover demo smoke bench-swarm bench-latency clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 build: $(BINARIES) ## build every binary into bin/
 
@@ -79,6 +80,9 @@ smoke: build ## the demo without a person: start, run, check every answer, stop
 
 bench-swarm: build ## time of a ping to HOSTS simulated hosts (default 1000)
 	@exec bin/swarm --hosts $(HOSTS)
+
+bench-latency: build ## time from the submission of a job to its start on an idle cluster, JOBS times (default 200)
+	@exec bin/devcluster latency --jobs $(JOBS)
 
 clean: ## remove what build and cover made; installed tools stay
 	rm -rf bin coverage.out

@@ -34,9 +34,10 @@ func main() {
 
 // flags are those that all verbs share.
 type flags struct {
-	bin, dir string
-	hosts    int
-	keep     bool
+	bin, dir, listen string
+	hosts            int
+	keep             bool
+	rooms            []string // no flag; nil: two
 }
 
 func rootCommand() *cobra.Command {
@@ -60,6 +61,7 @@ and leaves the cluster up until Ctrl-C, which stops and removes all of it.`,
 	p := root.PersistentFlags()
 	p.StringVar(&f.bin, "bin", "", "directory of the built binaries (default: where devcluster itself is)")
 	p.StringVar(&f.dir, "dir", "", "directory for all state; empty or not there yet (default: a new temporary one)")
+	p.StringVar(&f.listen, "listen", "127.0.0.1", "IPv4 address of this machine to listen on; another than the default lets hosts of other machines join")
 	p.IntVar(&f.hosts, "hosts", 8, "number of hosts, 2 or more")
 	p.BoolVar(&f.keep, "keep", false, "leave the directory with logs and state behind")
 	root.AddCommand(
@@ -71,6 +73,7 @@ and leaves the cluster up until Ctrl-C, which stops and removes all of it.`,
 			Use: "up", Short: "Start a cluster and leave it up until Ctrl-C", Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error { return up(cmd, f) },
 		},
+		latencyCommand(&f),
 	)
 	return root
 }

@@ -42,7 +42,10 @@ func open(cmd *cobra.Command, f flags) (*session, error) {
 	if f.bin, err = filepath.Abs(f.bin); err != nil {
 		return nil, fmt.Errorf("cannot use --bin: %w", err)
 	}
-	if f.hosts < 2 {
+	if len(f.rooms) == 0 {
+		f.rooms = []string{"bj01", "sh01"}
+	}
+	if f.hosts < len(f.rooms) {
 		return nil, fmt.Errorf("cannot start %d hosts: --hosts must be 2 or more, one for each room at least", f.hosts)
 	}
 	s := &session{bin: f.bin, out: cmd.OutOrStdout(), began: time.Now()}
@@ -50,11 +53,11 @@ func open(cmd *cobra.Command, f flags) (*session, error) {
 		_, err := os.Stat(f.dir)
 		s.dirWasThere = err == nil
 	}
-	s.say("Starting a CCS of %d hosts in 2 rooms. Ctrl-C stops and removes all of it.", f.hosts)
+	s.say("Starting a CCS of %s in %s. Ctrl-C stops and removes all of it.", counted(f.hosts, "host"), counted(len(f.rooms), "room"))
 	ctx, cancel := context.WithTimeoutCause(cmd.Context(), startBudget, fmt.Errorf("not whole within %v", startBudget))
 	defer cancel()
 	s.cluster, err = devcluster.Start(ctx, devcluster.Options{
-		Bin: f.bin, Self: self, Dir: f.dir, Hosts: f.hosts, Keep: f.keep,
+		Bin: f.bin, Self: self, Dir: f.dir, Listen: f.listen, Rooms: f.rooms, Hosts: f.hosts, Keep: f.keep,
 		Progress: func(text string) { s.say("  %5.1f s  %s", time.Since(s.began).Seconds(), text) },
 	})
 	if err != nil && cmd.Context().Err() != nil {
@@ -62,6 +65,13 @@ func open(cmd *cobra.Command, f flags) (*session, error) {
 		return nil, errInterrupted
 	}
 	return s, err
+}
+
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 func (s *session) say(format string, args ...any) {

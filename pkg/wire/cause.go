@@ -17,12 +17,14 @@ func CauseToProto(c job.Cause) *typesv1.Cause { return causeToProto(c, causeText
 // said once where several causes have it in common.
 func CausesToProto(chain []job.Cause) []*typesv1.Cause {
 	out := make([]*typesv1.Cause, len(chain))
+	var before job.Cause
 	for i, c := range chain {
 		said := c
-		if i > 0 && c.Until.Equal(chain[i-1].Until) && c.Then == chain[i-1].Then {
+		if c.Until.Equal(before.Until) && c.Then == before.Then {
 			said.Until = time.Time{}
 		}
 		out[i] = causeToProto(c, causeText(said))
+		before = c
 	}
 	return out
 }

@@ -12,7 +12,7 @@ import (
 // causeText says a cause to a person: what it is and since when, why, what ends
 // it, and what there is to do. Times are in UTC, as in the texts of errors.
 func causeText(c job.Cause) string {
-	switch c.Code {
+	switch c.Code { //nolint:exhaustive // waitingText has the others
 	case job.CauseSettled:
 		return settledText(c)
 	case job.CauseAwaitsLateOutcome:

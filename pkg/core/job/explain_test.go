@@ -23,7 +23,7 @@ func chain(causes []Cause) string {
 	var said []string
 	for _, c := range causes {
 		text := c.Code.String()
-		switch c.Code {
+		switch c.Code { //nolint:exhaustive // the others have nothing to add
 		case CauseSettled:
 			text += " " + say(c.Seen)
 			if c.Concluded {
@@ -37,7 +37,6 @@ func chain(causes []Cause) string {
 			if c.TakenOver {
 				text += " taken over"
 			}
-		default:
 		}
 		text += " [" + after(c.Since) + "," + after(c.Until)
 		if c.Then != task.Unspecified {

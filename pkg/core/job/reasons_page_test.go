@@ -98,13 +98,13 @@ outcome is never changed by that.
 	b.WriteString(`
 ## Exit statuses of ccsctl
 
-A ` + "`run`" + ` on a single host ends with the exit status of its command. Otherwise:
+A ` + "`run`" + ` on a single host ends with the exit status of its command, and with 128 + N where signal N ended it. Otherwise:
 
 | status | means |
 | --- | --- |
 | 0 | all succeeded |
-| 1 | the job ended and some target did not succeed; of ` + "`output`" + `: something is missing |
-| 2 | bad flags, bad configuration, or a request that cannot be |
+| 1 | the job ended and some target did not succeed; of ` + "`output`" + `: something is missing or did not verify |
+| 2 | bad flags, bad configuration, not confirmed, or a request that cannot be |
 | 3 | detached, or the servers could not be reached: the outcome is not known |
 | 4 | refused: not authenticated, or not allowed |
 `)

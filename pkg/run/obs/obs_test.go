@@ -49,7 +49,7 @@ func TestASecretIsNeverShown(t *testing.T) {
 func TestKeysThatNameASecretAreKnown(t *testing.T) {
 	for key, want := range map[string]bool{
 		"token": true, "join_token": true, "enrol.join_token": true, "Authorization": true, "db-password": true,
-		"tls.key": false, "key_id": false, "tokens_left_count": false, "name": false, "secretary": false,
+		"join_token_file": false, "tls.key": false, "key_id": false, "tokens_left_count": false, "name": false, "secretary": false,
 	} {
 		if got := obs.IsSecretKey(key); got != want {
 			t.Errorf("%s is secret: %t, want %t", key, got, want)

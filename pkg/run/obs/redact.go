@@ -9,10 +9,14 @@ import (
 // secretWords are words of a key that say that its value is secret.
 var secretWords = []string{"password", "passwd", "secret", "token", "credential", "credentials", "authorization"}
 
-// IsSecretKey reports whether a key such as `join_token` names a secret. It is
-// the second line of defence: [Secret] is the first.
+// IsSecretKey reports whether a key such as `join_token` names a secret. That of
+// a path to one, such as `join_token_file`, does not. It is the second line of
+// defence: [Secret] is the first.
 func IsSecretKey(key string) bool {
 	words := strings.FieldsFunc(strings.ToLower(key), func(r rune) bool { return r == '_' || r == '.' || r == '-' })
+	if n := len(words); n > 0 && words[n-1] == "file" {
+		return false
+	}
 	return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(secretWords, w) })
 }
 

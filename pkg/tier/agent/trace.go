@@ -31,11 +31,11 @@ func traceOf(ctx context.Context, said string) string {
 
 // judging begins the span of a verdict on what is traced. What is logged with
 // its context belongs to the trace.
-func (a *Agent) judging(ctx context.Context, e *entry) (context.Context, trace.Span) { //nolint:spancheck // judged ends it
+func (a *Agent) judging(ctx context.Context, e *entry) (context.Context, trace.Span) {
 	if e.trace == "" {
 		return ctx, noop.Span{}
 	}
-	return a.tracer.Start(obs.WithTraceParent(ctx, e.trace), "agent.judge", trace.WithAttributes(
+	return a.tracer.Start(obs.WithTraceParent(ctx, e.trace), "agent.judge", trace.WithAttributes( //nolint:spancheck // judged ends it
 		obs.AttrJob.String(e.id.String()), obs.AttrHost.String(string(a.host)),
 	))
 }

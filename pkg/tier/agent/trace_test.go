@@ -231,5 +231,7 @@ func TestTheSocketCarriesTheTrace(t *testing.T) {
 		t.Error(err)
 	}
 	server.Stop()
-	<-served
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
 }

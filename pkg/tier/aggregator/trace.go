@@ -46,7 +46,7 @@ func (r *record) traceWith(t *traced) {
 // span, which lasts from the receipt of the release until somebody ends it; nil:
 // there is none. There is one for each session that the command is sent in,
 // however often.
-func (r *record) deliver(ctx context.Context, c *sessionv1.Command) trace.Span { //nolint:spancheck // endAll ends it
+func (r *record) deliver(ctx context.Context, c *sessionv1.Command) trace.Span {
 	t, number := r.trace, r.host.session.number
 	if t == nil {
 		return nil
@@ -55,14 +55,14 @@ func (r *record) deliver(ctx context.Context, c *sessionv1.Command) trace.Span {
 		c.TraceParent = t.span
 		return nil
 	}
-	ctx, span := r.host.hub.tracer.Start(obs.WithTraceParent(ctx, t.parent), "aggregator.deliver",
+	ctx, span := r.host.hub.tracer.Start(obs.WithTraceParent(ctx, t.parent), "aggregator.deliver", //nolint:spancheck // endAll ends it
 		trace.WithTimestamp(t.since), trace.WithAttributes(
 			obs.AttrJob.String(r.job.id.String()), obs.AttrHost.String(string(r.host.id)),
 			obs.AttrOrdinal.Int64(int64(r.ordinal)), obs.AttrAttempt.Int64(int64(r.attempt)),
 		))
 	t.session, t.span = number, obs.TraceParent(ctx)
 	c.TraceParent = t.span
-	return span
+	return span //nolint:spancheck // endAll ends it
 }
 
 // endAll ends the spans of what was sent, or could not be.

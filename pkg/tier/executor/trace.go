@@ -29,12 +29,12 @@ func callersTrace(ctx context.Context) (context.Context, bool) {
 }
 
 // starting begins the span of a start, if its caller traces it.
-func (e *Executor) starting(ctx context.Context, o wire.StartOrder) (context.Context, trace.Span) { //nolint:spancheck // started ends it
+func (e *Executor) starting(ctx context.Context, o wire.StartOrder) (context.Context, trace.Span) {
 	traced, ok := callersTrace(ctx)
 	if !ok {
 		return ctx, noop.Span{}
 	}
-	return e.tracer.Start(traced, "executor.start", attributes(o.Spec.ID, o.Attempt))
+	return e.tracer.Start(traced, "executor.start", attributes(o.Spec.ID, o.Attempt)) //nolint:spancheck // started ends it
 }
 
 // started ends it: err is why nothing was acknowledged.
@@ -46,11 +46,11 @@ func started(span trace.Span, err error) {
 }
 
 // runs begins the span of an attempt whose end-process is to be started now.
-func (e *Executor) runs(ctx context.Context, c *command) { //nolint:spancheck // ran ends it
+func (e *Executor) runs(ctx context.Context, c *command) {
 	if c.trace == "" || c.span != nil {
 		return
 	}
-	_, c.span = e.tracer.Start(obs.WithTraceParent(ctx, c.trace), "executor.run", attributes(c.id, c.attempt))
+	_, c.span = e.tracer.Start(obs.WithTraceParent(ctx, c.trace), "executor.run", attributes(c.id, c.attempt)) //nolint:spancheck // ran ends it
 }
 
 // ran ends it with the outcome. What is logged of that, and nothing else, belongs

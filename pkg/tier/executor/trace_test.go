@@ -67,7 +67,9 @@ func (h *host) serveHere(t obs.Telemetry) (e *Executor, stop func()) {
 			h.Errorf("the executor ended with %v", err)
 		}
 		server.Stop()
-		<-served
+		if err := <-served; err != nil {
+			h.Errorf("the server ended with %v", err)
+		}
 		_ = os.Remove(h.socket) // so that a caller waits for the next one
 	}
 	h.Cleanup(stop)
@@ -78,11 +80,9 @@ func (h *host) serveHere(t obs.Telemetry) (e *Executor, stop func()) {
 // startIn asks for a start as part of a trace; each parent goes as one value.
 func (h *host) startIn(o wire.StartOrder, parents ...string) error {
 	h.Helper()
-	ctx := h.ctx()
-	for _, parent := range parents {
-		ctx = metadata.AppendToOutgoingContext(ctx, "traceparent", parent)
-	}
-	_, err := h.api.Start(ctx, wire.StartToProto(o))
+	said := metadata.MD{}
+	said.Append("traceparent", parents...)
+	_, err := h.api.Start(metadata.NewOutgoingContext(h.ctx(), said), wire.StartToProto(o))
 	return err
 }
 
