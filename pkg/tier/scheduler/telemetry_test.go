@@ -61,7 +61,7 @@ func TestAJobIsOneTraceFromItsSubmissionToItsOutcomes(t *testing.T) {
 			if s.SpanContext.TraceID() != submits[0].SpanContext.TraceID() {
 				t.Error("an outcome is of another trace")
 			}
-			if obstest.Attribute(s, obs.AttrOutcome) == "failed" && obstest.Attribute(s, obs.AttrHost) == string(hostName(0)) {
+			if obstest.Attribute(s, obs.AttrOutcome) == "FAILED" && obstest.Attribute(s, obs.AttrHost) == string(hostName(0)) {
 				failed++
 			}
 		}
