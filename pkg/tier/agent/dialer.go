@@ -38,25 +38,42 @@ func (d *dialer) take() string {
 // lasted notes that a session was good: the next failure is the first.
 func (d *dialer) lasted() { d.failures = 0 }
 
-// failed notes that a try or a session has ended, and moves on. An address that
-// asks to be left alone for a while is, and a little longer, so that not all come
-// back together; meanwhile another one may have room.
+// elsewhere is how long an address may ask to be left alone before another one is
+// tried meanwhile. A shorter wait is a place in a queue: who leaves it for another
+// queue costs both a handshake.
+const elsewhere = 5 * time.Second
+
+// failed notes that a try or a session has ended, and moves on. What the peer asks
+// to wait is waited, and a little more, so that not all come back together. To be
+// asked is no failure.
 func (d *dialer) failed(now time.Time, retryAfter time.Duration, random float64) {
 	d.refused[d.next] = time.Time{}
 	if retryAfter > 0 {
+		d.failures--
 		d.refused[d.next] = now.Add(retryAfter + time.Duration(random*float64(retryAfter)/4))
 	}
+	asked := d.refused[d.next]
 	d.later(now, 0, random)
-	first := d.next
-	for i := range d.addresses {
-		at := (first + 1 + i) % len(d.addresses)
-		if i == 0 || d.refused[at].Before(d.refused[d.next]) && d.refused[d.next].After(d.at) {
-			d.next = at
-		}
-	}
-	if open := d.refused[d.next]; open.After(d.at) {
+	d.next = d.soonest(now)
+	switch open := d.refused[d.next]; {
+	case retryAfter > 0 && retryAfter <= elsewhere:
+		d.at = asked
+	case open.After(d.at):
 		d.at = open
 	}
+}
+
+// soonest is the next address that has not asked to be left alone, or the one
+// whose time is over first.
+func (d *dialer) soonest(now time.Time) int {
+	best := (d.next + 1) % len(d.addresses)
+	for i := range d.addresses {
+		at := (d.next + 1 + i) % len(d.addresses)
+		if d.refused[best].After(now) && d.refused[at].Before(d.refused[best]) {
+			best = at
+		}
+	}
+	return best
 }
 
 // later puts the next try off, at the same place.

@@ -22,12 +22,27 @@ func TestAnAgentThatIsRefusedTriesTheOtherAddressFirst(t *testing.T) {
 		}
 	}
 	_ = d.take()
-	d.failed(dayBreak(), 10*time.Second, 0)
-	try("b", 250*time.Millisecond) // the ordinary pace
 	d.failed(now, 10*time.Second, 0)
+	try("b", 0) // at once: to be refused is no failure
+	d.failed(now, 20*time.Second, 0)
 	try("a", 10*time.Second) // both have asked for time: the first that may be tried
 	d.failed(now, 0, 0)
-	try("b", 10*time.Second+time.Second) // one that has not refused, at the ordinary pace
+	try("a", 10*time.Second+250*time.Millisecond) // the ordinary pace, while the other wants none
+	d.failed(now, 0, 0)
+	try("a", 10*time.Second+750*time.Millisecond)
+}
+
+func TestAShortWaitIsWaitedAndNotSpentInAnotherQueue(t *testing.T) {
+	d := newDialer([]string{"a", "b"})
+	d.next = 0
+	now := dayBreak()
+	for _, wait := range []time.Duration{10 * time.Millisecond, time.Second, 5 * time.Second} {
+		_ = d.take()
+		if d.failed(now, wait, 0); d.at.Sub(now) != wait || d.failures != 0 {
+			t.Errorf("asked to wait %s it waits %s after %d failures", wait, d.at.Sub(now), d.failures)
+		}
+		now = d.at
+	}
 }
 
 // dayBreak is when the tests of the dialer begin.
