@@ -31,7 +31,7 @@ type tb interface {
 // a program reaches it that knows only [Cluster.UserConfig]; everything else is in
 // memory, as ever, so that no process of access can be restarted. Close it.
 func Open(ctx context.Context, shape Shape) *Cluster {
-	s := &stage{ctx: ctx}
+	s := &stage{context: func() context.Context { return ctx }}
 	return build(s, shape, true)
 }
 
@@ -71,7 +71,7 @@ func (c *Cluster) openDoors() {
 
 // stage stands in for a test.
 type stage struct {
-	ctx      context.Context // as testing.T has one
+	context  func() context.Context // that of who opened the cluster, as a testing.T has its own
 	cleanups []func()
 
 	mu     sync.Mutex // protects what follows
@@ -79,7 +79,7 @@ type stage struct {
 }
 
 func (s *stage) Helper()                  {}
-func (s *stage) Context() context.Context { return s.ctx }
+func (s *stage) Context() context.Context { return s.context() }
 func (s *stage) Cleanup(end func())       { s.cleanups = append(s.cleanups, end) }
 
 func (s *stage) Error(args ...any) { s.add(fmt.Sprint(args...)) }

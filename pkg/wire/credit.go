@@ -9,11 +9,16 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/link"
 )
 
-// Contract versions that this build speaks.
+// Contract versions that this build speaks: neighbours one version apart work
+// together.
 var (
 	SessionVersions = link.VersionRange{Min: 1, Max: 1}
-	MeshVersions    = link.VersionRange{Min: 1, Max: 1}
+	MeshVersions    = link.VersionRange{Min: 1, Max: 2}
 )
+
+// CapsuleOnce is the first version of the mesh in which the capsule of a job comes
+// once a stream. Who speaks an older one takes no payload without its capsule.
+const CapsuleOnce = 2
 
 // VersionsToProto is the wire form of the versions that are spoken.
 func VersionsToProto(r link.VersionRange) *typesv1.VersionRange {

@@ -23,6 +23,9 @@ var (
 	// succeed later. After a Commit its fate is open until Fate or the same
 	// batch again has answered.
 	ErrUnavailable = errors.New("the job store is not available")
+	// ErrMoved comes with ErrUnavailable: what was opened as the store is not
+	// there any more, and what is written to it would be lost.
+	ErrMoved = errors.New("the file of the job store was moved, removed or replaced; put it back, or start again with the one that is to be used")
 	// ErrDamaged: what is stored of a job cannot be decoded. It will not be
 	// better the next time.
 	ErrDamaged = errors.New("the stored job is damaged")

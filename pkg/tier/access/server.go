@@ -73,7 +73,7 @@ func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.ChainUnaryInterceptor(s.requests.Unary), grpc.ChainStreamInterceptor(s.requests.Stream),
-		s.telemetry.ServerOption(),
+		s.telemetry.PublicServerOption(),
 	)
 	accessv1.RegisterAccessServiceServer(server, s)
 	healthv1.RegisterHealthServer(server, obs.NewHealth(s.Check))

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"google.golang.org/grpc/metadata"
+
 	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
 	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/run/obs/obstest"
@@ -29,6 +31,28 @@ func TestASubmissionIsTracedThroughToTheScheduler(t *testing.T) {
 		}
 		if passed[0].Parent.SpanID() != edge[0].SpanContext.SpanID() || !strings.Contains(s.traces[0], passed[0].SpanContext.SpanID().String()) {
 			t.Errorf("the scheduler was called below %s", s.traces[0])
+		}
+	})
+}
+
+// A user may be in a trace of his own; which requests are traced here is for this
+// replica to say, and it does not go on with his.
+func TestTheTraceOfAUserIsNotGoneOnWith(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		t := r.t
+		r.scheduler("s1", "standard", &scheduler{pool: "standard"}, everyShard()...)
+		const his = "0af7651916cd43dd8448eb211c80319c"
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "traceparent", "00-"+his+"-b7ad6b7169203331-01")
+		_, _ = r.user.GetJob(ctx, &accessv1.GetJobRequest{JobId: idOn(1).String()})
+		synctest.Wait()
+		for _, s := range r.told.Spans("") {
+			if s.SpanContext.TraceID().String() == his {
+				t.Errorf("the span %s is of the user's trace", s.Name)
+			}
+		}
+		edge := r.told.Spans("ccs.access.v1.AccessService/GetJob")
+		if len(edge) != 1 || len(edge[0].Links) != 1 || edge[0].Links[0].SpanContext.TraceID().String() != his {
+			t.Errorf("the spans at the edge are %v", edge)
 		}
 	})
 }

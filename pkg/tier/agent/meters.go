@@ -42,6 +42,7 @@ type shown struct {
 	attached atomic.Bool                      // there is a session
 	executor atomic.Bool                      // it is there, and all that it knows has been seen
 	reports  atomic.Int64                     // that are not durable above
+	bundle   atomic.Int64                     // until when the bundle is good, in Unix seconds; 0: there is none
 	expires  atomic.Pointer[func() time.Time] // nil: there is no certificate, or none is told
 }
 
@@ -50,6 +51,9 @@ func (a *Agent) show() {
 	a.shown.attached.Store(a.session != nil)
 	a.shown.executor.Store(a.snapshot && !a.away)
 	a.shown.reports.Store(int64(a.outbox.Len()))
+	if a.bundle.Version > 0 {
+		a.shown.bundle.Store(a.bundle.Expires.Unix())
+	}
 }
 
 // gauges shows it to whoever looks.
@@ -61,7 +65,7 @@ func (s *shown) gauges(t obs.Telemetry) {
 			observe(0)
 		}
 	})
-	t.Gauge(obs.ReportsUnsettled, func(observe func(int64, ...attribute.KeyValue)) { observe(s.reports.Load()) })
+	t.Gauge(obs.ReportsUnforgotten, func(observe func(int64, ...attribute.KeyValue)) { observe(s.reports.Load()) })
 }
 
 // CertificateExpires is until when the host's certificate is good; zero: it has
@@ -78,6 +82,8 @@ func (a *Agent) CertificateExpires() time.Time {
 var (
 	errNoSession  = errors.New("no session with an aggregator: nothing is heard from above; see whether one of the addresses in aggregators can be reached")
 	errNoExecutor = errors.New("the executor of this host cannot be reached: commands wait for it; see whether it runs and executor_socket is its socket")
+	errNoBundle   = errors.New("no bundle of users' keys is held here: every command is refused; see whether one is published, and operator_key is the key that signs it")
+	errOldBundle  = errors.New("the bundle of users' keys is past its expiry: every command is refused; publish a newer one")
 )
 
 // Check is an [obs.Check]: it says why the agent is not ready now.
@@ -91,6 +97,12 @@ func (a *Agent) Check() error {
 	}
 	if !a.shown.executor.Load() {
 		why = append(why, errNoExecutor)
+	}
+	switch expires := a.shown.bundle.Load(); {
+	case expires == 0:
+		why = append(why, errNoBundle)
+	case time.Now().After(time.Unix(expires, 0)):
+		why = append(why, errOldBundle)
 	}
 	return errors.Join(why...)
 }

@@ -44,13 +44,38 @@ func TestReportsAreShownUntilTheyAreDurableAbove(t *testing.T) {
 		w.boot()
 		job := w.submit(w.run("true"))
 		w.outcome(job, task.Succeeded, task.NoReason)
-		if got := w.recorder.Value(obs.ReportsUnsettled); got != 1 {
+		if got := w.recorder.Value(obs.ReportsUnforgotten); got != 1 {
 			w.Errorf("%d reports, want 1", got)
 		}
 		w.forget(job)
-		if got := w.recorder.Value(obs.ReportsUnsettled); got != 0 {
+		if got := w.recorder.Value(obs.ReportsUnforgotten); got != 0 {
 			w.Errorf("%d reports, want 0", got)
 		}
+	})
+}
+
+func TestAnAgentWithoutAGoodBundleIsNotReady(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		w.aggs[0].set(func(a *aggregator) { a.bundle = nil })
+		w.boot()
+		w.pass(15 * time.Second)
+		if err := w.agent.Check(); err == nil || !strings.Contains(err.Error(), "no bundle") {
+			w.Errorf("without a bundle: %v", err)
+		}
+		publish := func(version uint64) {
+			w.Helper()
+			w.aggs[0].set(func(a *aggregator) { a.bundle = wire.EnvelopeToProto(w.bundle(version, time.Now().Add(24*time.Hour))) })
+			w.pass(15 * time.Second)
+			if err := w.agent.Check(); err != nil {
+				w.Errorf("with bundle %d: %v", version, err)
+			}
+		}
+		publish(1)
+		w.pass(25 * time.Hour)
+		if err := w.agent.Check(); err == nil || !strings.Contains(err.Error(), "past its expiry") {
+			w.Errorf("with one past its expiry: %v", err)
+		}
+		publish(2)
 	})
 }
 

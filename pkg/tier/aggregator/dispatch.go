@@ -256,16 +256,14 @@ func (h *hub) answer(q question, host fleet.HostID) {
 	case said || waits:
 	case ho.session.synced:
 		q.st.returnOf(q.id).notKnown[q.ordinal] = host
-	case len(ho.session.questions) < mostQuestions:
-		ho.session.questions = append(ho.session.questions, q)
+	default:
+		ho.session.keep(q)
 	}
 }
 
 // answerAll answers what was asked before the host had said everything.
 func (se *session) answerAll() {
-	asked := se.questions
-	se.questions = nil
-	for _, q := range asked {
+	for q := range se.takeQuestions() {
 		if se.hub.streams[q.st.name] == q.st {
 			se.hub.answer(q, se.host.id)
 		}

@@ -292,11 +292,11 @@ func TestAQueryThatCameTooEarlyIsAnsweredToWhomAskedAlone(t *testing.T) {
 		s.query(j, "h1")
 		gone.hangUp()
 		again := w.owner("s1", 2)
-		for range 2 * mostQuestions { // and no more than that is remembered
+		for range 10 { // one that asks again is remembered once
 			s.query(j, "h1")
 		}
-		if n := ask(w, func(h *hub) int { return len(h.hosts["h1"].session.questions) }); n != mostQuestions {
-			t.Errorf("%d questions are remembered, want %d", n, mostQuestions)
+		if n := ask(w, func(h *hub) int { return h.questions }); n != 1 {
+			t.Errorf("%d questions are remembered, want 1", n)
 		}
 		a.beat(&sessionv1.Heartbeat{ResyncComplete: true})
 		w.settle()
@@ -306,8 +306,54 @@ func TestAQueryThatCameTooEarlyIsAnsweredToWhomAskedAlone(t *testing.T) {
 		if got := again.returns(); len(got) != 0 {
 			t.Errorf("who did not ask on this stream is told %v", got)
 		}
-		if n := ask(w, func(h *hub) int { return len(h.hosts["h1"].session.questions) }); n != 0 {
+		if n := ask(w, func(h *hub) int { return h.questions + len(h.hosts["h1"].session.questions) }); n != 0 {
 			t.Errorf("%d questions are left", n)
+		}
+	})
+}
+
+func TestQuestionsThatComeTooEarlyAreBounded(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		s := w.owner("s1", 1)
+		const hosts = mostAllQuestions/mostQuestions + 5
+		for i := range hosts {
+			if err := w.agent(hostName(i)).connect(); err != nil { // and none has said everything
+				t.Fatal(err)
+			}
+		}
+		h := w.server.hub
+		h.mu.Lock()
+		st := h.streams["s1"]
+		for i := range hosts {
+			for ordinal := range uint32(mostQuestions + 5) {
+				h.answer(question{st, job.ID{1}, ordinal}, fleet.HostID(hostName(i)))
+			}
+		}
+		all, one := h.questions, len(h.hosts["h000"].session.questions)
+		h.mu.Unlock()
+		if all != mostAllQuestions || one != mostQuestions {
+			t.Errorf("%d questions are remembered, %d of them for one host; want %d and %d", all, one, mostAllQuestions, mostQuestions)
+		}
+		s.hangUp() // who asked is gone
+		if n := ask(w, func(h *hub) int { return h.questions }); n != 0 {
+			t.Errorf("%d questions of a stream that is gone are left", n)
+		}
+	}, func(c *Config) { c.AdmitPerSecond = 1000 })
+}
+
+func TestQuestionsGoWithTheSessionTheyWaitFor(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		s, a := w.owner("s1", 1), w.agent("h1")
+		if err := a.connect(); err != nil {
+			t.Fatal(err)
+		}
+		s.query(w.job("standard", 0, "h1"), "h1")
+		if n := ask(w, func(h *hub) int { return h.questions }); n != 1 {
+			t.Errorf("%d questions wait, want 1", n)
+		}
+		a.hangUp()
+		if n := ask(w, func(h *hub) int { return h.questions }); n != 0 {
+			t.Errorf("%d questions are left without their session", n)
 		}
 	})
 }

@@ -20,7 +20,6 @@ const (
 	mostClasses     = 32    // of one stream, and of one session
 	mostHostTasks   = 8_192 // of one host, before its credit is withheld
 	mostForgets     = 4_096 // that wait for one host
-	mostQuestions   = 1_024 // that wait for one host; a scheduler asks again
 	mostRanges      = 256   // runs of one job's targets
 	rememberHosts   = 4     // times max_sessions: hosts of which something is remembered
 	rememberNumbers = 4     // incarnations of a host whose session number is remembered
@@ -43,6 +42,7 @@ type hub struct {
 	hosts     map[fleet.HostID]*host
 	sessions  int
 	said      int // reports that are held
+	questions int // that wait until their hosts have said everything
 	jobs      map[job.ID]*knownJob
 	payloads  int                    // jobs whose capsule is held
 	capsules  map[[32]byte]*knownJob // those that are fetched, by digest

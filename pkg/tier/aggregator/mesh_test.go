@@ -11,8 +11,10 @@ import (
 	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/link"
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/run/obs"
+	"github.com/ccs-project/ccs/pkg/trust/identity"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -22,7 +24,7 @@ func TestASchedulerGetsAHelloASnapshotAndThenChanges(t *testing.T) {
 		w.here("h2")
 		s := w.scheduler("s1", nil)
 		hello := s.seen()[0].GetHello()
-		if hello.GetVersion() != 1 || hello.GetAggregator() != "agg-1" || hello.GetRoom() != "bj01" || hello.GetSpoolId() != a.spool || len(hello.GetCredits()) == 0 {
+		if hello.GetVersion() != wire.MeshVersions.Max || hello.GetAggregator() != "agg-1" || hello.GetRoom() != "bj01" || hello.GetSpoolId() != a.spool || len(hello.GetCredits()) == 0 {
 			t.Errorf("hello is %v", hello)
 		}
 		got := s.attachments()
@@ -195,6 +197,29 @@ func TestASchedulerSpeaksForItselfAlone(t *testing.T) {
 		}
 		if _, err := stream.Recv(); status.Code(err) != codes.PermissionDenied {
 			t.Errorf("s1 as s2: %v", err)
+		}
+	})
+}
+
+func TestSchedulersOneVersionApartAreServedInTheirVersion(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		conn := w.dial(identity.Scheduler, "s1", w.mesh)
+		defer conn.Close()
+		for theirs, want := range map[link.VersionRange]uint32{{Min: 1, Max: 1}: 1, {Min: 1, Max: 2}: 2, {Min: 2, Max: 3}: 2, {Min: 3, Max: 4}: 0} {
+			stream, err := meshv1.NewMeshServiceClient(conn).Connect(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			hello := &meshv1.SchedulerHello{Versions: wire.VersionsToProto(theirs), Scheduler: "s1", Pool: "standard", BootId: "boot"}
+			if err := stream.Send(&meshv1.ConnectRequest{Message: &meshv1.ConnectRequest_Hello{Hello: hello}}); err != nil {
+				t.Fatal(err)
+			}
+			answer, err := stream.Recv()
+			if (err != nil) != (want == 0) || answer.GetHello().GetVersion() != want {
+				t.Errorf("to one of %d to %d it speaks %d, %v; want %d", theirs.Min, theirs.Max, answer.GetHello().GetVersion(), err, want)
+			}
+			_ = stream.CloseSend()
+			w.settle()
 		}
 	})
 }

@@ -91,7 +91,7 @@ func TestWhatIsHeldIsShownUntilItIsForgotten(t *testing.T) {
 	})
 }
 
-func TestAnAggregatorIsReadyWhileSchedulersCanFindIt(t *testing.T) {
+func TestAnAggregatorThatWasEverFoundIsReadyUntilItDrains(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		idle, err := New(w.cfg, Deps{Log: slog.New(slog.DiscardHandler), Identity: w.source(identity.Aggregator, "agg-1"), Coord: w.coord})
 		if err != nil {
@@ -100,19 +100,23 @@ func TestAnAggregatorIsReadyWhileSchedulersCanFindIt(t *testing.T) {
 		if err := idle.Check(); !errors.Is(err, errNotAnnounced) {
 			t.Errorf("before it runs: %v", err)
 		}
-		if err := w.server.Check(); err != nil {
-			t.Errorf("while it runs: %v", err)
+		ready := func(when string, registered int64) {
+			t.Helper()
+			if err := w.server.Check(); err != nil {
+				t.Errorf("%s: %v", when, err)
+			}
+			w.counted(when, map[string]int64{"ccs.registered": registered})
 		}
+		ready("while it runs", 1)
 		w.coord.Away()
 		w.pass(w.cfg.LeaseTTL + time.Second)
-		if err := w.server.Check(); !errors.Is(err, errNotAnnounced) {
-			t.Errorf("without etcd: %v", err)
+		ready("without etcd", 0) // all aggregators would leave at once, and the hosts be shut out
+		if !w.log.has("registration in etcd is lost") {
+			t.Error("the log does not say that the registration is lost")
 		}
 		w.coord.Back()
 		w.pass(5 * time.Second)
-		if err := w.server.Check(); err != nil {
-			t.Errorf("when etcd is back: %v", err)
-		}
+		ready("when etcd is back", 1)
 		w.stop()
 		if err := w.server.Check(); !errors.Is(err, obs.ErrDraining) {
 			t.Errorf("when it has stopped: %v", err)
@@ -134,6 +138,8 @@ func TestTheMeshPortTellsSchedulersOfItsHealth(t *testing.T) {
 		ask(healthv1.HealthCheckResponse_SERVING)
 		w.coord.Away()
 		w.pass(w.cfg.LeaseTTL + time.Second)
+		ask(healthv1.HealthCheckResponse_SERVING)
+		w.server.draining.Store(true)
 		ask(healthv1.HealthCheckResponse_NOT_SERVING)
 	})
 }

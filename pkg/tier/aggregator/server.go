@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -53,7 +54,8 @@ type Server struct {
 	version   string
 	options   []grpc.ServerOption
 	hub       *hub
-	announced atomic.Bool // schedulers can find it
+	announced atomic.Bool // schedulers could find it, once at least
+	listed    atomic.Bool // new schedulers can find it now
 	draining  atomic.Bool
 	ready     chan struct{}
 	once      sync.Once      // closes ready
@@ -65,19 +67,29 @@ func New(cfg Config, d Deps) (*Server, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	return &Server{
+	s := &Server{
 		cfg: cfg, log: d.Log, id: d.Identity, coord: d.Coord, version: d.Version, options: d.Options,
 		hub: newHub(cfg, d.Log, d.Telemetry), ready: make(chan struct{}),
-	}, nil
+	}
+	d.Telemetry.Gauge(obs.Registered, func(observe func(int64, ...attribute.KeyValue)) {
+		if s.listed.Load() {
+			observe(1)
+		} else {
+			observe(0)
+		}
+	})
+	return s, nil
 }
 
 // Ready is closed when the aggregator serves and is announced.
 func (s *Server) Ready() <-chan struct{} { return s.ready }
 
 // errNotAnnounced is why nobody comes from above.
-var errNotAnnounced = errors.New("not registered in etcd: schedulers do not know of this aggregator; see whether etcd can be reached")
+var errNotAnnounced = errors.New("never registered in etcd: schedulers do not know of this aggregator; see whether etcd can be reached")
 
-// Check is an [obs.Check]: it says why the aggregator is not ready now.
+// Check is an [obs.Check]: it says why the aggregator is not ready now. That its
+// registration is lost is no reason: it goes with etcd at all aggregators at
+// once, while the streams of schedulers go on and hosts are as welcome as ever.
 func (s *Server) Check() error {
 	switch {
 	case s.draining.Load():
@@ -149,10 +161,16 @@ func (s *Server) announce(ctx context.Context) error {
 		if err := coord.PutMember(ctx, held, member); err != nil {
 			return fmt.Errorf("cannot announce: %w", err)
 		}
-		s.announced.Store(true)
-		defer s.announced.Store(false)
+		if s.announced.Swap(true) {
+			s.log.InfoContext(ctx, "registered in etcd again")
+		}
+		s.listed.Store(true)
 		s.once.Do(func() { close(s.ready) })
 		<-ctx.Done()
+		s.listed.Store(false)
+		if errors.Is(context.Cause(ctx), coord.ErrLost) {
+			s.log.WarnContext(ctx, "registration in etcd is lost; the schedulers that are connected go on, others do not find this aggregator")
+		}
 		return nil
 	})
 }

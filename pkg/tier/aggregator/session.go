@@ -44,8 +44,8 @@ type session struct {
 	up         *window     // reports that it may send
 	owed       wire.Credits
 	withheld   wire.Credits
-	synced     bool       // everything that is not forgotten has been said in this session
-	questions  []question // that wait until it is synced
+	synced     bool                  // everything that is not forgotten has been said in this session
+	questions  map[question]struct{} // that wait until it is synced
 	askResync  bool
 	asked      time.Time // when the last resync was asked for
 	resyncIn   uint64    // reply that asked for it last; 0: none
@@ -184,6 +184,7 @@ func (h *hub) detach(se *session, cause error, now time.Time) {
 		return
 	}
 	ho.session, ho.live = nil, liveSet{}
+	se.takeQuestions() // they are asked again
 	ho.last.Attached, ho.last.Facts, ho.last.Since = false, nil, now
 	h.sessions--
 	for _, sessions := range h.starved {

@@ -131,6 +131,7 @@ func (h *hub) drop(st *stream, cause error) {
 		return
 	}
 	delete(h.streams, st.name)
+	h.dropQuestions(st)
 	for _, streams := range h.thirsty {
 		delete(streams, st)
 	}

@@ -47,6 +47,7 @@ type Executor struct {
 	tracer  trace.Tracer
 	meters  *meters
 	phase   atomic.Int32
+	barred  atomic.Int64 // len(foreign)
 
 	calls   chan func(ctx context.Context) // run by the loop, one at a time
 	stopped chan struct{}                  // closed when the loop takes no more calls

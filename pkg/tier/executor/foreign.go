@@ -38,6 +38,7 @@ func (e *Executor) findForeign() error {
 			e.foreign[proc.Identity{Boot: e.boot, PID: c.PID, Start: c.Start}] = struct{}{}
 		}
 	}
+	e.barred.Store(int64(len(e.foreign)))
 	return nil
 }
 
@@ -76,6 +77,7 @@ func (e *Executor) awaitEnd(ctx context.Context, id proc.Identity) bool {
 
 func (e *Executor) unforeign(ctx context.Context, id proc.Identity) {
 	delete(e.foreign, id)
+	e.barred.Store(int64(len(e.foreign)))
 	for name := range e.groups {
 		e.pump(ctx, name)
 	}

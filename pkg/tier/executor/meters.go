@@ -68,7 +68,11 @@ const (
 	stopping
 )
 
-var errNotLoaded = errors.New("what is in the state directory has not been taken up yet; this takes a moment")
+// Why it starts nothing.
+var (
+	errNotLoaded = errors.New("what is in the state directory has not been taken up yet; this takes a moment")
+	errForeign   = errors.New("end-processes of a state directory that is gone still run, and nothing is started until they have ended: wait, or end them (the log names their pids)")
+)
 
 // Check is an [obs.Check]: it says why the executor is not ready now.
 func (e *Executor) Check() error {
@@ -77,6 +81,9 @@ func (e *Executor) Check() error {
 		return errNotLoaded
 	case stopping:
 		return obs.ErrDraining
+	}
+	if e.barred.Load() > 0 {
+		return errForeign
 	}
 	return nil
 }

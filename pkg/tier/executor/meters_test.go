@@ -4,11 +4,13 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"syscall"
 	"testing"
 
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/host/proc"
 	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/run/obs/obstest"
 )
@@ -70,6 +72,34 @@ func TestAnExecutorCountsWhatItTakesOverAndNotWhatHasEndedBefore(t *testing.T) {
 	}
 	h.ended("runs")
 	h.counts("at the end", told, map[obs.Name]int64{obs.CommandsAdopted: 1, obs.CommandsLive: 0, obs.CommandsEnded: 1})
+}
+
+func TestAnExecutorThatMayStartNothingIsNotReady(t *testing.T) {
+	h := boot(t)
+	h.accept(shell("old", "read line <"+h.fifo()))
+	h.running("old")
+	h.kill()
+	old, tree := h.supervisor("old"), h.mark("old")
+	h.Cleanup(func() { _ = tree.Signal(syscall.SIGKILL) })
+	h.poll("the directory to be gone", func() bool { return os.RemoveAll(h.state) == nil })
+	h.dial()
+	e, _ := h.serveHere(obs.Telemetry{})
+	h.accept(shell("new", "true")) // it is served, and kept waiting
+	if err := e.Check(); !errors.Is(err, errForeign) {
+		t.Errorf("while an end-process of the directory before runs: %v", err)
+	}
+	p, err := proc.Open(old)
+	if err == nil {
+		err = p.Signal(syscall.SIGKILL)
+		p.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.becomes("new", task.Succeeded, task.Exit{})
+	if err := e.Check(); err != nil {
+		t.Errorf("when it has ended: %v", err)
+	}
 }
 
 func TestAnExecutorIsReadyOnceItsDirectoryIsLoadedUntilItStops(t *testing.T) {

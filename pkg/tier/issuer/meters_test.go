@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 
 	enrolv1 "github.com/ccs-project/ccs/api/gen/ccs/enrol/v1"
 	"github.com/ccs-project/ccs/pkg/run/obs"
@@ -53,6 +54,22 @@ func TestAnEnrolmentIsOneTraceUpToTheHostTable(t *testing.T) {
 		served, asked := r.told.Spans("ccs.enrol.v1.EnrolService/EnrolHost"), r.told.Spans("ccs.scheduler.v1.FleetService/RegisterHost")
 		if len(served) != 1 || len(asked) != 1 || asked[0].Parent.SpanID() != served[0].SpanContext.SpanID() {
 			t.Errorf("spans are %v", r.told.Spans(""))
+		}
+	}, room("bj01", "h*", 0))
+}
+
+// Who has no certificate decides nothing about traces.
+func TestTheTraceOfAStrangerIsNotGoneOnWith(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		t := r.t
+		const his = "0af7651916cd43dd8448eb211c80319c"
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "traceparent", "00-"+his+"-b7ad6b7169203331-01")
+		_, err := r.api.EnrolHost(ctx, newMachine(t, "h2").request(t, "no token"))
+		wantRefusal(t, err, codes.PermissionDenied, "token")
+		synctest.Wait()
+		served := r.told.Spans("ccs.enrol.v1.EnrolService/EnrolHost")
+		if len(served) != 1 || served[0].SpanContext.TraceID().String() == his || len(served[0].Links) != 1 {
+			t.Errorf("spans are %v", served)
 		}
 	}, room("bj01", "h*", 0))
 }

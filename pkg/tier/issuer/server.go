@@ -70,7 +70,7 @@ func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 		grpc.ConnectionTimeout(10*time.Second),
 		grpc.MaxConcurrentStreams(16),
 		grpc.ChainUnaryInterceptor(s.requests.Unary),
-		s.deps.Telemetry.ServerOption(),
+		s.deps.Telemetry.PublicServerOption(),
 	)
 	enrolv1.RegisterEnrolServiceServer(server, s)
 	healthv1.RegisterHealthServer(server, obs.NewHealth(s.Check))

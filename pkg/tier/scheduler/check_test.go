@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"strings"
 	"sync/atomic"
@@ -26,12 +27,29 @@ import (
 // lame is a store that does not do all that a store does.
 type lame struct {
 	*memory.Store
-	blind, full, shut atomic.Bool // cannot be read, written to, or claimed from
+	blind, full, shut atomic.Bool   // cannot be read, written to, or claimed from
+	moved             atomic.Bool   // its file is another one
+	deafR, deafW      atomic.Bool   // does not answer who reads or writes
+	answers           chan struct{} // closed when it answers again
+}
+
+// answer waits until it answers; the error is why it cannot.
+func (s *lame) answer(deaf *atomic.Bool) error {
+	if deaf.Load() {
+		<-s.answers
+	}
+	if s.moved.Load() {
+		return fmt.Errorf("%w: %w: /secret/ccs.db is another file", store.ErrUnavailable, store.ErrMoved)
+	}
+	return nil
 }
 
 func (s *lame) Hosts(ctx context.Context, revision uint64) iter.Seq2[fleet.Host, error] {
 	if s.blind.Load() {
 		return func(yield func(fleet.Host, error) bool) { yield(fleet.Host{}, store.ErrUnavailable) }
+	}
+	if err := s.answer(&s.deafR); err != nil {
+		return func(yield func(fleet.Host, error) bool) { yield(fleet.Host{}, err) }
 	}
 	return s.Store.Hosts(ctx, revision)
 }
@@ -39,6 +57,9 @@ func (s *lame) Hosts(ctx context.Context, revision uint64) iter.Seq2[fleet.Host,
 func (s *lame) Commit(ctx context.Context, batches []store.Batch) ([]store.Result, error) {
 	if s.full.Load() {
 		return nil, store.ErrUnavailable
+	}
+	if err := s.answer(&s.deafW); err != nil {
+		return nil, err
 	}
 	return s.Store.Commit(ctx, batches)
 }
@@ -129,6 +150,81 @@ func TestASchedulerIsNotReadyAsLongAsTheStoreCannotBeWrittenTo(t *testing.T) {
 		r.wantCheck(m, "the store cannot be written to")
 		s.full.Store(false)
 		r.wantCheck(m, "")
+	})
+}
+
+// lamePool is a ready scheduler on a store that can fail, with one host.
+func lamePool(t *testing.T) (*rig, *lame, *member) {
+	t.Helper()
+	r, s := newRig(t), &lame{answers: make(chan struct{})}
+	m := r.lameOn(s)
+	<-m.Ready()
+	r.all["s1"], r.last = m, m
+	r.addHost("h1")
+	r.wantCheck(m, "")
+	return r, s, m
+}
+
+func TestASchedulerIsNotReadyAsLongAsTheStoreDoesNotAnswer(t *testing.T) {
+	for says, deafen := range map[string]func(r *rig, s *lame){
+		"the store cannot be read": func(_ *rig, s *lame) { s.deafR.Store(true) },
+		"the store cannot be written to": func(r *rig, s *lame) {
+			s.deafW.Store(true)
+			if _, err := r.send(r.last, r.order()); status.Code(err) != codes.Unavailable {
+				r.Errorf("a job without a store: %v", err)
+			}
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r, s, m := lamePool(t)
+			deafen(r, s)
+			time.Sleep(5 * time.Second)
+			r.wantCheck(m, says+": a ")
+			within(t, time.Second, func() {
+				if _, err := r.send(m, r.order()); status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "more than 3 s") {
+					t.Errorf("a job while the store does not answer: %v", err)
+				}
+			})
+			s.deafR.Store(false)
+			s.deafW.Store(false)
+			close(s.answers)
+			r.wantCheck(m, "")
+			if _, err := r.send(m, r.order()); err != nil {
+				t.Errorf("a job when it answers again: %v", err)
+			}
+		})
+	}
+}
+
+// within fails if something takes longer, in virtual time.
+func within(t *testing.T, most time.Duration, do func()) {
+	t.Helper()
+	began := time.Now()
+	do()
+	if took := time.Since(began); took > most {
+		t.Errorf("it took %s, at most %s is allowed", took, most)
+	}
+}
+
+func TestASchedulerWhoseStoreIsReplacedTakesNoJobs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, s, m := lamePool(t)
+		s.moved.Store(true)
+		r.wantCheck(m, "was moved, removed or replaced")
+		if told := obs.Reason(m.Check()); !strings.Contains(told, "was moved, removed or replaced") || strings.Contains(told, "/secret") {
+			t.Errorf("who asks is told %q", told)
+		}
+		within(t, time.Second, func() {
+			_, err := r.send(m, r.order())
+			if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "was moved, removed or replaced") || strings.Contains(err.Error(), "/secret") {
+				t.Errorf("a job on a store that is gone: %v", err)
+			}
+		})
+		s.moved.Store(false) // it was put back
+		r.wantCheck(m, "")
+		if _, err := r.send(m, r.order()); err != nil {
+			t.Errorf("a job when the store is back: %v", err)
+		}
 	})
 }
 

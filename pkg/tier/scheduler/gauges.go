@@ -14,9 +14,18 @@ func (s *Scheduler) gauges() {
 		obs.ShardsOwned:   s.serves.Load,
 		obs.HostsKnown:    func() int64 { return int64(s.hosts.Len()) },
 		obs.HostsAttached: func() int64 { return int64(s.hosts.Here()) },
+		obs.Registered:    s.registered,
 	} {
 		s.telemetry.Gauge(name, func(observe func(int64, ...attribute.KeyValue)) { observe(read()) })
 	}
+}
+
+// registered is 1 while others find this scheduler.
+func (s *Scheduler) registered() int64 {
+	if keeper := s.keeper.Load(); keeper != nil && keeper.Registered() {
+		return 1
+	}
+	return 0
 }
 
 // load is how many jobs are live in all shards, and how many of their tasks are

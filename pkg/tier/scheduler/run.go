@@ -130,7 +130,10 @@ func (s *Scheduler) loadHosts(ctx context.Context) {
 // pollHosts reads what is new in the host table, and so finds out whether the
 // store can be read.
 func (s *Scheduler) pollHosts(ctx context.Context) error {
+	began := time.Now()
+	s.polling.Store(&began)
 	err := s.hosts.Poll(ctx)
+	s.polling.Store(nil)
 	switch {
 	case err == nil:
 		s.unread.Store(nil)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
@@ -77,6 +78,7 @@ type Scheduler struct {
 	draining atomic.Bool
 	keeper   atomic.Pointer[charge.Keeper] // nil until it runs
 	unread   atomic.Pointer[error]         // why the store could not be read the last time
+	polling  atomic.Pointer[time.Time]     // when it began to be read; nil: that has ended
 	serves   atomic.Int64                  // len(owns)
 
 	mu   sync.Mutex

@@ -106,6 +106,9 @@ func (s *Scheduler) submit(ctx, coming context.Context, in *incoming, sub *submi
 	if !s.owned(id) {
 		return shard.Accepted{}, &wire.NotOwnerError{Shard: s.shardOf(id).ID()}
 	}
+	if err := s.admitsJobs(); err != nil {
+		return shard.Accepted{}, err
+	}
 	now := time.Now()
 	spec := specOf(sub.payload, sub.rollout, s.cfg.Pool, sub.caller, sub.header.GetNote(), now)
 	if err := s.checkHeader(sub, now); err != nil {

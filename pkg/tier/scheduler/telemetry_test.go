@@ -1,11 +1,13 @@
 package scheduler
 
 import (
-	"context"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
 
+	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
 	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
@@ -99,11 +101,12 @@ func TestASchedulerTellsWhatItHasOnItsHands(t *testing.T) {
 		}
 		want("while it runs", map[obs.Name]int64{
 			obs.ShardsOwned: 4, obs.HostsKnown: 4, obs.HostsAttached: 3, obs.JobsLive: 1, obs.TasksInFlight: 3, obs.TasksReleased: 3,
+			obs.Registered: 1,
 		})
 		r.world.finish(hostName(0), o.id, outcome{state: task.Succeeded})
 		want("after one task", map[obs.Name]int64{obs.JobsLive: 1, obs.TasksInFlight: 2, obs.TasksSettled: 1})
 		r.end(r.last)
-		want("after its end", map[obs.Name]int64{obs.ShardsOwned: 0, obs.JobsLive: 0, obs.TasksInFlight: 0})
+		want("after its end", map[obs.Name]int64{obs.ShardsOwned: 0, obs.JobsLive: 0, obs.TasksInFlight: 0, obs.Registered: 0})
 		if told.Value(obs.StoreCommits, "result=ok") == 0 {
 			t.Error("no commit is counted")
 		}
@@ -118,21 +121,21 @@ func TestCallsAreCountedByTheStatusThatTheCallerGets(t *testing.T) {
 		if _, err := r.last.api.GetHost(t.Context(), &schedulerv1.GetHostRequest{}); err == nil {
 			t.Error("no host is a host")
 		}
-		watching, stop := context.WithCancel(t.Context())
-		watch, err := r.last.api.WatchJob(watching, &schedulerv1.WatchJobRequest{})
-		if err != nil {
-			t.Fatal(err)
+		watch, err := r.last.api.WatchJob(t.Context(), &schedulerv1.WatchJobRequest{Request: &accessv1.WatchJobRequest{JobId: o.id.String()}})
+		for err == nil {
+			_, err = watch.Recv() // it ends with the job
 		}
-		_, _ = watch.Recv()
-		stop()
+		if !errors.Is(err, io.EOF) {
+			t.Errorf("the watch ended with %v", err)
+		}
 		synctest.Wait()
-		for method, code := range map[string]string{"SubmitJob": "OK", "RegisterHost": "OK", "GetHost": "NotFound"} {
+		for method, code := range map[string]string{"SubmitJob": "OK", "RegisterHost": "OK", "GetHost": "NotFound", "WatchJob": "OK"} {
 			if n := told.Value(obs.Requests, "method="+method, "code="+code); n == 0 {
 				t.Errorf("no %s is counted with %s", method, code)
 			}
 		}
-		if n := told.Value(obs.Requests, "method=WatchJob"); n != 0 {
-			t.Errorf("%d watches are counted", n)
+		if n := told.Measured(obs.RequestDuration, "method=WatchJob"); n != 0 {
+			t.Errorf("%d watches are measured", n)
 		}
 	})
 }

@@ -16,7 +16,7 @@ import (
 
 // Store is a store.Store in a SQLite file. It is safe for concurrent use.
 type Store struct {
-	writer  *writer
+	writer  *writer // has the place of the file
 	readers *sql.DB
 
 	closing sync.Once
@@ -46,7 +46,11 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err := makePrivate(path); err != nil {
 		return nil, fmt.Errorf("cannot open the store %s: %w", path, err)
 	}
-	w, err := openWriter(ctx, path, config.BusyTimeout)
+	place, err := placeOf(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the store %s: %w", path, err)
+	}
+	w, err := openWriter(ctx, place, config.BusyTimeout)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the store %s: %w", path, err)
 	}
@@ -71,12 +75,19 @@ func (s *Store) Close() error {
 	return s.closed
 }
 
+// dsn names a file that is there: SQLite must not put an empty one where the
+// store was, if it is moved away.
 func dsn(path string, query url.Values) string {
+	query.Set("mode", "rw")
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String()
 }
 
-// read returns the prepared statement of a query.
+// read returns the prepared statement of a query. Who reads learns here that the
+// file is another one by now, since readers come to it one after another.
 func (s *Store) read(ctx context.Context, query string) (*sql.Stmt, error) {
+	if err := s.writer.place.check(); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st := s.stmts[query]; st != nil {

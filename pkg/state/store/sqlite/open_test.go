@@ -149,7 +149,7 @@ func TestWhileOneWritesOthersReadAndAnotherProcessWaitsForItsTurn(t *testing.T) 
 			t.Errorf("a reader beside a writer: %v", err)
 		}
 	}
-	impatient, err := openWriter(t.Context(), path, 20*time.Millisecond)
+	impatient, err := openWriter(t.Context(), two.writer.place, 20*time.Millisecond)
 	if !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("a process that waits 20 ms: %v, %v, want ErrUnavailable", impatient, err)
 	}

@@ -28,13 +28,14 @@ type writer struct {
 	conn *sql.Conn // nil after a rollback that failed, until the next transaction
 	busy time.Duration
 
+	place place
 	queue *queue
 	turn  chan struct{}        // holds one token: whoever has it may use all that is here
 	stmts map[string]*sql.Stmt // prepared on conn, by text
 }
 
-func openWriter(ctx context.Context, path string, busy time.Duration) (*writer, error) {
-	db, err := sql.Open("sqlite", dsn(path, url.Values{"_pragma": {
+func openWriter(ctx context.Context, at place, busy time.Duration) (*writer, error) {
+	db, err := sql.Open("sqlite", dsn(at.path, url.Values{"_pragma": {
 		// The writer waits by itself (begin): SQLite's own waiting sleeps for up
 		// to 100 ms at a time and cannot be canceled.
 		"busy_timeout(0)",
@@ -48,11 +49,11 @@ func openWriter(ctx context.Context, path string, busy time.Duration) (*writer, 
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	q, err := openQueue(path + "-queue")
+	q, err := openQueue(at.path + "-queue")
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	w := &writer{db: db, busy: busy, queue: q, turn: make(chan struct{}, 1), stmts: map[string]*sql.Stmt{}}
+	w := &writer{db: db, busy: busy, place: at, queue: q, turn: make(chan struct{}, 1), stmts: map[string]*sql.Stmt{}}
 	err = w.prepareFile(ctx)
 	w.turn <- struct{}{}
 	if err != nil {
@@ -147,9 +148,14 @@ func (w *writer) write(ctx context.Context, what string, fn func(context.Context
 
 // transact commits what fn does, or nothing of it: not even a panic that the
 // caller recovers from leaves the transaction open for the next one to fall into.
+// Before it begins and before it is answered for it looks whether the file is
+// still the one at its place: what is committed to another one is not durable.
 func (w *writer) transact(ctx context.Context, what string, fn func(context.Context, *tx) error) (err error) {
 	t := &tx{w: w}
 	if err = w.connect(ctx); err == nil {
+		err = w.place.check()
+	}
+	if err == nil {
 		err = w.begin(ctx, t)
 	}
 	if err != nil {
@@ -169,6 +175,9 @@ func (w *writer) transact(ctx context.Context, what string, fn func(context.Cont
 		return failure(what, err)
 	}
 	committed = true
+	if err = w.place.check(); err != nil {
+		return failure(what, err)
+	}
 	return nil
 }
 

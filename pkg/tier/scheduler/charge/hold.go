@@ -18,6 +18,8 @@ func (k *Keeper) hold(ctx context.Context, s coord.Session) error {
 	if err := coord.PutMember(ctx, s, k.me); err != nil {
 		return err
 	}
+	k.listed.Store(true)
+	defer k.listed.Store(false)
 	if k.told {
 		k.calm = time.Now().Add(calmFor)
 	} else {
@@ -69,6 +71,11 @@ var (
 func (k *Keeper) plans() ([]plan, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	return k.planAll()
+}
+
+// planAll is plans. The caller holds mu.
+func (k *Keeper) planAll() ([]plan, error) {
 	switch {
 	case !k.seen.members || !k.seen.shards || !k.seen.hosts:
 		return nil, errUnseen
@@ -99,15 +106,23 @@ func (k *Keeper) plans() ([]plan, error) {
 }
 
 // Due is how many shards of its pool this scheduler should run. The error says
-// why that is not known; nothing is taken or given up then. It does not block.
+// why that is not known; nothing is taken or given up then. It does not block,
+// and costs nothing: anybody may ask for it as often as he likes.
 func (k *Keeper) Due() (shards int, err error) {
-	plans, err := k.plans()
+	now := k.due.Load()
+	return now.shards, now.err
+}
+
+// count is what Due says from now on. The caller holds mu.
+func (k *Keeper) count() *due {
+	plans, err := k.planAll()
+	out := due{err: err}
 	for i, p := range plans {
 		if !k.charges[i].Any && p.home == k.me.Name {
-			shards++
+			out.shards++
 		}
 	}
-	return shards, err
+	return &out
 }
 
 // tend does the next thing for every charge.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/job"
@@ -18,7 +19,7 @@ const (
 	// LeaseTTL is how long etcd keeps what a process held that has died.
 	LeaseTTL     = 3 * time.Second
 	lookAgain    = time.Second            // if nothing changes
-	calmFor      = time.Second            // of a new session, after one was lost: others come back as well
+	calmFor      = 3 * time.Second        // of a new session, after one was lost: others come back as well, within coord's longest pause (1.5 s) and a call to etcd
 	restartPause = 500 * time.Millisecond // of what ended by itself
 )
 
@@ -41,6 +42,8 @@ type Keeper struct {
 	known   chan struct{} // closed when the member has been announced
 	told    bool          // known is closed; only the keeper's goroutine touches it
 	calm    time.Time     // until then only what runs is acquired; likewise
+	listed  atomic.Bool   // etcd shows this scheduler to others
+	due     atomic.Pointer[due]
 
 	mu      sync.Mutex
 	members []coord.Member    // under mu: schedulers that are alive
@@ -51,6 +54,13 @@ type Keeper struct {
 
 // seen is what has been heard of etcd at all: nothing is decided before.
 type seen struct{ members, shards, hosts bool }
+
+// due is how many shards of its pool a scheduler should run, or why that is not
+// known.
+type due struct {
+	shards int
+	err    error
+}
 
 // charge is a Charge and what is done about it; only the keeper's goroutine
 // touches it.
@@ -72,11 +82,15 @@ func New(c coord.Client, log *slog.Logger, me coord.Member, charges []Charge) *K
 	for _, c := range charges {
 		k.charges = append(k.charges, &charge{Charge: c})
 	}
+	k.due.Store(&due{err: errUnseen})
 	return k
 }
 
 // Announced is closed when etcd has first been told that this scheduler lives.
 func (k *Keeper) Announced() <-chan struct{} { return k.known }
+
+// Registered reports whether etcd shows this scheduler to others now.
+func (k *Keeper) Registered() bool { return k.listed.Load() }
 
 // Run holds and runs what belongs here until ctx ends. Then it ends all that
 // runs, waits for it, and gives back the keys.
@@ -152,6 +166,7 @@ func (k *Keeper) learn(ctx context.Context, alarm error, take func()) {
 	}
 	k.mu.Lock()
 	take()
+	k.due.Store(k.count())
 	k.mu.Unlock()
 	k.look()
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,6 +39,21 @@ type member struct {
 	*charge.Keeper
 	stop context.CancelFunc
 	done chan error
+	line *slow
+}
+
+// slow is a way to the coordination service on which no lease comes before some
+// time.
+type slow struct {
+	coord.Client
+	until atomic.Int64 // in Unix nanoseconds
+}
+
+func (s *slow) Grant(ctx context.Context, ttl time.Duration) (coord.Session, error) {
+	if wait := time.Until(time.Unix(0, s.until.Load())); wait > 0 {
+		<-time.After(wait)
+	}
+	return s.Client.Grant(ctx, ttl)
 }
 
 func newStaff(t *testing.T) *staff {
@@ -60,8 +76,8 @@ func (s *staff) hireWith(name, pool string, count uint32) *member {
 		charges = append(charges, charge.Charge{Key: key, Label: job.ShardID{Pool: pool, N: uint16(n)}, Run: s.work(name, key)})
 	}
 	charges = append(charges, charge.Charge{Key: coord.HostTableKey, Any: true, Run: s.work(name, coord.HostTableKey)})
-	m := &member{done: make(chan error, 1)}
-	m.Keeper = charge.New(s.hub, slog.New(slog.DiscardHandler), coord.Member{Kind: coord.Scheduler, Name: name, Addr: name + ":1", Pool: pool, Shards: count}, charges)
+	m := &member{done: make(chan error, 1), line: &slow{Client: s.hub}}
+	m.Keeper = charge.New(m.line, slog.New(slog.DiscardHandler), coord.Member{Kind: coord.Scheduler, Name: name, Addr: name + ":1", Pool: pool, Shards: count}, charges)
 	ctx, stop := context.WithCancel(s.t.Context())
 	m.stop = stop
 	go func() { m.done <- m.Run(ctx) }()
@@ -187,6 +203,64 @@ func TestWithoutTheCoordinationServiceEverythingGoesOn(t *testing.T) {
 	})
 }
 
+func TestTheFirstThatIsBackWaitsForTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStaff(t)
+		one, two := s.hire("s1", "standard"), s.hire("s2", "standard")
+		both := map[string][]string{"standard": {"s1", "s2"}}
+		s.settled(time.Second, both)
+		starts := s.starts
+		back := time.Now().Add(time.Minute)
+		one.line.until.Store(back.Add(time.Millisecond).UnixNano())
+		two.line.until.Store(back.Add(2 * time.Second).UnixNano()) // its pause, and etcd takes a moment
+		s.hub.Away()
+		time.Sleep(time.Until(back))
+		s.hub.Back()
+		time.Sleep(time.Minute)
+		s.settled(0, both)
+		if s.starts != starts {
+			t.Errorf("%d shards were started anew", s.starts-starts)
+		}
+	})
+}
+
+func TestTheShardsOfOneThatDoesNotComeBackAreTakenOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStaff(t)
+		s.hire("s1", "standard")
+		two := s.hire("s2", "standard")
+		s.settled(time.Second, map[string][]string{"standard": {"s1", "s2"}})
+		s.hub.Away()
+		time.Sleep(20 * time.Second)
+		s.leave(two)
+		s.hub.Back()
+		s.settled(6*time.Second, map[string][]string{"standard": {"s1"}})
+	})
+}
+
+func TestASchedulerKnowsWhetherOthersFindIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStaff(t)
+		m := s.hire("s1", "standard")
+		check := func(when string, want bool) {
+			t.Helper()
+			synctest.Wait()
+			if got := m.Registered(); got != want {
+				t.Errorf("%s it is registered: %t", when, got)
+			}
+		}
+		check("at first", true)
+		s.hub.Away()
+		time.Sleep(20 * time.Second)
+		check("when its lease has ended", false)
+		s.hub.Back()
+		time.Sleep(5 * time.Second)
+		check("when etcd is back", true)
+		s.leave(m)
+		check("after its end", false)
+	})
+}
+
 func TestAfterARestoreFromAnOldSnapshotWhatIsKnownHoldsOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStaff(t)
@@ -270,6 +344,17 @@ func TestASchedulerKnowsHowManyShardsItShouldRun(t *testing.T) {
 			t.Errorf("of two schedulers one should run %d shards", first)
 		}
 		two.wantDue(t, shards-first, "")
+	})
+}
+
+func TestToAskWhatASchedulerShouldRunCostsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStaff(t)
+		m := s.hire("s1", "standard")
+		m.wantDue(t, shards, "")
+		if n := testing.AllocsPerRun(100, func() { _, _ = m.Due() }); n > 0 {
+			t.Errorf("it allocates %v times: it is worked out anew", n)
+		}
 	})
 }
 

@@ -19,6 +19,13 @@ const (
 	lastPause     = time.Second
 )
 
+// patience is how long a write may take before the store counts as one that does
+// not answer.
+const patience = 3 * time.Second
+
+// ErrStuck says that a write to the store has been under way for too long.
+var ErrStuck = errors.New("a write has been under way for more than 3 s")
+
 // ErrEnded says that the writer has stopped before the fate of a batch was
 // known: it may have been applied or not.
 var ErrEnded = errors.New("the writer has stopped; whether the last batch was written is not known")
@@ -35,7 +42,8 @@ type Writer struct {
 	meter meter
 	in    chan *waiting
 	ended chan struct{}
-	fault atomic.Pointer[error] // of the last try; nil: it succeeded, or there was none
+	fault atomic.Pointer[error]     // of the last try; nil: it succeeded, or there was none
+	began atomic.Pointer[time.Time] // of the try that is under way; nil: none is
 }
 
 // waiting is a batch and who waits for it.
@@ -54,9 +62,13 @@ func New(s Store, log *slog.Logger, t obs.Telemetry) *Writer {
 	return &Writer{store: s, log: log, meter: newMeter(t), in: make(chan *waiting), ended: make(chan struct{})}
 }
 
-// Fault is why the store could not be written to the last time; nil: it could,
-// or nothing was to be written yet. It does not block.
+// Fault is why the store could not be written to the last time, or ErrStuck
+// while it does not answer; nil: it could, or nothing was to be written yet. It
+// does not block.
 func (w *Writer) Fault() error {
+	if began := w.began.Load(); began != nil && time.Since(*began) > patience {
+		return ErrStuck
+	}
 	if fault := w.fault.Load(); fault != nil {
 		return *fault
 	}
@@ -168,6 +180,8 @@ func (w *Writer) decide(ctx context.Context, batches []store.Batch, results *[]s
 // commit is one try.
 func (w *Writer) commit(ctx context.Context, batches []store.Batch) ([]store.Result, error) {
 	began := time.Now()
+	w.began.Store(&began)
+	defer w.began.Store(nil)
 	got, err := w.store.Commit(ctx, batches)
 	w.meter.count(ctx, err, time.Since(began))
 	if err != nil {

@@ -8,10 +8,8 @@ import (
 	"google.golang.org/grpc"
 
 	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
-	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
-	corelink "github.com/ccs-project/ccs/pkg/core/link"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -22,12 +20,10 @@ type (
 
 // room is what an aggregator says of itself.
 type room struct {
+	version uint32 // of the mesh contract that the stream speaks
 	name    fleet.Room
 	credits wire.Credits // with which each class begins
 }
-
-// version is the range of mesh contracts that this program speaks.
-var version = corelink.VersionRange{Min: 1, Max: 1}
 
 // greetTimeout is how long a stream may take to be opened and greeted.
 const greetTimeout = 10 * time.Second
@@ -37,7 +33,7 @@ var errNoHello = errors.New("the aggregator does not answer the hello")
 // greet exchanges hellos.
 func (l *link) greet(s stream) (room, error) {
 	hello := &meshv1.SchedulerHello{
-		Versions:  &typesv1.VersionRange{Min: version.Min, Max: version.Max},
+		Versions:  wire.VersionsToProto(wire.MeshVersions),
 		Scheduler: l.mesh.cfg.Name,
 		Pool:      l.mesh.cfg.Pool,
 		BootId:    l.mesh.cfg.BootID,
@@ -54,9 +50,10 @@ func (l *link) greet(s stream) (room, error) {
 	if answer == nil {
 		return room{}, fmt.Errorf("%w: the aggregator's first message is no hello", wire.ErrMessage)
 	}
-	if v := answer.GetVersion(); v < version.Min || v > version.Max {
+	version := answer.GetVersion()
+	if version < wire.MeshVersions.Min || version > wire.MeshVersions.Max {
 		return room{}, fmt.Errorf("%w: the aggregator wants version %d of the mesh, this scheduler speaks %d to %d",
-			wire.ErrMessage, v, version.Min, version.Max)
+			wire.ErrMessage, version, wire.MeshVersions.Min, wire.MeshVersions.Max)
 	}
-	return room{name: fleet.Room(answer.GetRoom()), credits: wire.CreditsFromProto(answer.GetCredits())}, nil
+	return room{version: version, name: fleet.Room(answer.GetRoom()), credits: wire.CreditsFromProto(answer.GetCredits())}, nil
 }

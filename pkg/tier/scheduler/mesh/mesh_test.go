@@ -9,9 +9,12 @@ import (
 
 	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
 	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
+	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/run/obs"
+	"github.com/ccs-project/ccs/pkg/tier/scheduler/mesh"
+	"github.com/ccs-project/ccs/pkg/trust/capsule"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -149,13 +152,59 @@ func TestAnUnreadableReportIsLeftOutAlone(t *testing.T) {
 
 func TestAnAggregatorOfAnotherVersionIsNotUsed(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
-		a := r.aggregatorOf("a1", 2)
+		a := r.aggregatorOf("a1", wire.MeshVersions.Max+1)
 		<-a.hello
 		<-a.hello
 		if len(r.sink.lost) != 0 {
 			t.Error("a stream that never opened was said to be lost")
 		}
 	})
+}
+
+func TestTheCapsuleComesAsOftenAsTheVersionOfTheStreamWants(t *testing.T) {
+	for version, want := range map[uint32]int{1: 2, 2: 1} {
+		inBubble(t, func(t *testing.T, r *rig) {
+			a := r.aggregatorOf("a1", version)
+			<-a.hello
+			synctest.Wait()
+			p := strangers(t)
+			for o := range uint32(2) { // each is a run of its own
+				r.mesh.Send("a1", p, job.Send{Dispatch: []job.Dispatch{{Ordinal: o, Attempt: 1}}}, nil)
+				synctest.Wait()
+			}
+			capsules := 0
+			for len(a.heard) > 0 {
+				if (<-a.heard).GetDispatch().GetPayload().GetCapsule() != nil {
+					capsules++
+				}
+			}
+			if capsules != want {
+				t.Errorf("in version %d the capsule came %d times, want %d", version, capsules, want)
+			}
+		})
+	}
+}
+
+// strangers is a job for two hosts of another room than the aggregator's.
+func strangers(t *testing.T) *mesh.Payload {
+	t.Helper()
+	var list job.TargetsBuilder
+	var leaves []capsule.Hash
+	for _, host := range []fleet.HostID{"h1", "h2"} {
+		if err := list.Add("a", job.Target{Host: host, Incarnation: fleet.Incarnation{1}}); err != nil {
+			t.Fatal(err)
+		}
+		leaves = append(leaves, capsule.LeafHash(host, fleet.Incarnation{1}))
+	}
+	targets, err := list.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree, err := capsule.NewTree(leaves)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &mesh.Payload{Job: job.ID{1}, Pool: "p", Class: "std", Targets: targets, Tree: tree}
 }
 
 func TestAnAggregatorThatDoesNotAnswerTheHelloIsDialedAgain(t *testing.T) {

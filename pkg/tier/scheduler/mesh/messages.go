@@ -69,13 +69,16 @@ func (q *queue) dispatch(o *owed, n int) (*meshv1.ConnectRequest, error) {
 		delete(o.traces, ordinal)
 	}
 	q.window.Return(p.Class, uint32(n-len(msg.GetReleases())))
-	if q.sent.add(p.Job, c.first) {
-		payload, err := payloadOf(p, c, q.sent.add(p.Job, theCapsule))
+	if !q.sent.has(p.Job, c.first) {
+		payload, err := payloadOf(p, c, q.repeats || !q.sent.has(p.Job, theCapsule))
 		if err != nil {
+			q.window.Return(p.Class, uint32(len(msg.GetReleases())))
 			return nil, err
 		}
 		msg.Payload = payload
+		q.sent.add(p.Job, theCapsule)
 	}
+	q.sent.add(p.Job, c.first)
 	return &meshv1.ConnectRequest{Message: &meshv1.ConnectRequest_Dispatch{Dispatch: msg}}, nil
 }
 
@@ -126,16 +129,20 @@ type payloadKey struct {
 
 func newSentPayloads() *sentPayloads { return &sentPayloads{young: map[payloadKey]struct{}{}} }
 
-// add notes a payload and reports whether it was not there.
-func (s *sentPayloads) add(id job.ID, first uint32) bool {
+// has reports whether a payload is noted.
+func (s *sentPayloads) has(id job.ID, first uint32) bool {
 	key := payloadKey{id, first}
 	_, young := s.young[key]
 	_, old := s.old[key]
+	return young || old
+}
+
+// add notes a payload that is sent now, or was used again.
+func (s *sentPayloads) add(id job.ID, first uint32) {
 	if len(s.young) >= maxKnownPayload/2 {
 		s.old, s.young = s.young, map[payloadKey]struct{}{}
 	}
-	s.young[key] = struct{}{}
-	return !young && !old
+	s.young[payloadKey{id, first}] = struct{}{}
 }
 
 // lost forgets the payloads of a job: the aggregator does not have them.

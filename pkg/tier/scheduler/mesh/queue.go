@@ -17,10 +17,11 @@ import (
 // take turns, and within a class jobs do: a large job does not hold up a small
 // one. It is not safe for concurrent use.
 type queue struct {
-	room   fleet.Room
-	window *corelink.Window // releases that the aggregator takes, by class
-	begin  wire.Credits     // with what a class begins
-	owns   bool             // the shards that are owned are to be told
+	room    fleet.Room
+	repeats bool             // the aggregator wants the capsule in every payload
+	window  *corelink.Window // releases that the aggregator takes, by class
+	begin   wire.Credits     // with what a class begins
+	owns    bool             // the shards that are owned are to be told
 
 	jobs    map[job.ID]*owed
 	classes []*classQueue // in the order of their turns
@@ -53,7 +54,7 @@ const maxWindow = 1 << 20
 
 func newQueue(r room) *queue {
 	return &queue{
-		room: r.name, window: corelink.NewWindow(maxWindow), jobs: map[job.ID]*owed{},
+		room: r.name, repeats: r.version < wire.CapsuleOnce, window: corelink.NewWindow(maxWindow), jobs: map[job.ID]*owed{},
 		sent: newSentPayloads(), begin: r.credits, begun: map[string]bool{},
 	}
 }

@@ -43,7 +43,7 @@ func testPayload(t *testing.T, number byte, class string, n int) *Payload {
 // testQueue is the queue of an aggregator of room b that takes any number of
 // releases of class std, and so many of class bulk.
 func testQueue(bulk uint32) *queue {
-	return newQueue(room{name: "b", credits: wire.Credits{"std": maxWindow, "bulk": bulk}})
+	return newQueue(room{version: wire.CapsuleOnce, name: "b", credits: wire.Credits{"std": maxWindow, "bulk": bulk}})
 }
 
 func dispatches(ordinals ...uint32) job.Send {
@@ -108,6 +108,40 @@ func TestALargeRoomIsSentInChunks(t *testing.T) {
 	checkPayload(t, p, messages[1].GetDispatch().GetPayload(), first+maxChunk, 5)
 	if messages[0].GetDispatch().GetPayload().GetCapsule() == nil || messages[1].GetDispatch().GetPayload().GetCapsule() != nil {
 		t.Error("the capsule is not sent once, with the first of them")
+	}
+}
+
+func TestAnAggregatorOfTheVersionBeforeGetsTheCapsuleWithEveryRun(t *testing.T) {
+	q := newQueue(room{version: wire.CapsuleOnce - 1, name: "b", credits: wire.Credits{"std": maxWindow}})
+	p := testPayload(t, 1, "std", 4)
+	for _, ordinal := range []uint32{4, 1, 2} { // the first is in the run of the room, the others are strangers
+		q.add(p, dispatches(ordinal))
+		if got := drain(t, q)[0].GetDispatch().GetPayload(); got.GetCapsule() == nil {
+			t.Errorf("the run of ordinal %d comes without a capsule", ordinal)
+		}
+	}
+	q.add(p, dispatches(5))
+	if got := drain(t, q)[0].GetDispatch().GetPayload(); got != nil {
+		t.Errorf("a run that was sent comes again: %v", got)
+	}
+}
+
+func TestWhatCouldNotBeMadeDoesNotCountAsSent(t *testing.T) {
+	q, bad := testQueue(0), testPayload(t, 1, "bulk", 3)
+	q.grant(wire.Credits{"bulk": 1})
+	good := *bad
+	bad.Tree = testPayload(t, 3, "bulk", 1).Tree // of fewer targets than there are
+	q.add(bad, dispatches(3))
+	if msg, err := q.next(); err == nil {
+		t.Fatalf("it was made: %v", msg)
+	}
+	q.add(&good, dispatches(3))
+	messages := drain(t, q)
+	if len(messages) != 1 {
+		t.Fatalf("%d messages: what was not sent keeps its credit", len(messages))
+	}
+	if got := messages[0].GetDispatch().GetPayload(); got.GetCapsule() == nil {
+		t.Errorf("the payload is %v, want the targets with the capsule", got)
 	}
 }
 
