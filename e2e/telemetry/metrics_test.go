@@ -59,7 +59,7 @@ func TestEveryMetricSaysWhatHasHappened(t *testing.T) {
 	c.Restart(t, "executor-h1") // its command goes on
 	c.Pause(t, of(c, "scheduler")...)
 	key.Write(t, "end")
-	awaitFigures(t, c, exactly(obs.ReportsUnsettled, "agent", hosts), exactly(obs.ReportsHeld, "aggregator", hosts),
+	awaitFigures(t, c, exactly(obs.ReportsUnforgotten, "agent", hosts), exactly(obs.ReportsHeld, "aggregator", hosts),
 		atLeast(obs.BlobBytes, "aggregator", 2*outputSize)) // equal ones are held once, in each room
 	c.Resume(t, of(c, "scheduler")...)
 	rig.WantAll(t, c.Settled(t, job.ID), hosts, "SUCCEEDED")
@@ -117,6 +117,8 @@ func afterwards() []figure {
 		atLeast(obs.StoreCommit, "scheduler", 2),
 		exactly(obs.MeshStreams, "scheduler", schedulers*aggregators),
 		exactly(obs.MeshStreams, "aggregator", schedulers*aggregators),
+		exactly(obs.Registered, "scheduler", schedulers),
+		exactly(obs.Registered, "aggregator", aggregators),
 		exactly(obs.HostsKnown, "scheduler", schedulers*hosts),
 		exactly(obs.HostsAttached, "scheduler", schedulers*hosts),
 		exactly(obs.Sessions, "aggregator", hosts),
@@ -129,7 +131,7 @@ func afterwards() []figure {
 		atLeast(obs.PayloadsHeld, "aggregator", 2), // one in each room, for some minutes: a host may come late
 		exactly(obs.CommandsJudged, "agent", hosts, "verdict=accepted"),
 		exactly(obs.SessionAttached, "agent", hosts),
-		exactly(obs.ReportsUnsettled, "agent", 0),
+		exactly(obs.ReportsUnforgotten, "agent", 0),
 		exactly(obs.CommandsStarted, "executor", hosts-1), // the first one's was started by the executor before
 		exactly(obs.CommandsEnded, "executor", hosts, "outcome=SUCCEEDED"),
 		exactly(obs.CommandsLive, "executor", 0),

@@ -7,8 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/grpc/metadata"
+
+	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
+	enrolv1 "github.com/ccs-project/ccs/api/gen/ccs/enrol/v1"
 	"github.com/ccs-project/ccs/e2e/rig"
 	"github.com/ccs-project/ccs/pkg/client"
+	"github.com/ccs-project/ccs/pkg/trust/identity"
 )
 
 // sampled is how many tasks of a job have spans in these tests.
@@ -27,19 +32,19 @@ func TestAJobIsOneTraceFromAccessToTheExecutors(t *testing.T) {
 	root := named(s.of(job.ID), submitCall)[0]
 	for _, run := range named(s.of(job.ID), "executor.run") {
 		way := upward(t, s, run)
-		if len(way) == 0 || way[len(way)-1].id != root.id {
+		if len(way) == 0 || way[len(way)-1].ID != root.ID {
 			t.Errorf("the way up from executor.run does not lead to the submission: %v", way)
 		}
 		var services []string
 		for _, one := range way {
-			services = append(services, one.service)
+			services = append(services, one.Service)
 		}
 		want := []string{"ccs-executor", "ccs-agent", "ccs-aggregator", "ccs-scheduler", "ccs-access"}
 		if got := slices.Compact(services); !slices.Equal(got, want) {
 			t.Errorf("the way up leads through %v, want %v", got, want)
 		}
 	}
-	aLineNamesTheTrace(t, c, root.trace)
+	aLineNamesTheTrace(t, c, root.Trace)
 
 	// With the end of a process its last spans come: now it is known that there
 	// were no more.
@@ -50,13 +55,13 @@ func TestAJobIsOneTraceFromAccessToTheExecutors(t *testing.T) {
 		}
 	}
 	for _, one := range s.of(job.ID) {
-		if one.trace != root.trace {
-			t.Errorf("%s of %s is of another trace", one.name, one.service)
+		if one.Trace != root.Trace {
+			t.Errorf("%s of %s is of another trace", one.Name, one.Service)
 		}
 	}
-	for _, one := range s.all() {
-		if one.parent != "" && one.trace == root.trace && !slices.ContainsFunc(s.all(), func(p span) bool { return p.id == one.parent }) {
-			t.Errorf("%s of %s has a parent that nobody has sent", one.name, one.service)
+	for _, one := range s.Spans() {
+		if one.Parent != "" && one.Trace == root.Trace && !slices.ContainsFunc(s.Spans(), func(p span) bool { return p.ID == one.Parent }) {
+			t.Errorf("%s of %s has a parent that nobody has sent", one.Name, one.Service)
 		}
 	}
 }
@@ -75,13 +80,13 @@ func lacking(spans []span) string {
 }
 
 // upward is the way from a span through its parents to the root.
-func upward(t *testing.T, s *sink, from span) []span {
+func upward(t *testing.T, s sink, from span) []span {
 	t.Helper()
 	way := []span{from}
-	for at := from; at.parent != ""; way = append(way, at) {
-		above := slices.DeleteFunc(s.all(), func(p span) bool { return p.id != at.parent || p.trace != at.trace })
+	for at := from; at.Parent != ""; way = append(way, at) {
+		above := slices.DeleteFunc(s.Spans(), func(p span) bool { return p.ID != at.Parent || p.Trace != at.Trace })
 		if len(above) != 1 || len(way) > 20 {
-			t.Errorf("%s of %s has a parent that nobody has sent", at.name, at.service)
+			t.Errorf("%s of %s has a parent that nobody has sent", at.Name, at.Service)
 			return nil
 		}
 		at = above[0]
@@ -111,7 +116,8 @@ func aLineNamesTheTrace(t *testing.T, c *rig.Cluster, trace string) {
 	t.Logf("the trace is named by %q", by)
 }
 
-// An access that does not begin traces has none made, whatever else is asked for.
+// An access that does not begin traces has none made, whatever else is asked for:
+// nor an issuer, and not for callers either who say that they are in one.
 func TestWithARatioOfZeroNothingIsTraced(t *testing.T) {
 	s := newSink(t)
 	o := s.settings(map[string]map[string]any{"access": {"trace.ratio": 0}, "issuer": {"trace.ratio": 0}})
@@ -119,8 +125,28 @@ func TestWithARatioOfZeroNothingIsTraced(t *testing.T) {
 	c := rig.Start(t, o)
 	job := c.Run(t, client.Request{Command: rig.Sh("true")})
 	rig.WantAll(t, c.Settled(t, job.ID), o.Hosts, "SUCCEEDED")
+	forge(t, c)
 	c.Stop(t, all(c)...)
-	for _, one := range s.all() {
-		t.Errorf("there is a span %s of %s", one.name, one.service)
+	for _, one := range s.Spans() {
+		t.Errorf("there is a span %s of %s", one.Name, one.Service)
+	}
+}
+
+// forge calls access and issuer as one whose trace is sampled.
+func forge(t *testing.T, c *rig.Cluster) {
+	t.Helper()
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+	access := accessv1.NewAccessServiceClient(dial(t, c.UserFiles(), identity.Access, c.AccessAddresses()[0]))
+	if _, err := access.ListHosts(ctx, &accessv1.ListHostsRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range c.Listeners() {
+		if l.Tier != "issuer" || l.Key != "listen" {
+			continue
+		}
+		issuer := enrolv1.NewEnrolServiceClient(dial(t, c.UserFiles(), identity.Issuer, l.Address))
+		if _, err := issuer.EnrolHost(ctx, &enrolv1.EnrolHostRequest{}); err == nil {
+			t.Error("a host is enrolled without a token")
+		}
 	}
 }

@@ -14,7 +14,13 @@ import (
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/viper"
 	"gopkg.in/yaml.v3"
+
+	"github.com/ccs-project/ccs/pkg/run/obs/export"
 )
+
+// tracesPerSecond is the default of trace.per_second: enough to look at, and
+// nothing beside the jobs of a busy cluster.
+const tracesPerSecond = 10
 
 // origins says where the value of a key is from; keys at their default are not
 // in it.
@@ -26,7 +32,7 @@ func load[C any](prog Program[C], o options, s surroundings) (full[C], origins, 
 	cfg := full[C]{App: prog.Default}
 	cfg.Common.Log.Level = "info"
 	cfg.Common.MetricsListen = prog.MetricsListen
-	cfg.Common.Export.Trace.Ratio = prog.TraceRatio
+	cfg.Common.Export.Trace = export.Trace{Ratio: prog.TraceRatio, PerSecond: tracesPerSecond}
 	tree, content, err := readFile(o)
 	if err != nil {
 		return cfg, nil, err

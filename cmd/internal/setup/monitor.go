@@ -8,56 +8,27 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync/atomic"
+	"strconv"
 	"syscall"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"github.com/ccs-project/ccs/pkg/run/lifecycle"
-	"github.com/ccs-project/ccs/pkg/run/obs"
 )
 
 // Bounds of the port for metrics and health, which asks nobody who he is.
 const (
-	headerTimeout   = 5 * time.Second
-	answerTimeout   = 20 * time.Second
-	idleTimeout     = time.Minute
+	headerTimeout   = 2 * time.Second
+	answerTimeout   = 10 * time.Second
 	maxHeader       = 16 << 10
-	maxScrapers     = 64 // connections
 	monitorDraining = time.Second
 	listenPatience  = time.Second
 	listenPause     = 10 * time.Millisecond
 )
 
-// errStarting is why a process is not ready that has not said how it is.
-var errStarting = errors.New("starting")
-
-// health is how a process is: Run gives it its check on the way.
-type health struct {
-	check    atomic.Pointer[obs.Check]
-	draining <-chan struct{} // closed when the process was told to stop
-}
-
-// set says who knows how the process is.
-func (h *health) set(check obs.Check) { h.check.Store(&check) }
-
-// now is why the process is not ready, nil if it is.
-func (h *health) now() error {
-	select {
-	case <-h.draining:
-		return obs.ErrDraining
-	default:
-	}
-	if check := h.check.Load(); check != nil {
-		return (*check)()
-	}
-	return errStarting
-}
-
 // monitor is where a process is watched from: metrics and health over HTTP.
 type monitor struct {
 	server *http.Server
+	guests *crowd
 	log    *slog.Logger
 	addr   string // where it listens; empty: there is none
 	ended  chan struct{}
@@ -79,17 +50,18 @@ func openMonitor(ctx context.Context, address string, metrics http.Handler, h *h
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, nil) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { answer(w, h.now()) })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, "") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { answer(w, h.reason(r.Context())) })
 	m.addr = lis.Addr().String()
+	m.guests = &crowd{Listener: lis}
 	m.server = &http.Server{
-		Handler: mux, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // of strangers' connections
-		ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: maxHeader,
+		Handler: m.guests.serving(mux), ConnContext: mark, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug), // of strangers' connections
+		ReadHeaderTimeout: headerTimeout, ReadTimeout: headerTimeout, WriteTimeout: answerTimeout, MaxHeaderBytes: maxHeader,
 	}
+	m.server.SetKeepAlivesEnabled(false) // who asks every few seconds needs no connection meanwhile
 	go func() {
 		defer close(m.ended)
-		if err := m.server.Serve(netutil.LimitListener(lis, maxScrapers)); !errors.Is(err, http.ErrServerClosed) {
+		if err := m.server.Serve(m.guests); !errors.Is(err, http.ErrServerClosed) {
 			log.ErrorContext(ctx, "metrics and health are not served any more", "error", err)
 		}
 	}()
@@ -110,14 +82,15 @@ func listenPatiently(ctx context.Context, address string) (net.Listener, error) 
 }
 
 // answer says that all is well, or why not, as text for a person.
-func answer(w http.ResponseWriter, why error) {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	text := "ok"
-	if why != nil {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		text = why.Error()
+func answer(w http.ResponseWriter, reason string) {
+	code, text := http.StatusOK, "ok\n"
+	if reason != "" {
+		code, text = http.StatusServiceUnavailable, reason+"\n"
 	}
-	_, _ = io.WriteString(w, text+"\n") // he has gone
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(code)
+	_, _ = io.WriteString(w, text) // he has gone
 }
 
 // close lets answers that are under way end, and ends.
@@ -125,6 +98,7 @@ func (m *monitor) close(ctx context.Context) {
 	if m.server != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), monitorDraining)
 		defer cancel()
+		m.guests.dismiss() // Shutdown would wait for them
 		if m.server.Shutdown(ctx) != nil {
 			_ = m.server.Close() // what did not end in time
 		}

@@ -21,6 +21,15 @@ import (
 // serving is a bench whose program is watched on a free port; get asks there.
 func serving(t *testing.T, run func(ctx context.Context, p Process, get func(method, path string) (int, string))) *bench {
 	t.Helper()
+	return watchedAt(t, func(ctx context.Context, p Process, address string) {
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		run(ctx, p, func(method, path string) (int, string) { return ask(t, client, method, "http://"+address+path) })
+	})
+}
+
+// watchedAt is a bench whose program is told where it is watched.
+func watchedAt(t *testing.T, run func(ctx context.Context, p Process, address string)) *bench {
+	t.Helper()
 	b := newBench(t)
 	ready := filepath.Join(b.etc, "ready.json")
 	b.environ = []string{"CCS_SCHEDULER_METRICS_LISTEN=127.0.0.1:0", "CCS_SCHEDULER_READY_FILE=" + ready, "CCS_SCHEDULER_TLS_CERT=x"}
@@ -36,10 +45,7 @@ func serving(t *testing.T, run func(ctx context.Context, p Process, get func(met
 		if err := json.Unmarshal(content, &said); err != nil || said.Addresses["listen"] == "" || said.Addresses["metrics_listen"] == "" {
 			t.Errorf("the ready file says %s (%v)", content, err)
 		}
-		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-		run(ctx, p, func(method, path string) (int, string) {
-			return ask(t, client, method, "http://"+said.Addresses["metrics_listen"]+path)
-		})
+		run(ctx, p, said.Addresses["metrics_listen"])
 		return nil
 	}
 	return b
@@ -71,7 +77,7 @@ func TestReadinessIsWhatTheProcessSaysOfItself(t *testing.T) {
 			{func() {}, 503, "starting\n"},
 			{func() { why = errors.New("no shard map yet"); p.Check(func() error { return why }) }, 503, "no shard map yet\n"},
 			{func() { why = nil }, 200, "ok\n"},
-			{func() { why = errors.New("the store is full") }, 503, "the store is full\n"},
+			{func() { why = obs.Unready{Text: "the store is full", Err: errors.New("/var/lib/ccs/ccs.db")} }, 503, "the store is full\n"},
 		} {
 			step.do()
 			if code, text := get("GET", "/readyz"); code != step.code || text != step.text {
@@ -172,7 +178,7 @@ func TestAMetricsPortThatIsGivenBackSoonIsWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	time.AfterFunc(listenPatience/4, func() { _ = lis.Close() })
-	m, err := openMonitor(t.Context(), lis.Addr().String(), http.NotFoundHandler(), &health{}, slog.New(slog.DiscardHandler))
+	m, err := openMonitor(t.Context(), lis.Addr().String(), http.NotFoundHandler(), newHealth(nil, slog.New(slog.DiscardHandler)), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,9 +187,9 @@ func TestAMetricsPortThatIsGivenBackSoonIsWaitedFor(t *testing.T) {
 
 func TestFaultsOfTelemetryAreListedWithAllOthers(t *testing.T) {
 	b := newBench(t)
-	b.file(t, "metrics_listen: nowhere\notlp: {endpoint: 'http://x', insecure: true, ca: y}\ntrace: {ratio: 7}\n")
+	b.file(t, "metrics_listen: nowhere\notlp: {endpoint: 'http://x', insecure: true, ca: y}\ntrace: {ratio: 7, per_second: 0}\n")
 	b.wantExit(t, ExitUsage)
-	for _, want := range []string{`metrics_listen: "nowhere" must be`, "otlp.endpoint: ", "otlp.ca and otlp.insecure", "trace.ratio: 7 must be", "tls.cert"} {
+	for _, want := range []string{`metrics_listen: "nowhere" must be`, "otlp.endpoint: ", "otlp.ca and otlp.insecure", "trace.ratio: 7 must be", "trace.per_second: 0 must be", "tls.cert"} {
 		if !strings.Contains(b.err.String(), want) {
 			t.Errorf("it does not say %q:\n%s", want, b.err.String())
 		}

@@ -13,9 +13,6 @@ import (
 	"github.com/ccs-project/ccs/pkg/run/obs/export"
 )
 
-// flushBudget is what the last spans may take at the end of a process.
-const flushBudget = 2 * time.Second
-
 // watched runs a program with all by which others see how it is: the ready file,
 // metrics and health, traces. They are there before it, and after it they end.
 func watched(ctx context.Context, p Process, c Common, run func(Process) error) (err error) {
@@ -26,12 +23,8 @@ func watched(ctx context.Context, p Process, c Common, run func(Process) error) 
 	if err != nil {
 		return err
 	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushBudget)
-		defer cancel()
-		err = errors.Join(err, out.Close(ctx))
-	}()
-	state := &health{draining: ctx.Done()}
+	defer func() { err = errors.Join(err, out.Close(context.WithoutCancel(ctx))) }()
+	state := newHealth(ctx.Done(), p.Log)
 	watch, err := openMonitor(ctx, c.MetricsListen, out.Metrics(), state, p.Log)
 	if err != nil {
 		return err

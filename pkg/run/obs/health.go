@@ -3,11 +3,14 @@ package obs
 import (
 	"context"
 	"errors"
-	"sync/atomic"
+	"net"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 )
 
@@ -26,6 +29,8 @@ const (
 	watchEvery = time.Second
 	// maxWatches bounds the health watches of a server; each costs a goroutine.
 	maxWatches = 64
+	// maxWatchesOfOne bounds those of one caller, so that none takes them all.
+	maxWatchesOfOne = 8
 )
 
 // Health answers grpc.health.v1 from a [Check]. It is one answer for the whole
@@ -33,12 +38,15 @@ const (
 type Health struct {
 	healthv1.UnimplementedHealthServer
 
-	check   Check
-	watches atomic.Int32
+	check Check
+
+	mu      sync.Mutex
+	watches map[string]int // guarded by mu: open ones by caller
+	all     int            // guarded by mu: sum of watches
 }
 
 // NewHealth answers from check.
-func NewHealth(check Check) *Health { return &Health{check: check} }
+func NewHealth(check Check) *Health { return &Health{check: check, watches: map[string]int{}} }
 
 func (h *Health) response() (*healthv1.HealthCheckResponse, error) {
 	err := h.check()
@@ -62,12 +70,13 @@ func (h *Health) List(context.Context, *healthv1.HealthListRequest) (*healthv1.H
 
 // Watch answers at once and at every change, within a second. It ends with its
 // caller, or UNAVAILABLE when the process drains; RESOURCE_EXHAUSTED says that
-// too many watch already.
+// too many watch already, or the caller himself too often.
 func (h *Health) Watch(_ *healthv1.HealthCheckRequest, stream healthv1.Health_WatchServer) error {
-	defer h.watches.Add(-1)
-	if h.watches.Add(1) > maxWatches {
-		return status.Errorf(codes.ResourceExhausted, "%d health watches are open; use Check", maxWatches)
+	who := caller(stream.Context())
+	if err := h.begin(who); err != nil {
+		return err
 	}
+	defer h.end(who)
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	last := healthv1.HealthCheckResponse_UNKNOWN
@@ -88,4 +97,46 @@ func (h *Health) Watch(_ *healthv1.HealthCheckRequest, stream healthv1.Health_Wa
 			return status.FromContextError(stream.Context().Err()).Err()
 		}
 	}
+}
+
+// begin takes a place for a watch.
+func (h *Health) begin(who string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.watches[who] >= maxWatchesOfOne:
+		return status.Errorf(codes.ResourceExhausted, "%d health watches of yours are open; use Check", maxWatchesOfOne)
+	case h.all >= maxWatches:
+		return status.Errorf(codes.ResourceExhausted, "%d health watches are open; use Check", maxWatches)
+	}
+	h.watches[who]++
+	h.all++
+	return nil
+}
+
+// end gives it back.
+func (h *Health) end(who string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.all--
+	h.watches[who]--
+	if h.watches[who] == 0 {
+		delete(h.watches, who)
+	}
+}
+
+// caller is who calls: the name in his certificate, which the server has
+// verified, and without one his address.
+func caller(ctx context.Context) string {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return ""
+	}
+	if tls, ok := p.AuthInfo.(credentials.TLSInfo); ok && tls.SPIFFEID != nil {
+		return tls.SPIFFEID.String()
+	}
+	if host, _, err := net.SplitHostPort(p.Addr.String()); err == nil {
+		return host
+	}
+	return p.Addr.String()
 }

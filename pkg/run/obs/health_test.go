@@ -3,7 +3,9 @@ package obs_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"net/url"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -11,8 +13,10 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
@@ -146,34 +150,94 @@ func TestAHealthWatchEndsWhenTheProcessDrains(t *testing.T) {
 	})
 }
 
-func TestHealthWatchesAreBounded(t *testing.T) {
+// callers makes a health of which a test says who asks.
+type callers struct {
+	health *obs.Health
+	group  sync.WaitGroup
+}
+
+// heard is the answers to one watch.
+type heard struct {
+	healthv1.Health_WatchServer
+	ctx context.Context // as gRPC has it
+}
+
+func (h heard) Context() context.Context               { return h.ctx }
+func (heard) Send(*healthv1.HealthCheckResponse) error { return nil }
+
+// watch begins one and reports whether it goes on, in a bubble.
+func (c *callers) watch(ctx context.Context, who *peer.Peer) bool {
+	over := make(chan error, 1)
+	c.group.Go(func() {
+		over <- c.health.Watch(&healthv1.HealthCheckRequest{}, heard{ctx: peer.NewContext(ctx, who)})
+	})
+	synctest.Wait()
+	select {
+	case err := <-over:
+		return status.Code(err) != codes.ResourceExhausted
+	default:
+		return true
+	}
+}
+
+// user is one with a certificate, who calls from an address of many.
+func user(name string, n int) *peer.Peer {
+	return &peer.Peer{
+		Addr:     &net.TCPAddr{IP: net.IPv4(10, 0, byte(n>>8), byte(n)), Port: 1000 + n},
+		AuthInfo: credentials.TLSInfo{SPIFFEID: &url.URL{Scheme: "spiffe", Host: "demo.ccs", Path: "/user/" + name}},
+	}
+}
+
+// stranger is one without.
+func stranger(address string, port int) *peer.Peer {
+	return &peer.Peer{Addr: &net.TCPAddr{IP: net.ParseIP(address), Port: port}, AuthInfo: credentials.TLSInfo{}}
+}
+
+func TestNobodyTakesAllHealthWatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var s state
-		client, stop := healthOf(t, &s)
+		c := callers{health: obs.NewHealth(func() error { return nil })}
 		ctx, cancel := context.WithCancel(t.Context())
-		refused := 0
-		for range 70 {
-			watch, err := client.Watch(ctx, &healthv1.HealthCheckRequest{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := watch.Recv(); status.Code(err) == codes.ResourceExhausted {
-				refused++
+		let := map[string]int{}
+		for i := range 70 {
+			for name, who := range map[string]*peer.Peer{"alice": user("alice", i), "address": stranger("10.1.1.1", 1000+i), "socket": {Addr: &net.UnixAddr{Name: "@", Net: "unix"}}} {
+				if c.watch(ctx, who) {
+					let[name]++
+				}
 			}
 		}
-		if refused != 70-64 {
-			t.Errorf("%d of 70 watches were refused", refused)
+		for name, n := range let {
+			if n != 8 {
+				t.Errorf("%s has %d watches", name, n)
+			}
+		}
+		if !c.watch(ctx, user("bob", 1)) || !c.watch(ctx, stranger("10.1.1.2", 1)) {
+			t.Error("others cannot watch")
 		}
 		cancel()
-		synctest.Wait()
-		watch, err := client.Watch(t.Context(), &healthv1.HealthCheckRequest{})
-		if err != nil {
-			t.Fatal(err)
+		c.group.Wait()
+		ctx, cancel = context.WithCancel(t.Context())
+		if !c.watch(ctx, user("alice", 1)) {
+			t.Error("the place of one that ended is not free")
 		}
-		if _, err := watch.Recv(); err != nil {
-			t.Errorf("the place of one that ended is not free: %v", err)
+		cancel()
+		c.group.Wait()
+	})
+}
+
+func TestHealthWatchesAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := callers{health: obs.NewHealth(func() error { return nil })}
+		ctx, cancel := context.WithCancel(t.Context())
+		let := 0
+		for i := range 70 {
+			if c.watch(ctx, user(fmt.Sprint("user-", i), i)) {
+				let++
+			}
 		}
-		s.set(obs.ErrDraining)
-		stop()
+		if let != 64 {
+			t.Errorf("%d of 70 users watch", let)
+		}
+		cancel()
+		c.group.Wait()
 	})
 }

@@ -76,20 +76,21 @@ const (
 	StoreCommits  Name = "ccs.store.commits"
 	StoreCommit   Name = "ccs.store.commit.duration"
 	MeshStreams   Name = "ccs.mesh.streams"
+	Registered    Name = "ccs.registered"
 	HostsKnown    Name = "ccs.hosts.known"
 	HostsAttached Name = "ccs.hosts.attached"
 
-	Sessions         Name = "ccs.sessions"
-	SessionsOpened   Name = "ccs.sessions.opened"
-	SessionsRefused  Name = "ccs.sessions.refused"
-	CommandsSent     Name = "ccs.commands.sent"
-	ReportsReceived  Name = "ccs.reports.received"
-	ReportsHeld      Name = "ccs.reports.held"
-	BlobBytes        Name = "ccs.blobs.size"
-	PayloadsHeld     Name = "ccs.payloads.held"
-	CommandsJudged   Name = "ccs.commands.judged"
-	SessionAttached  Name = "ccs.session.attached"
-	ReportsUnsettled Name = "ccs.reports.unforgotten"
+	Sessions           Name = "ccs.sessions"
+	SessionsOpened     Name = "ccs.sessions.opened"
+	SessionsRefused    Name = "ccs.sessions.refused"
+	CommandsSent       Name = "ccs.commands.sent"
+	ReportsReceived    Name = "ccs.reports.received"
+	ReportsHeld        Name = "ccs.reports.held"
+	BlobBytes          Name = "ccs.blobs.size"
+	PayloadsHeld       Name = "ccs.payloads.held"
+	CommandsJudged     Name = "ccs.commands.judged"
+	SessionAttached    Name = "ccs.session.attached"
+	ReportsUnforgotten Name = "ccs.reports.unforgotten"
 
 	CommandsStarted Name = "ccs.commands.started"
 	CommandsEnded   Name = "ccs.commands.ended"
@@ -105,8 +106,8 @@ const (
 // Metrics is the table of all metrics, in the order of the documentation.
 func Metrics() []Metric {
 	return []Metric{
-		{Name: Requests, Kind: KindCounter, Unit: "{request}", Labels: []string{"method", "code"}, Tiers: []string{"access", "scheduler", "issuer"}, Help: "Calls answered, by method and gRPC status code."},
-		{Name: RequestDuration, Kind: KindHistogram, Unit: "s", Buckets: seconds, Labels: []string{"method"}, Tiers: []string{"access", "scheduler", "issuer"}, Help: "Time of a unary call or a submission; watches are not counted."},
+		{Name: Requests, Kind: KindCounter, Unit: "{request}", Labels: []string{"method", "code"}, Tiers: []string{"access", "scheduler", "issuer"}, Help: "Calls that have ended, by method and gRPC status code; a watch counts when it ends."},
+		{Name: RequestDuration, Kind: KindHistogram, Unit: "s", Buckets: seconds, Labels: []string{"method"}, Tiers: []string{"access", "scheduler", "issuer"}, Help: "Time of a unary call or a submission; that of watches is not measured."},
 		{Name: CertificateExpiry, Kind: KindGauge, Unit: "s", Tiers: []string{"access", "scheduler", "aggregator", "agent", "issuer"}, Help: "When the process's certificate expires, in seconds since 1970."},
 		{Name: JobsAccepted, Kind: KindCounter, Unit: "{job}", Labels: []string{"class"}, Tiers: []string{"scheduler"}, Help: "Jobs that became durable here."},
 		{Name: JobsDone, Kind: KindCounter, Unit: "{job}", Labels: []string{"class"}, Tiers: []string{"scheduler"}, Help: "Jobs whose last target settled here."},
@@ -118,11 +119,12 @@ func Metrics() []Metric {
 		{Name: StoreCommits, Kind: KindCounter, Unit: "{commit}", Labels: []string{"result"}, Tiers: []string{"scheduler"}, Help: "Transactions of the job store, by result."},
 		{Name: StoreCommit, Kind: KindHistogram, Unit: "s", Buckets: seconds, Tiers: []string{"scheduler"}, Help: "Time of a transaction of the job store."},
 		{Name: MeshStreams, Kind: KindGauge, Unit: "{stream}", Tiers: []string{"scheduler", "aggregator"}, Help: "Mesh streams that are open."},
+		{Name: Registered, Kind: KindGauge, Unit: "{registration}", Tiers: []string{"scheduler", "aggregator"}, Help: "1 while the process is registered in etcd, so that others find it, else 0."},
 		{Name: HostsKnown, Kind: KindGauge, Unit: "{host}", Tiers: []string{"scheduler"}, Help: "Hosts in the host table."},
 		{Name: HostsAttached, Kind: KindGauge, Unit: "{host}", Tiers: []string{"scheduler"}, Help: "Hosts that are attached to an aggregator, as this scheduler knows it."},
 		{Name: Sessions, Kind: KindGauge, Unit: "{session}", Tiers: []string{"aggregator"}, Help: "Host sessions that are open."},
 		{Name: SessionsOpened, Kind: KindCounter, Unit: "{session}", Tiers: []string{"aggregator"}, Help: "Host sessions opened."},
-		{Name: SessionsRefused, Kind: KindCounter, Unit: "{session}", Labels: []string{"code"}, Tiers: []string{"aggregator"}, Help: "Host sessions refused, by gRPC status code."},
+		{Name: SessionsRefused, Kind: KindCounter, Unit: "{session}", Labels: []string{"code"}, Tiers: []string{"aggregator"}, Help: "Host sessions refused at Connect, by gRPC status code; who fails at TLS does not get that far."},
 		{Name: CommandsSent, Kind: KindCounter, Unit: "{command}", Labels: []string{"class"}, Tiers: []string{"aggregator"}, Help: "Commands put on replies to hosts, repetitions included."},
 		{Name: ReportsReceived, Kind: KindCounter, Unit: "{report}", Tiers: []string{"aggregator"}, Help: "Reports that hosts sent, repetitions included."},
 		{Name: ReportsHeld, Kind: KindGauge, Unit: "{report}", Tiers: []string{"aggregator"}, Help: "Reports held until their owner says Forget."},
@@ -130,7 +132,7 @@ func Metrics() []Metric {
 		{Name: PayloadsHeld, Kind: KindGauge, Unit: "{job}", Tiers: []string{"aggregator"}, Help: "Jobs whose capsule is held."},
 		{Name: CommandsJudged, Kind: KindCounter, Unit: "{command}", Labels: []string{"verdict"}, Tiers: []string{"agent"}, Help: "Commands verified, by verdict: accepted, or the reason of the refusal."},
 		{Name: SessionAttached, Kind: KindGauge, Unit: "{session}", Tiers: []string{"agent"}, Help: "1 while the agent has a session, else 0."},
-		{Name: ReportsUnsettled, Kind: KindGauge, Unit: "{report}", Tiers: []string{"agent"}, Help: "Reports that are not yet durable above."},
+		{Name: ReportsUnforgotten, Kind: KindGauge, Unit: "{report}", Tiers: []string{"agent"}, Help: "Reports of which no Forget has come; running commands included."},
 		{Name: CommandsStarted, Kind: KindCounter, Unit: "{command}", Tiers: []string{"executor"}, Help: "End-processes started."},
 		{Name: CommandsEnded, Kind: KindCounter, Unit: "{command}", Labels: []string{"outcome"}, Tiers: []string{"executor"}, Help: "Attempts that have an exit record, by outcome."},
 		{Name: CommandsLive, Kind: KindGauge, Unit: "{command}", Tiers: []string{"executor"}, Help: "Commands accepted and not ended."},

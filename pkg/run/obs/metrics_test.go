@@ -41,9 +41,14 @@ func page() string {
 Generated from the table in pkg/run/obs by ` + "`go test ./pkg/run/obs -rewrite`" + `; do not edit.
 
 Every process shows its metrics to Prometheus at ` + "`http://<metrics_listen>/metrics`" + ` and its health at ` + "`/healthz`" + ` (it lives)
-and ` + "`/readyz`" + ` (503 with the reason while it is starting, not ready or draining). The port asks nobody who he is: let only your
-monitoring reach it ([ports and files](ports-and-files.md)). Servers answer ` + "`grpc.health.v1`" + ` on their own port too, to those
-whom they let in.
+and ` + "`/readyz`" + ` (503 with the reason while it is starting, not ready or draining; what is behind the reason, such as the error
+of the store, is in the log, once for each change). The port asks nobody who he is: let only your monitoring reach it
+([ports and files](ports-and-files.md)). A connection there is for one request. There are at most 64, 16 of one address: when
+one more comes, the one that has waited longest without asking is closed.
+
+` + "`grpc.health.v1`" + ` is answered on the ports of access, scheduler and issuer, on the mesh port of an aggregator, and on the socket
+of an executor, to those whom these let in; on the session port of an aggregator it is not: there a host is answered by
+its session. At most 64 watches are open at a process, 8 of one caller; who wants more asks again and again.
 
 ## Metrics
 
@@ -65,9 +70,14 @@ Of every process, under the names that are usual for them: ` + "`go_goroutines`,
 ## Traces
 
 With ` + "`otlp.endpoint`" + ` a process sends spans to a collector, by OTLP over gRPC, with TLS unless ` + "`otlp.insecure`" + ` is set. A collector that
-is away holds nothing up: spans are dropped then. Traces begin at access and issuer, in ` + "`trace.ratio`" + ` of the requests (1 by default);
-all others go on with those that come to them. Of a job's tasks the scheduler lets ` + "`trace.tasks`" + ` be traced, whatever the size of
-the job; and none any more after another scheduler has taken it over, or after a restart.
+is away or silent holds nothing up while a process runs: spans are dropped then. At its end a process gives the last ones
+300 ms, and none if the last batch failed or the collector is not connected.
+
+Traces begin at access and issuer, in ` + "`trace.ratio`" + ` of the requests (1 by default), and at most ` + "`trace.per_second`" + ` of them (10) a
+second and process, whatever the ratio; all others go on with those that come to them. What a caller of access or issuer
+says of a trace of his own decides nothing: where his request is traced, the trace has a link to his. Of a job's tasks the
+scheduler lets ` + "`trace.tasks`" + ` be traced, whatever the size of the job; and none any more after another scheduler has taken it
+over, or after a restart.
 
 A job is one trace: the submission at access and scheduler → ` + "`scheduler.release` → `aggregator.deliver` → `agent.judge` → `executor.start`" + ` and
 ` + "`executor.run`" + `, and ` + "`scheduler.settle`" + ` below the release. Log lines of what is traced carry ` + "`trace_id` and `span_id`" + `.

@@ -23,7 +23,7 @@ import (
 type RequestMeter struct {
 	answered metric.Int64Counter
 	took     metric.Float64Histogram
-	streams  []string
+	timed    []string // streams
 
 	answers   sync.Map // metric.AddOption by answer; there are no more than methods and codes
 	durations sync.Map // metric.RecordOption by method
@@ -35,41 +35,51 @@ type answer struct {
 	code   codes.Code
 }
 
-// NewRequestMeter counts all unary calls, and of the streams those methods that
-// are named, such as SubmitJob: the time of a watch says nothing.
-func NewRequestMeter(t Telemetry, streams ...string) *RequestMeter {
-	return &RequestMeter{answered: t.Counter(Requests), took: t.Histogram(RequestDuration), streams: streams}
+// NewRequestMeter counts every call when it ends, and takes the time of all
+// unary ones and of the streams that are named, such as SubmitJob: that of a
+// watch says nothing.
+func NewRequestMeter(t Telemetry, timed ...string) *RequestMeter {
+	return &RequestMeter{answered: t.Counter(Requests), took: t.Histogram(RequestDuration), timed: timed}
+}
+
+// isHealth reports whether a method is one of those that ask how a process is.
+func isHealth(fullMethod string) bool {
+	return strings.HasPrefix(fullMethod, "/"+healthv1.Health_ServiceDesc.ServiceName+"/")
 }
 
 // Unary is the interceptor of unary calls.
 func (m *RequestMeter) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 	began := time.Now()
 	resp, err := handle(ctx, req)
-	if !strings.HasPrefix(info.FullMethod, "/"+healthv1.Health_ServiceDesc.ServiceName+"/") {
-		m.count(ctx, path.Base(info.FullMethod), err, time.Since(began))
+	if !isHealth(info.FullMethod) {
+		method := path.Base(info.FullMethod)
+		m.count(ctx, method, err)
+		m.took.Record(ctx, time.Since(began).Seconds(), m.duration(method))
 	}
 	return resp, err
 }
 
 // Stream is the interceptor of streams.
 func (m *RequestMeter) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
-	method := path.Base(info.FullMethod)
-	if !slices.Contains(m.streams, method) {
+	if isHealth(info.FullMethod) {
 		return handle(srv, stream)
 	}
 	began := time.Now()
 	err := handle(srv, stream)
-	m.count(stream.Context(), method, err, time.Since(began))
+	method := path.Base(info.FullMethod)
+	m.count(stream.Context(), method, err)
+	if slices.Contains(m.timed, method) {
+		m.took.Record(stream.Context(), time.Since(began).Seconds(), m.duration(method))
+	}
 	return err
 }
 
-func (m *RequestMeter) count(ctx context.Context, method string, err error, took time.Duration) {
+func (m *RequestMeter) count(ctx context.Context, method string, err error) {
 	s, ok := status.FromError(err)
 	if !ok { // as gRPC does
 		s = status.FromContextError(err)
 	}
 	m.answered.Add(ctx, 1, m.answer(answer{method, s.Code()}))
-	m.took.Record(ctx, took.Seconds(), m.duration(method))
 }
 
 // answer is the attributes of an answer, made once.

@@ -41,18 +41,36 @@ func TestEveryUnaryCallIsCountedByItsMethodAndStatus(t *testing.T) {
 	}
 }
 
-func TestOfStreamsOnlyThoseThatAreNamedAreCounted(t *testing.T) {
+func TestEveryStreamIsCountedWhenItEndsAndNoWatchIsMeasured(t *testing.T) {
 	r := obstest.New(t)
 	m := obs.NewRequestMeter(r.Telemetry(), "SubmitJob")
-	for _, method := range []string{"SubmitJob", "WatchJob"} {
-		err := m.Stream(nil, serverStream{ctx: t.Context()}, &grpc.StreamServerInfo{FullMethod: "/ccs.access.v1.AccessService/" + method},
-			func(any, grpc.ServerStream) error { return nil })
-		if err != nil {
+	stream := func(ctx context.Context, method string, fails error) {
+		err := m.Stream(nil, serverStream{ctx: ctx}, &grpc.StreamServerInfo{FullMethod: "/ccs.access.v1.AccessService/" + method},
+			func(any, grpc.ServerStream) error {
+				if n := r.Value(obs.Requests, "method="+method, "code=Canceled"); n != 0 {
+					t.Errorf("%d %s are counted before they end", n, method)
+				}
+				return fails
+			})
+		if !errors.Is(err, fails) {
 			t.Error(err)
 		}
 	}
-	if submitted, all := r.Value(obs.Requests, "method=SubmitJob", "code=OK"), r.Value(obs.Requests); submitted != 1 || all != 1 {
-		t.Errorf("%d submissions were counted, %d calls", submitted, all)
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	stream(t.Context(), "SubmitJob", nil)
+	stream(t.Context(), "WatchJob", nil)
+	stream(t.Context(), "WatchJob", status.Error(codes.Unavailable, "watch elsewhere"))
+	stream(gone, "WatchJob", gone.Err())
+	for labels, want := range map[[2]string]int64{
+		{"SubmitJob", "OK"}: 1, {"WatchJob", "OK"}: 1, {"WatchJob", "Unavailable"}: 1, {"WatchJob", "Canceled"}: 1,
+	} {
+		if got := r.Value(obs.Requests, "method="+labels[0], "code="+labels[1]); got != want {
+			t.Errorf("%d %s ended with %s, want %d", got, labels[0], labels[1], want)
+		}
+	}
+	if submissions, all := r.Measured(obs.RequestDuration, "method=SubmitJob"), r.Measured(obs.RequestDuration); submissions != 1 || all != 1 {
+		t.Errorf("%d submissions were measured, %d calls", submissions, all)
 	}
 }
 
@@ -61,6 +79,10 @@ func TestHealthChecksAreNoRequests(t *testing.T) {
 	m := obs.NewRequestMeter(r.Telemetry())
 	if _, err := m.Unary(t.Context(), nil, &grpc.UnaryServerInfo{FullMethod: "/grpc.health.v1.Health/Check"},
 		func(context.Context, any) (any, error) { return "ok", nil }); err != nil {
+		t.Error(err)
+	}
+	if err := m.Stream(nil, serverStream{ctx: t.Context()}, &grpc.StreamServerInfo{FullMethod: "/grpc.health.v1.Health/Watch"},
+		func(any, grpc.ServerStream) error { return nil }); err != nil {
 		t.Error(err)
 	}
 	if n := r.Value(obs.Requests); n != 0 {

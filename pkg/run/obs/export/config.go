@@ -31,7 +31,12 @@ type Trace struct {
 	// Ratio of the requests without a trace that get one, 0 to 1. A request that
 	// comes with a trace goes on with it, whatever this says.
 	Ratio float64 `mapstructure:"ratio"`
+	// PerSecond bounds the traces that begin here, 1 to 10,000 a second.
+	PerSecond int `mapstructure:"per_second"`
 }
+
+// maxPerSecond bounds what can be asked for; each trace is dozens of spans.
+const maxPerSecond = 10_000
 
 // Validate lists every fault.
 func (c Config) Validate() error {
@@ -39,10 +44,14 @@ func (c Config) Validate() error {
 }
 
 func (t Trace) validate() error {
-	if t.Ratio >= 0 && t.Ratio <= 1 { // NaN is neither
-		return nil
+	var faults []error
+	if !(t.Ratio >= 0 && t.Ratio <= 1) { // so that NaN is a fault
+		faults = append(faults, fmt.Errorf("trace.ratio: %v must be from 0 (no trace begins here) to 1 (every request is traced)", t.Ratio))
 	}
-	return fmt.Errorf("trace.ratio: %v must be from 0 (no trace begins here) to 1 (every request is traced)", t.Ratio)
+	if t.PerSecond < 1 || t.PerSecond > maxPerSecond {
+		faults = append(faults, fmt.Errorf("trace.per_second: %d must be from 1 to %d; set trace.ratio to 0 if no trace is to begin here", t.PerSecond, maxPerSecond))
+	}
+	return errors.Join(faults...)
 }
 
 func (o OTLP) validate() error {

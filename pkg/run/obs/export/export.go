@@ -64,8 +64,8 @@ func (e *Export) Telemetry() obs.Telemetry {
 // Metrics answers a scrape of Prometheus.
 func (e *Export) Metrics() http.Handler { return e.scrape }
 
-// Close sends the spans that are left, at most until ctx ends, and drops the
-// rest. Afterwards there are no traces any more.
+// Close sends the spans that are left, for 300 ms and until ctx ends at most, and
+// drops the rest; all, where the collector is known not to take them. Afterwards there are no traces any more.
 func (e *Export) Close(ctx context.Context) error {
 	if e.traces == nil {
 		return nil

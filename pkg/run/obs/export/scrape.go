@@ -42,7 +42,9 @@ func (s *scrape) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var page bytes.Buffer
 	s.write(r.Context(), &page)
 	w.Header().Set("Content-Type", contentType)
-	_, _ = w.Write(page.Bytes()) // he has gone
+	w.Header().Set("Content-Length", strconv.Itoa(page.Len()))
+	_, _ = w.Write(page.Bytes())              // he has gone
+	_ = http.NewResponseController(w).Flush() // who reads slowly keeps his place
 }
 
 func (s *scrape) write(ctx context.Context, page *bytes.Buffer) {

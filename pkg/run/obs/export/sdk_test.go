@@ -72,14 +72,14 @@ func event(t *rapid.T, both []obs.Telemetry, m obs.Metric) {
 	}
 }
 
-// comparable is the lines of a page, sorted, with the numbers read: 1e+06 is
-// 1000000.
+// comparable is the lines of a page, sorted, with the numbers read to 12 digits:
+// 1e+06 is 1000000, and the SDK adds up in another order.
 func comparable(page string) string {
 	lines := strings.Split(strings.TrimSpace(page), "\n")
 	for i, line := range lines {
 		at := strings.LastIndexByte(line, ' ')
 		if f, err := strconv.ParseFloat(line[at+1:], 64); err == nil && line[0] != '#' {
-			lines[i] = line[:at] + " " + number(f)
+			lines[i] = line[:at] + " " + strconv.FormatFloat(f, 'g', 12, 64)
 		}
 	}
 	slices.Sort(lines)

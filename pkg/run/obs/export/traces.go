@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
@@ -13,6 +14,7 @@ import (
 	tracev1 "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/connectivity"
 )
 
 // Bounds of what waits to be sent. A span that finds the queue full is dropped:
@@ -22,6 +24,7 @@ const (
 	maxBatch    = 256
 	batchEvery  = time.Second
 	sendTimeout = 5 * time.Second
+	flushBudget = 300 * time.Millisecond // for the last spans, at the end of the process
 )
 
 // reconnect is how soon a collector that was away is found.
@@ -50,20 +53,42 @@ func newTraces(c Config, res *resource.Resource, log *slog.Logger) (*traces, err
 		return nil, err
 	}
 	sender := otlptrace.NewUnstarted(collector{conn}) // there is nothing to start
-	out := &outlet{SpanExporter: sender, log: log, closed: make(chan struct{})}
+	out := &outlet{SpanExporter: sender, resource: res, log: log, closed: make(chan struct{})}
 	batches := sdktrace.WithBatcher(out, sdktrace.WithMaxQueueSize(maxQueue), sdktrace.WithMaxExportBatchSize(maxBatch),
 		sdktrace.WithBatchTimeout(batchEvery), sdktrace.WithExportTimeout(sendTimeout))
-	sampler := sdktrace.ParentBased(sdktrace.TraceIDRatioBased(c.Trace.Ratio))
-	provider := sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithSampler(sampler), batches)
+	provider := sdktrace.NewTracerProvider(sdktrace.WithResource(res), sdktrace.WithSampler(newSampler(c.Trace)),
+		sdktrace.WithRawSpanLimits(limits()), batches)
 	return &traces{provider: provider, outlet: out, conn: conn}, nil
 }
 
-// close sends what is queued until ctx ends, and then gives the rest up.
+// limits are of one span. All are given: the SDK would take others from the
+// environment.
+func limits() sdktrace.SpanLimits {
+	return sdktrace.SpanLimits{
+		AttributeValueLengthLimit: 1024, AttributeValueDepthLimit: sdktrace.DefaultAttributeValueDepthLimit, AttributeCountLimit: 64,
+		EventCountLimit: 64, LinkCountLimit: 16, AttributePerEventCountLimit: 64, AttributePerLinkCountLimit: 64,
+	}
+}
+
+// close sends what is queued, if the collector is likely to take it and at most
+// for flushBudget or until ctx ends, and gives the rest up.
 func (t *traces) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, flushBudget)
+	defer cancel()
 	hurry := context.AfterFunc(ctx, t.outlet.close)
 	defer hurry()
+	if !t.hopeful() {
+		t.outlet.close()
+	}
 	err := t.provider.Shutdown(context.WithoutCancel(ctx)) // soon over after ctx: then the outlet is closed
 	return errors.Join(err, t.conn.Close())
+}
+
+// hopeful reports whether the collector took the last batch, if there was one,
+// and is connected, if anybody has tried.
+func (t *traces) hopeful() bool {
+	state := t.conn.GetState()
+	return !t.outlet.failed.Load() && (state == connectivity.Ready || state == connectivity.Idle)
 }
 
 // exportMethod is that of the collector.
@@ -93,34 +118,70 @@ func (c collector) UploadTraces(ctx context.Context, spans []*tracev1.ResourceSp
 type outlet struct {
 	sdktrace.SpanExporter
 
-	log    *slog.Logger
-	once   sync.Once
-	closed chan struct{} // what is sent after this is dropped
-	failed bool          // of the one export that there is at a time
+	resource *resource.Resource
+	log      *slog.Logger
+	once     sync.Once
+	closed   chan struct{} // what is sent after this is dropped
+	failed   atomic.Bool   // the last export
 }
+
+// errGivenUp is why the last spans are not sent.
+var errGivenUp = errors.New("the process ends, and they are not waited for")
 
 // ExportSpans sends a batch. It answers no error: it has told it.
 func (o *outlet) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
-	ctx, cancel := context.WithCancel(ctx)
+	err := o.send(ctx, spans)
+	switch failed := o.failed.Swap(err != nil); {
+	case err != nil && !failed:
+		o.log.WarnContext(ctx, "traces cannot be sent; spans are dropped until they can", "error", err)
+	case err == nil && failed:
+		o.log.InfoContext(ctx, "traces are sent again")
+	}
+	return nil
+}
+
+// send sends a batch until the outlet is closed.
+func (o *outlet) send(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	select {
+	case <-o.closed:
+		return errGivenUp
+	default:
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
 	var watch sync.WaitGroup
 	watch.Go(func() {
 		select {
 		case <-o.closed:
-			cancel()
+			cancel(errGivenUp)
 		case <-ctx.Done():
 		}
 	})
-	err := o.SpanExporter.ExportSpans(ctx, spans)
-	cancel()
-	watch.Wait()
-	switch {
-	case err != nil && !o.failed:
-		o.log.WarnContext(ctx, "traces cannot be sent; spans are dropped until they can", "error", err)
-	case err == nil && o.failed:
-		o.log.InfoContext(ctx, "traces are sent again")
+	err := o.SpanExporter.ExportSpans(ctx, o.ours(spans))
+	if err != nil && errors.Is(context.Cause(ctx), errGivenUp) {
+		err = errGivenUp // and not that of the call that was broken off
 	}
-	o.failed = err != nil
-	return nil
+	cancel(nil)
+	watch.Wait()
+	return err
 }
+
+// ours are spans of this process, and of nothing else: the SDK adds to their
+// resource what the environment says.
+func (o *outlet) ours(spans []sdktrace.ReadOnlySpan) []sdktrace.ReadOnlySpan {
+	all := make([]sdktrace.ReadOnlySpan, len(spans))
+	for i, s := range spans {
+		all[i] = own{s, o.resource}
+	}
+	return all
+}
+
+// own is a span of a resource.
+type own struct {
+	sdktrace.ReadOnlySpan
+	resource *resource.Resource
+}
+
+// Resource is whose span it is.
+func (o own) Resource() *resource.Resource { return o.resource }
 
 func (o *outlet) close() { o.once.Do(func() { close(o.closed) }) }
