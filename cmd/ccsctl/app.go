@@ -42,6 +42,7 @@ func (a *app) getenv(key string) string {
 
 // run runs the program and returns its exit status.
 func (a *app) run(ctx context.Context, args []string) int {
+	a.stdout = &sink{to: a.stdout}
 	a.settingFlags = map[string]*pflag.Flag{}
 	root := a.rootCommand()
 	root.SetArgs(args)
@@ -50,7 +51,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetErr(a.stderr)
 	mendBash(root)
 	ran, err := root.ExecuteContextC(ctx)
-	if err == nil {
+	if err == nil && a.unwritten() == "" {
 		return exitOK
 	}
 	e := a.final(ctx, ran.CommandPath(), err)
@@ -77,7 +78,7 @@ func (a *app) client() (*client.Client, error) {
 	a.settle(f.config)
 	ctl, err := a.open(f.client())
 	if err != nil {
-		return nil, usagef("cannot use the configuration %s:\n%s", f.file, indent(err.Error()))
+		return nil, usagef("cannot use the configuration%s:\n%s", strings.TrimRight(" "+f.file, " "), indent(err.Error()))
 	}
 	return ctl, nil
 }

@@ -128,9 +128,16 @@ const tryBash = `
 source "$1"
 ccsctl() { printf '%s\n' "${answer[@]}" :38; }
 compopt() { :; }
-_get_comp_words_by_ref() { words=("${COMP_WORDS[@]}"); cword=$COMP_CWORD; cur=${words[cword]}; prev=${words[cword - 1]}; }
+_get_comp_words_by_ref() { words=("${typed[@]}"); cword=$((${#words[@]} - 1)); cur=${words[cword]}; prev=${words[cword - 1]}; }
+split() { # as readline does, at those of COMP_WORDBREAKS that are typed here
+	local word IFS=$' \n'
+	COMP_WORDS=()
+	for word; do COMP_WORDS+=(${word//=/ = }); done
+}
 try() {
-	COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_LINE="$*" COMP_POINT=999 COMP_TYPE=9 COMPREPLY=()
+	typed=("$@") COMP_LINE="$*" COMP_POINT=999 COMP_TYPE=9 COMPREPLY=()
+	split "$@"
+	COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
 	__start_ccsctl
 	printf '[%s]' "${COMPREPLY[@]%% *}"
 	echo
@@ -140,6 +147,9 @@ answer=(failed,lost failed,skipped); try ccsctl task list x --state failed,; try
 answer=(app=web$'\t'4 app=api$'\t'4); try ccsctl run -l app=; try ccsctl run -l app=w
 answer=(room=bj01,app=web$'\t'4); try ccsctl run -l room=bj01,app=
 answer=('a b'$'\t'x); try ccsctl run --note a
+answer=('!canary'); try ccsctl run -l '!can'
+answer=('!canary'$'\t'x '!app'$'\t'y); try ccsctl run -l '!'; try ccsctl run -l '!a'
+answer=('app=web,!canary'); try ccsctl run -l 'app=web,!can'
 `
 
 func TestBashCompletesListsThatAreSeparatedByCommas(t *testing.T) {
@@ -164,6 +174,10 @@ func TestBashCompletesListsThatAreSeparatedByCommas(t *testing.T) {
 [web]
 [web]
 [a\]
+[!canary]
+[!canary][!app]
+[!app]
+[web,!canary]
 `
 	if string(got) != want {
 		t.Errorf("got\n%swant\n%s", got, want)

@@ -20,6 +20,9 @@ const (
 	envConfig = "CCSCTL_CONFIG"
 )
 
+// noHome is why there is no default configuration.
+const noHome = "HOME is not set to a directory"
+
 // inForce is the configuration in force and where it is from.
 type inForce struct {
 	config
@@ -29,13 +32,18 @@ type inForce struct {
 	faults []string
 }
 
-// configFile is the file that is read; named: the user asked for this one.
+// configFile is the file that is read; named: the user asked for this one. Without
+// a home there is no default: the directory that somebody happens to be in is not
+// asked whom to trust.
 func (a *app) configFile() (path string, named bool) {
 	if a.config != "" {
 		return a.config, true
 	}
 	if path := a.getenv(envConfig); path != "" {
 		return path, true
+	}
+	if !filepath.IsAbs(a.getenv("HOME")) {
+		return "", false
 	}
 	return filepath.Join(a.getenv("HOME"), ".config", "ccs", "config.yaml"), false
 }
@@ -49,7 +57,10 @@ func (a *app) loadConfig() (inForce, error) {
 	}
 	slices.Sort(f.faults)
 	faults := indent(strings.Join(slices.Compact(f.faults), "\n"))
-	if !f.found {
+	switch {
+	case f.file == "":
+		return f, usagef("%s, so there is no default configuration: name one with --config or %s, or give flags or variables\n%s", noHome, envConfig, faults)
+	case !f.found:
 		return f, usagef("there is no configuration %s: write one (see ccsctl --help), name another with --config or %s, or give flags or variables\n%s", f.file, envConfig, faults)
 	}
 	return f, usagef("cannot use the configuration %s:\n%s", f.file, faults)
@@ -61,11 +72,15 @@ func (a *app) readConfig() inForce {
 	v.SetConfigType("yaml")
 	var named bool
 	f.file, named = a.configFile()
-	content, err := os.ReadFile(f.file)
+	content, err := []byte(nil), fs.ErrNotExist
+	if f.file != "" {
+		content, err = os.ReadFile(f.file)
+	}
 	f.found = err == nil || !errors.Is(err, fs.ErrNotExist)
 	switch {
 	case err != nil && (named || f.found):
 		f.faults = append(f.faults, fmt.Sprintf("the file cannot be read: %v", errors.Unwrap(err)))
+		return f // what is missing nobody can tell
 	case err == nil:
 		if err := v.ReadConfig(bytes.NewReader(content)); err != nil {
 			f.faults = append(f.faults, strings.TrimPrefix(oneLine(err.Error()), "While parsing config: ")) // what else is missing nobody can tell

@@ -67,11 +67,14 @@ func (a *app) showConfig(f inForce) error {
 	if a.isDocument() {
 		return a.encode(doc)
 	}
-	missing := ""
-	if !f.found {
-		missing = " (there is none)"
+	switch {
+	case f.file == "":
+		a.say("File: none (%s)\n", noHome)
+	case !f.found:
+		a.say("File: %s (there is none)\n", f.file)
+	default:
+		a.say("File: %s\n", f.file)
 	}
-	a.say("File: %s%s\n", f.file, missing)
 	return a.table([]string{"KEY", "FROM", "VALUE"}, rows)
 }
 

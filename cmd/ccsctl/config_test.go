@@ -33,6 +33,25 @@ func TestTheConfigurationIsExplained(t *testing.T) {
 	})
 }
 
+func TestWithoutAHomeThereIsNoDefaultConfiguration(t *testing.T) {
+	transcript(t, "config-homeless", func(ctx context.Context, r *rig) {
+		for _, home := range []string{"", "."} {
+			r.env = map[string]string{"HOME": home}
+			if got := r.run(ctx, "host", "list"); got != exitUsage {
+				t.Errorf("exit status %d", got)
+			}
+			r.run(ctx, "config")
+		}
+		r.env = map[string]string{
+			"CCSCTL_ADDRESSES": "a:1", "CCSCTL_TLS_CERT": "c", "CCSCTL_TLS_KEY": "k", "CCSCTL_TLS_CA": "a", "CCSCTL_SIGNING_KEY": "k",
+		}
+		r.run(ctx, "config")
+		r.run(ctx, "host", "list", "-l", "id=h1")
+		r.open = client.New
+		r.run(ctx, "host", "list")
+	})
+}
+
 // given is what reaches the client.
 func given(r *rig) *client.Config {
 	var got client.Config

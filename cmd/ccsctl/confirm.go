@@ -38,7 +38,7 @@ func (a *app) confirm(ctx context.Context, r client.Request, t *client.Targets, 
 		switch {
 		case ctx.Err() != nil:
 			a.say("\n")
-			return &exit{exitUnknown, "interrupted: nothing was submitted"}
+			return errInterrupted
 		case errors.Is(err, io.EOF):
 			a.say("\n")
 			return notConfirmed("there was no answer")

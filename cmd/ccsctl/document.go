@@ -67,14 +67,26 @@ type taskDocument struct {
 	Verified         *bool     `json:"verified,omitempty"` // with --verify: the host signed all this
 	Stdout           *string   `json:"stdout,omitempty"`   // of run, where it is UTF-8
 	StdoutBase64     *string   `json:"stdout_base64,omitempty"`
+	StdoutError      string    `json:"stdout_error,omitempty"` // why it is not there
 	StdoutSHA256     string    `json:"stdout_sha256,omitempty"`
 	StdoutSize       uint64    `json:"stdout_size"`
 	StdoutCut        uint64    `json:"stdout_cut,omitempty"` // bytes beyond the limit, not kept
 	Stderr           *string   `json:"stderr,omitempty"`
 	StderrBase64     *string   `json:"stderr_base64,omitempty"`
+	StderrError      string    `json:"stderr_error,omitempty"`
 	StderrSHA256     string    `json:"stderr_sha256,omitempty"`
 	StderrSize       uint64    `json:"stderr_size"`
 	StderrCut        uint64    `json:"stderr_cut,omitempty"`
+}
+
+// unverifiedDocument is a task whose result is not what its host signed: nothing of
+// it is to be used.
+type unverifiedDocument struct {
+	Ordinal      int    `json:"ordinal"`
+	Host         string `json:"host"`
+	Room         string `json:"room"`
+	Verified     bool   `json:"verified"` // false
+	ClaimedState string `json:"claimed_state"`
 }
 
 func (a *app) taskDocument(t client.Task) taskDocument {

@@ -61,6 +61,12 @@ func TestWhatIsTypedWrongIsSaidAndChangesNothing(t *testing.T) {
 			{"job", "list", "--limit", "-1"},
 			{"job", "list", "--submitter", "mine"},
 			{"config", "all"},
+			{"run", "--all", "--timeout", "99999999h", "--", "uptime"},
+			{"run", "--all", "--deadline", "721h", "--", "uptime"},
+			{"completion", "tcsh"},
+			{"job", "foo", "--state", "x"},
+			{"host", "list", "--address", "localhost:99999"},
+			{"host", "list", "--address", "localhost:0,ccs:https"},
 		} {
 			if got := r.run(ctx, line...); got != exitUsage {
 				t.Errorf("%v: exit status %d", line, got)
@@ -105,6 +111,34 @@ func TestWhatTheServersRefuseIsShownAsTheySayIt(t *testing.T) {
 		r.run(ctx, "run", "--all", "--", "uptime")
 		r.access.fail = func(string) error { return status.Error(codes.Unavailable, "connection refused") }
 		r.run(ctx, "host", "list")
+	})
+}
+
+func TestWhoeverCannotBeTrustedIsNotTriedAgain(t *testing.T) {
+	transcript(t, "unreached", func(ctx context.Context, r *rig) {
+		for _, c := range []struct {
+			why  string
+			want int
+		}{
+			{`transport: authentication handshake failed: peer refused: it is spiffe://demo.ccs/scheduler/s1; admitted here: spiffe://demo.ccs/access/*`, exitUsage},
+			{`error reading server preface: remote error: tls: expired certificate`, exitDenied},
+			{`transport: authentication handshake failed: context deadline exceeded`, exitUnknown},
+			{`error reading server preface: read tcp 127.0.0.1:5->127.0.0.1:6: use of closed network connection`, exitUnknown},
+			{`transport: authentication handshake failed: tls: first record does not look like a TLS handshake`, exitUnknown},
+			{`transport: Error while dialing: dial tcp 127.0.0.1:7400: connect: connection refused`, exitUnknown},
+		} {
+			calls := 0
+			r.access.fail = func(string) error {
+				calls++
+				return status.Error(codes.Unavailable, "connection error: desc = "+quoted(c.why))
+			}
+			for _, line := range [][]string{{"host", "list"}, {"run", "--all", "--", "true"}} {
+				calls = 0
+				if got := r.run(ctx, line...); got != c.want || (calls == 1) != (c.want != exitUnknown) {
+					t.Errorf("%s: exit status %d after %d tries", c.why, got, calls)
+				}
+			}
+		}
 	})
 }
 

@@ -34,6 +34,7 @@ type fake struct {
 	fail    func(method string) error // before anything else; may be nil
 	outcome func(host string) outcome // of a command; nil: all succeed
 	hang    bool                      // jobs do not end
+	halfway func()                    // when half of a job is done; may be nil
 	rows    func() []fleet.Host       // the host table; nil: fleetOf
 	lie     func(*typesv1.Task)       // what the servers make of what hosts have signed; may be nil
 
@@ -244,6 +245,9 @@ func (f *fake) WatchJob(req *accessv1.WatchJobRequest, out grpc.ServerStreamingS
 			return err
 		}
 		wait(time.Second)
+		if f.halfway != nil {
+			f.halfway()
+		}
 	}
 	return nil
 }
@@ -337,5 +341,9 @@ func (f *fake) GetOutput(req *accessv1.GetOutputRequest, out grpc.ServerStreamin
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fetched++
-	return out.Send(&accessv1.GetOutputResponse{Content: f.blobs[[32]byte(req.GetDigest())]})
+	content, have := f.blobs[[32]byte(req.GetDigest())]
+	if !have {
+		return status.Errorf(codes.NotFound, "output %x of job %s: not found", req.GetDigest(), req.GetJobId())
+	}
+	return out.Send(&accessv1.GetOutputResponse{Content: content})
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,19 +21,19 @@ type targetFlags struct {
 }
 
 func (t *targetFlags) add(f *pflag.FlagSet) {
-	f.StringVarP(&t.selector, "selector", "l", "", "hosts by `LABELS`, such as room=bj01,app in (web,api),!canary")
-	f.StringSliceVar(&t.hosts, "hosts", nil, "hosts by `NAMES`: ids or IP addresses, separated by commas; every one must exist")
-	f.StringVar(&t.hostsFile, "hosts-file", "", "`FILE` with a host id or IP address a line, # begins a comment; - is stdin")
-	f.StringSliceVar(&t.rooms, "room", nil, "hosts of these `ROOMS`: the same as room=… in the selector")
+	textVar(f, &t.selector, "selector", "l", "hosts by `LABELS`, such as room=bj01,app in (web,api),!canary")
+	listVar(f, &t.hosts, "hosts", "hosts by `NAMES`: ids or IP addresses, separated by commas; every one must exist")
+	textVar(f, &t.hostsFile, "hosts-file", "", "`FILE` with a host id or IP address a line, # begins a comment; - is stdin")
+	listVar(f, &t.rooms, "room", "hosts of these `ROOMS`: the same as room=… in the selector")
 	f.BoolVar(&t.all, "all", false, "all hosts")
 }
 
 // fill puts the targets into a request. The rooms follow the selector, so that
 // the column of a fault is that of what was typed.
-func (t *targetFlags) fill(r *client.Request, stdin io.Reader) error {
+func (t *targetFlags) fill(r *client.Request, in input) error {
 	hosts := t.hosts
 	if t.hostsFile != "" {
-		more, err := readHosts(t.hostsFile, stdin)
+		more, err := readHosts(t.hostsFile, in)
 		if err != nil {
 			return err
 		}
@@ -76,7 +75,7 @@ type jobFlags struct {
 }
 
 func (j *jobFlags) add(f *pflag.FlagSet) {
-	f.StringVar(&j.concurrency, "concurrency", "", "hosts at work at the same time, `N` or N% of the targets (default all)")
+	textVar(f, &j.concurrency, "concurrency", "", "hosts at work at the same time, `N` or N% of the targets (default all)")
 	f.DurationVar(&j.ttl, "ttl", 0, "`TIME` that a host may be away before it is too late to start, such as 1h (default the deadline)")
 	f.DurationVar(&j.deadline, "deadline", client.DefaultDeadline, "`TIME` after which the whole job ends")
 	f.StringVar(&j.class, "class", client.DefaultClass, "`CLASS` of importance")

@@ -21,14 +21,14 @@ func (a *app) follow(ctx context.Context, ctl *client.Client, id string, passThr
 	}
 	f := follower{app: a, progress: newProgress(a.stderr, width, time.Now()), tasks: map[int]client.Task{}}
 	if err := f.watch(ctx, ctl, id); err != nil {
-		return a.leave(ctx, id, f.job, err)
+		return a.leaveEarly(ctx, id, f.job, err)
 	}
 	tasks, err := f.results(ctx, ctl, id)
 	if err != nil {
-		return a.leave(ctx, id, f.job, err)
+		return a.leaveEarly(ctx, id, f.job, err)
 	}
 	r := results{app: a, ctl: ctl, job: f.job, tasks: tasks, took: f.progress.elapsed(time.Now())}
-	if err := r.show(ctx, passThrough); err != nil {
+	if err := r.show(ctx, passThrough); err != nil || a.unwritten() != "" {
 		return a.leave(ctx, id, f.job, err)
 	}
 	return r.verdict(passThrough)
@@ -39,6 +39,10 @@ func (a *app) leave(ctx context.Context, id string, job client.Job, err error) e
 	lost := !isExit(err) && statusOf(err) == exitUnknown
 	back := fmt.Sprintf("Come back to it, or stop it, with\n  ccsctl job watch %s\n  ccsctl job cancel %s", id, id)
 	switch {
+	case a.unwritten() != "" && job.Done():
+		return &exit{exitSome, fmt.Sprintf("%s: the results of job %s, which is done, were not shown to their end\nSee all of them with: ccsctl job watch %s", a.unwritten(), id, id)}
+	case a.unwritten() != "":
+		return &exit{exitSome, fmt.Sprintf("%s: job %s goes on. %s", a.unwritten(), id, back)}
 	case job.Done() && (ctx.Err() != nil || lost):
 		return &exit{exitUnknown, fmt.Sprintf("the results of job %s, which is done, were not shown to their end: %v\nSee all of them with: ccsctl job watch %s", id, err, id)}
 	case ctx.Err() != nil:
@@ -47,6 +51,19 @@ func (a *app) leave(ctx context.Context, id string, job client.Job, err error) e
 		return &exit{exitUnknown, fmt.Sprintf("lost sight of job %s, which goes on: %v\n%s", id, err, back)}
 	}
 	return err
+}
+
+// leaveEarly leaves a job before it had results. Whoever reads documents gets one
+// with its id; the exit status says that it is not all.
+func (a *app) leaveEarly(ctx context.Context, id string, job client.Job, err error) error {
+	err = a.leave(ctx, id, job, err)
+	if e, is := errors.AsType[*exit](err); !is || e.status != exitUnknown || !a.isDocument() {
+		return err
+	}
+	if job.ID == "" { // nothing was heard of it
+		return errors.Join(err, a.encode(map[string]any{"job": map[string]string{"id": id}, "tasks": []taskDocument{}}))
+	}
+	return errors.Join(err, a.encode(resultsDocument{Job: a.jobDocument(job), Tasks: []taskDocument{}}))
 }
 
 // follower collects what a watch says.

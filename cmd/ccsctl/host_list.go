@@ -28,8 +28,8 @@ func (a *app) hostListCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVarP(&which.selector, "selector", "l", "", "only hosts with these `LABELS`, such as room=bj01,!canary")
-	cmd.Flags().StringSliceVar(&which.rooms, "room", nil, "only hosts of these `ROOMS`")
+	textVar(cmd.Flags(), &which.selector, "selector", "l", "only hosts with these `LABELS`, such as room=bj01,!canary")
+	listVar(cmd.Flags(), &which.rooms, "room", "only hosts of these `ROOMS`")
 	complete(cmd, "selector", a.completeSelector)
 	complete(cmd, "room", a.completeRooms)
 	return cmd

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"strings"
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
@@ -19,20 +18,20 @@ const (
 )
 
 // readHosts reads a file with one host a line; each is given once.
-func readHosts(path string, stdin io.Reader) ([]string, error) {
-	from, name := stdin, "stdin"
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, usagef("cannot read the hosts: %v", err)
-		}
-		defer func() { _ = f.Close() }() // it was only read
-		from, name = f, path
+func readHosts(path string, in input) ([]string, error) {
+	from, err := in.open(path)
+	if err != nil {
+		return nil, in.cannotRead("hosts", err)
+	}
+	defer func() { _ = from.Close() }() // it was only read
+	name := path
+	if path == "-" {
+		name = "stdin"
 	}
 	hosts, faults, err := parseHosts(from)
 	switch {
 	case err != nil:
-		return nil, usagef("cannot read the hosts of %s: %v", name, err)
+		return nil, in.cannotRead("hosts of "+name, err)
 	case len(faults) > maxFaultLines:
 		faults = append(faults[:maxFaultLines], fmt.Sprintf("and %d lines more", len(faults)-maxFaultLines))
 		fallthrough

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -78,6 +79,15 @@ func (l *listing) begin() error {
 	}
 	_, err := l.app.stdout.Write([]byte(text))
 	return err
+}
+
+// stop ends a list before its time, so that it can be read; the exit status says
+// that it is not all. Of a list that has not begun there is nothing.
+func (l *listing) stop(why error) error {
+	if l.begun {
+		return errors.Join(why, l.end())
+	}
+	return why
 }
 
 // end prints what is left.

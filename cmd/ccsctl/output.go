@@ -14,12 +14,12 @@ the order of the job, or on one host, as if it had run here.
 Outputs are byte for byte what was kept. What was written beyond the limit of the
 job (--output-limit of run) is not kept, and how much that was is said. Hosts
 that are not settled have no output yet; they are named, and the exit status
-is 1.
+is 1. So it is where an output cannot be read: the others are printed all the same.
 
 --verify checks the signature that each host has made over its result, with the
 key that the servers know of it, and that the outputs are those that it signed.
-What did not verify is named and not printed. What the servers settled
-themselves, such as EXPIRED, no host has signed.`
+What did not verify is named, with the state that the servers claim, and not
+printed. What they settled themselves, such as EXPIRED, no host has signed.`
 
 // outputFlags say what is printed of a job.
 type outputFlags struct {
@@ -39,9 +39,9 @@ func (a *app) outputCommand() *cobra.Command {
   ccsctl output JOB --verify > /dev/null`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {
-				return fmt.Errorf("%s takes a job id, and a host or none, and %s given", cmd.CommandPath(), countWere(len(args)))
+				return fmt.Errorf("%s takes a job id, and a host or none, and %s given", verbOf(cmd), countWere(len(args)))
 			}
-			return nil
+			return notEmpty(cmd, args)
 		},
 		ValidArgsFunction: a.completeJobAndHost,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -52,7 +52,7 @@ func (a *app) outputCommand() *cobra.Command {
 				if a.isDocument() && (how.raw || how.grouped || how.stderr) {
 					return usagef("-o %s has everything in its own form: leave out --raw, --grouped and --stderr", a.output)
 				}
-				o := &jobOutput{app: a, outputFlags: how, contents: contents{ctl: ctl, job: args[0]}, filter: client.TaskFilter{Host: append(args, "")[1]}}
+				o := &jobOutput{outputFlags: how, contents: contents{app: a, ctl: ctl, job: args[0], exact: how.raw}, filter: client.TaskFilter{Host: append(args, "")[1]}}
 				return hint(o.print(cmd.Context()), seeTargets)
 			})
 		},

@@ -13,11 +13,11 @@ import (
 type jobOutput struct {
 	outputFlags
 	contents
-	app     *app
 	filter  client.TaskFilter
 	tasks   int // settled
 	pending resultGroup
 	good    bool // the last one verified
+	titles  int  // printed
 	checks  verification
 }
 
@@ -53,9 +53,7 @@ func (o *jobOutput) settled(ctx context.Context) iter.Seq2[client.Task, error] {
 				o.tasks++
 			}
 			if err == nil && o.verify && t.Settled() {
-				if o.good, err = o.checks.check(ctx, &o.contents, t); !o.good {
-					t.Stdout, t.Stderr = client.OutputRef{}, client.OutputRef{} // nobody is to use them
-				}
+				o.good, err = o.checks.check(ctx, &o.contents, t)
 			}
 			if !yield(t, err) || err != nil {
 				return
@@ -73,11 +71,16 @@ func (o *jobOutput) each(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		switch {
+		switch what, ref := o.chosen(t); {
+		case o.verify && !o.good && (o.raw || o.filter.Host != ""): // the verdict names it
+		case o.verify && !o.good:
+			err = o.title(t.Host, claimed(t))
+		case o.raw && o.filter.Host == "":
+			err = o.stream(ctx, o.app.stdout, what+" of "+t.Host, ref, o.app.stderr)
 		case o.raw || o.stderr && o.filter.Host != "":
-			err = o.stream(ctx, o.app.stdout, o.chosen(t), o.app.stderr)
+			err = o.stream(ctx, o.app.stdout, what, ref, o.app.stderr)
 		case o.filter.Host != "":
-			err = o.through(ctx, o.app, t)
+			err = o.through(ctx, t)
 		default:
 			err = o.titled(ctx, t)
 		}
@@ -88,25 +91,34 @@ func (o *jobOutput) each(ctx context.Context) error {
 	return nil
 }
 
-func (o *jobOutput) chosen(t client.Task) client.OutputRef {
+func (o *jobOutput) chosen(t client.Task) (what string, ref client.OutputRef) {
 	if o.stderr {
-		return t.Stderr
+		return "stderr", t.Stderr
 	}
-	return t.Stdout
+	return "stdout", t.Stdout
+}
+
+// claimed is what the servers say of a task whose host does not.
+func claimed(t client.Task) string { return "NOT VERIFIED (claimed " + oneLine(t.State) + ")" }
+
+// title begins what is printed of a host.
+func (o *jobOutput) title(name, outcome string) error {
+	blank := "\n"
+	if o.titles++; o.titles == 1 {
+		blank = ""
+	}
+	_, err := fmt.Fprintf(o.app.stdout, "%s%s: %s\n", blank, name, outcome)
+	return err
 }
 
 // titled prints what a host wrote under its name and outcome.
 func (o *jobOutput) titled(ctx context.Context, t client.Task) error {
-	to, blank := o.app.stdout, "\n"
-	if o.tasks == 1 {
-		blank = ""
-	}
-	g := groups([]client.Task{t})[0]
-	if _, err := fmt.Fprintf(to, "%s%s: %s\n", blank, g.name(), o.app.paint(g.state, g.outcome())); err != nil {
+	to, g := o.app.stdout, groups([]client.Task{t})[0]
+	if err := o.title(g.name(), o.app.paint(g.state, g.outcome())); err != nil {
 		return err
 	}
 	if o.stderr {
-		return o.stream(ctx, to, t.Stderr, to)
+		return o.stream(ctx, to, "stderr", t.Stderr, to)
 	}
 	return o.both(ctx, to, t.Stdout, t.Stderr)
 }
@@ -114,17 +126,31 @@ func (o *jobOutput) titled(ctx context.Context, t client.Task) error {
 // groups prints equal results once. For this it holds all results, but no
 // outputs.
 func (o *jobOutput) groups(ctx context.Context) error {
-	r := results{app: o.app, ctl: o.ctl, job: client.Job{ID: o.job}}
+	r := results{app: o.app, ctl: o.ctl, job: client.Job{ID: o.job}, outputs: &o.contents}
+	var unverified []client.Task
 	for t, err := range o.settled(ctx) {
 		if err != nil {
 			return err
 		}
+		if o.verify && !o.good {
+			unverified = append(unverified, client.Task{Host: t.Host, State: claimed(t)})
+			continue
+		}
 		if o.stderr {
-			t.Stdout, t.Stderr = t.Stderr, client.OutputRef{}
+			t.Stdout, t.Stderr, o.only = t.Stderr, client.OutputRef{}, "stderr"
 		}
 		r.tasks = append(r.tasks, t)
 	}
-	return r.grouped(ctx)
+	if err := r.grouped(ctx); err != nil {
+		return err
+	}
+	o.titles = len(r.tasks)
+	for _, g := range groups(unverified) {
+		if err := o.title(g.name(), g.state); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (o *jobOutput) document(ctx context.Context) error {
@@ -135,20 +161,30 @@ func (o *jobOutput) document(ctx context.Context) error {
 	list := o.app.jobTasks(job)
 	for t, err := range o.settled(ctx) {
 		if err != nil {
-			return err
+			return list.stop(err)
 		}
-		d, err := o.contents.document(ctx, o.app, t)
+		d, err := o.taskOf(ctx, t)
 		if err != nil {
-			return err
-		}
-		if o.verify && t.Settled() {
-			d.Verified = &o.good
+			return list.stop(err)
 		}
 		if err := list.add(d); err != nil {
 			return err
 		}
 	}
 	return list.end()
+}
+
+// taskOf is a task in a document.
+func (o *jobOutput) taskOf(ctx context.Context, t client.Task) (any, error) {
+	if o.verify && t.Settled() && !o.good {
+		return unverifiedDocument{Ordinal: t.Ordinal, Host: t.Host, Room: t.Room, ClaimedState: t.State}, nil
+	}
+	d, err := o.contents.document(ctx, t)
+	if o.verify && t.Settled() {
+		good := true
+		d.Verified = &good
+	}
+	return d, err
 }
 
 // verdict says what was missing, and is the exit status.
@@ -168,5 +204,5 @@ func (o *jobOutput) verdict() error {
 	if status != exitOK {
 		return &exit{status: status}
 	}
-	return nil
+	return o.contents.verdict()
 }

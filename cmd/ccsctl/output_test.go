@@ -2,9 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
 	"github.com/ccs-project/ccs/pkg/client"
@@ -69,7 +73,7 @@ func TestWhatHostsSignedIsVerified(t *testing.T) {
 		r.access.lie = func(t *typesv1.Task) {
 			switch t.GetHostId() {
 			case "h5":
-				t.Result.Status.ExitCode = 0
+				t.Result.Status.State, t.Result.Status.ExitCode = typesv1.TaskState_TASK_STATE_SUCCEEDED, 0
 			case "h6":
 				t.Result.Signature = nil
 			}
@@ -98,6 +102,104 @@ func TestWhatHostsSignedIsVerified(t *testing.T) {
 	})
 }
 
+func TestAnOutputThatCannotBeReadDoesNotKeepBackTheOthers(t *testing.T) {
+	transcript(t, "output-lost", func(ctx context.Context, r *rig) {
+		r.access.outcome = mixed
+		r.run(ctx, "run", "--all", "--detach", "--", "uptime")
+		r.run(ctx, "job", "watch", "JOB")
+		for digest, content := range r.access.blobs {
+			switch string(content) {
+			case "boom\n":
+				delete(r.access.blobs, digest)
+			case "xxxxxxxxxx\n":
+				r.access.blobs[digest] = []byte("xxxxxxxxx")
+			}
+		}
+		for _, line := range [][]string{
+			{"output", "JOB"},
+			{"output", "JOB", "--grouped"},
+			{"output", "JOB", "--grouped", "--stderr"},
+			{"output", "JOB", "--raw"},
+			{"output", "JOB", "h5"},
+			{"output", "JOB", "h8", "--raw"},
+			{"output", "JOB", "--verify"},
+			{"job", "watch", "JOB"},
+		} {
+			if got := r.run(ctx, line...); got != exitSome {
+				t.Errorf("%v: exit status %d", line, got)
+			}
+		}
+		for _, host := range []string{"h5", "h8"} {
+			if got := r.run(ctx, "output", "JOB", host, "-o", "json"); got != exitSome || !json.Valid([]byte(r.stdout)) {
+				t.Errorf("exit status %d", got)
+			}
+		}
+		r.access.outcome = nil
+		r.run(ctx, "run", "--hosts", "h1", "--", "true")
+	})
+}
+
+func TestADocumentThatBreaksOffCanBeRead(t *testing.T) {
+	inBubble(t, func(ctx context.Context, r *rig) {
+		r.access.outcome = func(host string) outcome { return outcome{state: task.Succeeded, stdout: host} }
+		outputs := 0
+		r.access.fail = func(method string) error {
+			if method == "GetOutput" {
+				outputs++
+				if outputs > 2 {
+					return status.Error(codes.PermissionDenied, "no")
+				}
+			}
+			return nil
+		}
+		for _, args := range [][]string{{"run", "--all", "-o", "json", "--", "x"}, {"output", "JOB", "-o", "json"}} {
+			outputs = 0
+			got := r.run(ctx, args...)
+			var doc resultsDocument
+			if err := json.Unmarshal([]byte(r.stdout), &doc); err != nil || got != exitDenied || len(doc.Tasks) != 2 {
+				r.t.Errorf("%v: exit status %d, %v, %d tasks:\n%s", args, got, err, len(doc.Tasks), r.stdout)
+			}
+		}
+	})
+}
+
+func TestATerminalIsLeftAsItWas(t *testing.T) {
+	transcript(t, "terminal", func(ctx context.Context, r *rig) {
+		r.access.outcome = func(host string) outcome {
+			return outcome{state: task.Succeeded, stdout: red + "hot " + host, stderr: yellow + "warm"}
+		}
+		for _, r.width = range []int{80, 0} {
+			r.run(ctx, "run", "--hosts", "h1", "--", "x")
+			r.run(ctx, "run", "--hosts", "h1,h2", "--", "x")
+			r.run(ctx, "output", "JOB", "h1", "--stderr")
+			r.run(ctx, "output", "JOB", "h1", "--raw")
+		}
+	})
+}
+
+func TestADocumentIsPrintedOfAJobThatIsLeft(t *testing.T) {
+	left := func(ctx context.Context, r *rig) {
+		if got := r.run(ctx, "run", "--all", "-o", "json", "--", "x"); got != exitUnknown || !json.Valid([]byte(r.stdout)) {
+			r.t.Errorf("exit status %d", got)
+		}
+		wait(2 * time.Second) // for the servers to come to their end
+	}
+	transcript(t, "run-left", func(ctx context.Context, r *rig) {
+		if r.run(ctx, "job", "watch", "nothing", "-o", "json"); r.stdout != "" {
+			t.Errorf("of no job there is a document: %s", r.stdout)
+		}
+		r.access.hang = true
+		running, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		left(running, r)
+	})
+	transcript(t, "run-left-halfway", func(ctx context.Context, r *rig) {
+		r.access.outcome = succeeded
+		r.access.halfway = func() { r.interrupt() }
+		left(ctx, r)
+	})
+}
+
 func TestAHostIsExplained(t *testing.T) {
 	transcript(t, "explain", func(ctx context.Context, r *rig) {
 		r.run(ctx, "run", "--all", "--detach", "--", "sleep", "3600")
@@ -122,11 +224,11 @@ func TestADocumentKeepsNoMoreOutputsThanItsBound(t *testing.T) {
 		for _, err := range ctl.Watch(ctx, r.last, 0) {
 			must(r.t, err)
 		}
-		a, c := &app{zone: time.UTC}, &contents{ctl: ctl, job: r.last}
+		c := &contents{app: &app{zone: time.UTC}, ctl: ctl, job: r.last}
 		r.access.fetched = 0
 		for task, err := range ctl.Tasks(ctx, r.last, client.TaskFilter{}) {
 			must(r.t, err)
-			d, err := c.document(ctx, a, task)
+			d, err := c.document(ctx, task)
 			must(r.t, err)
 			if d.Stdout == nil || len(*d.Stdout) != 3<<20 || *d.Stderr != "the same of all" || c.size > maxKept {
 				r.t.Errorf("%s has %d bytes of stdout, and %d bytes are kept", task.Host, d.StdoutSize, c.size)

@@ -14,7 +14,10 @@ func (a *app) pingCommand() *cobra.Command {
 		Short: "Ask hosts for a sign of life",
 		Long: `Ask hosts for a sign of life. A ping is a job like any other: it is signed,
 goes the whole way and is verified by each host. The agent answers it without
-starting a process, so it is quick and changes nothing; nobody is asked.`,
+starting a process, so it is quick and changes nothing; nobody is asked.
+
+Hosts by name together with labels or rooms are those that fit both; the others
+are named and left out.`,
 		Example: `  ccsctl ping --all
   ccsctl ping --room bj01 --ttl 10s --deadline 1m
   ccsctl ping --hosts-file hosts.txt -o json`,
@@ -22,7 +25,7 @@ starting a process, so it is quick and changes nothing; nobody is asked.`,
 		ValidArgsFunction: nothing,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r := client.Request{Command: client.Command{Ping: true}}
-			if err := targets.fill(&r, a.stdin); err != nil {
+			if err := targets.fill(&r, input{cmd.Context().Err, a.stdin}); err != nil {
 				return err
 			}
 			if err := control.fill(&r); err != nil {

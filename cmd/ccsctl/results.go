@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -16,9 +17,16 @@ type results struct {
 	job   client.Job
 	tasks []client.Task
 	took  time.Duration
+
+	outputs *contents
 }
 
-func (r *results) contents() *contents { return &contents{ctl: r.ctl, job: r.job.ID} }
+func (r *results) contents() *contents {
+	if r.outputs == nil {
+		r.outputs = &contents{app: r.app, ctl: r.ctl, job: r.job.ID}
+	}
+	return r.outputs
+}
 
 // show prints the results in the form that was asked for.
 func (r *results) show(ctx context.Context, passThrough bool) error {
@@ -51,7 +59,7 @@ func (r *results) grouped(ctx context.Context) error {
 
 // pass lets a single host's outputs be those of the program.
 func (r *results) pass(ctx context.Context, t client.Task) error {
-	if err := r.contents().through(ctx, r.app, t); err != nil {
+	if err := r.contents().through(ctx, t); err != nil {
 		return err
 	}
 	if t.State != "SUCCEEDED" {
@@ -92,7 +100,7 @@ func (r *results) duration() time.Duration {
 // verdict is the exit status of the job.
 func (r *results) verdict(passThrough bool) error {
 	if r.job.Succeeded() {
-		return nil
+		return r.contents().verdict()
 	}
 	if passThrough && len(r.tasks) == 1 && r.tasks[0].State == "FAILED" {
 		if t := r.tasks[0]; t.Signal != 0 {
@@ -101,6 +109,9 @@ func (r *results) verdict(passThrough bool) error {
 			return &exit{status: t.ExitCode}
 		}
 	}
+	if err := r.contents().verdict(); err != nil {
+		return err
+	}
 	return &exit{status: exitSome}
 }
 
@@ -108,9 +119,9 @@ func (r *results) verdict(passThrough bool) error {
 func (r *results) document(ctx context.Context) error {
 	list, outputs := r.app.jobTasks(r.job), r.contents()
 	for _, t := range r.tasks {
-		d, err := outputs.document(ctx, r.app, t)
+		d, err := outputs.document(ctx, t)
 		if err != nil {
-			return err
+			return errors.Join(err, list.end()) // what there is can be read
 		}
 		if err := list.add(d); err != nil {
 			return err
@@ -127,5 +138,5 @@ func (a *app) jobTasks(j client.Job) *listing {
 }
 
 func (r *results) line(format string, args ...any) {
-	_, _ = fmt.Fprintf(r.app.stdout, format+"\n", args...) // stdout that is gone ends us by a signal
+	_, _ = fmt.Fprintf(r.app.stdout, format+"\n", args...) // what cannot be written the sink remembers
 }

@@ -17,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/test/bufconn"
@@ -34,6 +35,7 @@ type rig struct {
 	access *fake
 	dir    string // of the configuration
 	stdin  string
+	room   int      // bytes that there is room for behind stdout; 0: without end
 	width  int      // of the terminal behind stdout and stderr; 0: none
 	says   []string // what the person at the terminal answers, in turn
 	zone   *time.Location
@@ -109,13 +111,13 @@ var (
 // came of it.
 func (r *rig) run(ctx context.Context, args ...string) (status int) {
 	r.t.Helper()
-	fmt.Fprintf(&r.transcript, "$ ccsctl %s\n", strings.Join(args, " "))
+	fmt.Fprintf(&r.transcript, "$ ccsctl %s\n", commandLine(args))
 	for i := range args {
 		args[i] = strings.ReplaceAll(strings.ReplaceAll(args[i], "JOB", r.last), "DIR", r.dir)
 	}
 	var stdout, stderr bytes.Buffer
 	a := &app{
-		stdin: strings.NewReader(r.stdin), stdout: &stdout, stderr: &stderr, zone: r.zone, open: r.open,
+		stdin: strings.NewReader(r.stdin), stdout: &disk{to: &stdout, room: r.room}, stderr: &stderr, zone: r.zone, open: r.open,
 		screen: screen{
 			stdin: r.says != nil, stdout: r.width > 0, stderr: r.width > 0 || r.says != nil,
 			width: func() int { return r.width }, line: r.answer,
@@ -142,6 +144,36 @@ func (r *rig) run(ctx context.Context, args ...string) (status int) {
 	}
 	fmt.Fprintf(&r.transcript, "-- exit status %d\n\n", status)
 	return status
+}
+
+// commandLine is what was typed, readably.
+func commandLine(args []string) string {
+	line := strings.Join(args, " ")
+	if args[0] != "__complete" && slices.Contains(args, "") {
+		line = strings.TrimRight(strings.ReplaceAll(line+" ", "  ", " '' "), " ")
+	}
+	return strings.ToValidUTF8(line, "\ufffd")
+}
+
+// disk is a file that may become full.
+type disk struct {
+	to   io.Writer
+	room int // bytes; 0: without end
+	used int
+}
+
+// Write writes as much as there is room for.
+func (d *disk) Write(b []byte) (int, error) {
+	fits := len(b)
+	if d.room > 0 {
+		fits = min(fits, d.room-d.used)
+	}
+	d.used += fits
+	n, err := d.to.Write(b[:fits])
+	if err == nil && n < len(b) {
+		err = &os.PathError{Op: "write", Path: "/dev/stdout", Err: unix.ENOSPC}
+	}
+	return n, err
 }
 
 // answer is what the person types next, and nothing more at the end; "^C" is

@@ -36,7 +36,7 @@ Completion of commands, hosts, labels, rooms and jobs in your shell:
 Exit status:
   0  done; of run, ping and job watch: every target succeeded
   1  the job ended, and some target did not succeed; of output: something is
-     missing or did not verify
+     missing or did not verify; of any: stdout could not be written
   2  bad flags, bad configuration, not confirmed, or a request that cannot be
   3  detached by Ctrl-C, or the servers could not be reached: nothing is known
   4  refused: not authenticated, or not allowed
@@ -90,6 +90,8 @@ func group(noun, short string, verbs ...*cobra.Command) *cobra.Command {
 		Use: noun, Short: short, SuggestionsMinimumDistance: 2,
 		Example: strings.Join(examples, "\n"),
 		Args:    cobra.ArbitraryArgs,
+		// What is wrong with a verb that is none is the verb, not its flags.
+		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return fmt.Errorf("%s needs a verb: %s", noun, all)
@@ -108,9 +110,9 @@ func group(noun, short string, verbs ...*cobra.Command) *cobra.Command {
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) != len(names) {
-			return fmt.Errorf("%s takes %s, and %s given", cmd.CommandPath(), strings.Join(names, " and "), countWere(len(args)))
+			return fmt.Errorf("%s takes %s, and %s given", verbOf(cmd), strings.Join(names, " and "), countWere(len(args)))
 		}
-		return nil
+		return notEmpty(cmd, args)
 	}
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -21,11 +20,15 @@ sh -c '...' for pipes and variables.
 The results are grouped by equal outcome and output, and printed once per group.
 On a single host stdout, stderr and the exit status are passed through.
 
+Hosts by name together with labels or rooms are those that fit both; the others
+are named and left out.
+
 Above --confirm-above hosts (100; 0: always) it shows what it is about to do and
 asks; without a terminal it refuses, unless --yes is given.
 
-Ctrl-C stops watching and leaves the job alone; it says how to come back. Hosts
-that are away get the job when they are back, until --ttl is over.`
+Ctrl-C stops watching and leaves the job alone; it says how to come back, and with
+-o json or yaml prints the job without tasks. Hosts that are away get the job when
+they are back, until --ttl is over.`
 
 const runExample = `  ccsctl run --room bj01 -- uptime
   ccsctl run -l 'app in (web,api),!canary' --concurrency 10% -- sh -c 'df -h | tail -1'
@@ -51,16 +54,16 @@ type commandFlags struct {
 }
 
 func (c *commandFlags) add(f *pflag.FlagSet) {
-	f.StringVarP(&c.file, "file", "f", "", "script `FILE` to run; - is stdin")
+	textVar(f, &c.file, "file", "f", "script `FILE` to run; - is stdin")
 	f.DurationVar(&c.timeout, "timeout", 0, "`TIME` that the command may run on a host, such as 5m (default none)")
 	f.StringVar(&c.onTimeout, "on-timeout", onTimeoutKill, "what `ACTION` the timeout is: kill the whole tree, or report it as overdue and let it run")
 	f.DurationVar(&c.grace, "grace", 0, "`TIME` between TERM and KILL, at a timeout or a cancel (default 10s)")
 	f.Var(&c.outputLimit, "output-limit", "`SIZE` kept of stdout and of stderr, such as 64KiB or 4MiB, at most 16MiB (default 1MiB)")
 	f.StringVar(&c.interpreter, "interpreter", "/bin/sh", "`PROGRAM` that runs the script")
-	f.StringVar(&c.stdin, "stdin", "", "`FILE` that the command reads as its stdin on every host; - is stdin")
+	textVar(f, &c.stdin, "stdin", "", "`FILE` that the command reads as its stdin on every host; - is stdin")
 	f.StringArrayVar(&c.env, "env", nil, "`NAME=VALUE` added to the clean environment of the command; may be repeated")
-	f.StringVar(&c.cwd, "cwd", "", "absolute `DIRECTORY` on the host that the command starts in")
-	f.StringVar(&c.runAs, "run-as", "", "`ACCOUNT` on the host (default that of the executor)")
+	textVar(f, &c.cwd, "cwd", "", "absolute `DIRECTORY` on the host that the command starts in")
+	textVar(f, &c.runAs, "run-as", "", "`ACCOUNT` on the host (default that of the executor)")
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -82,10 +85,10 @@ func (a *app) runCommand() *cobra.Command {
 			if err := oneStdin("--file", command.file, "--stdin", command.stdin, "--hosts-file", targets.hostsFile); err != nil {
 				return err
 			}
-			if err := targets.fill(&r, a.stdin); err != nil {
+			if err := targets.fill(&r, input{cmd.Context().Err, a.stdin}); err != nil {
 				return err
 			}
-			if err := command.fill(&r.Command, args, a.stdin); err != nil {
+			if err := command.fill(&r.Command, args, input{cmd.Context().Err, a.stdin}); err != nil {
 				return err
 			}
 			if err := control.fill(&r); err != nil {
@@ -130,7 +133,7 @@ func typed(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-func (c *commandFlags) fill(to *client.Command, argv []string, stdin io.Reader) (err error) {
+func (c *commandFlags) fill(to *client.Command, argv []string, in input) (err error) {
 	switch {
 	case c.file != "" && len(argv) > 0:
 		return usagef("a script and a program are given: leave out --file, or what follows --")
@@ -154,7 +157,7 @@ func (c *commandFlags) fill(to *client.Command, argv []string, stdin io.Reader) 
 	}
 	if c.file != "" {
 		to.Interpreter = []string{c.interpreter}
-		if to.Script, err = attach("script", c.file, stdin); err != nil {
+		if to.Script, err = attach("script", c.file, in); err != nil {
 			return err
 		}
 		if len(to.Script) == 0 {
@@ -162,7 +165,7 @@ func (c *commandFlags) fill(to *client.Command, argv []string, stdin io.Reader) 
 		}
 	}
 	if c.stdin != "" {
-		to.Stdin, err = attach("stdin", c.stdin, stdin)
+		to.Stdin, err = attach("stdin", c.stdin, in)
 	}
 	return err
 }

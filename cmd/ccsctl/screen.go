@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"os"
 	"strings"
 
-	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 )
 
@@ -48,14 +46,7 @@ const answerEvery = 100
 func readLine(ctx context.Context, f *os.File) (string, error) {
 	var line strings.Builder
 	for {
-		ready, err := unix.Poll([]unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLIN}}, answerEvery)
-		if ctx.Err() != nil {
-			return "", ctx.Err()
-		}
-		if errors.Is(err, unix.EINTR) || err == nil && ready == 0 {
-			continue
-		}
-		if err != nil {
+		if err := ready(ctx.Err, f); err != nil {
 			return "", err
 		}
 		var piece [256]byte

@@ -3,6 +3,7 @@ package main
 import (
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -47,8 +48,11 @@ func (c config) validate(from map[string]string) (faults []string) {
 		faults = strings.Split(err.Error(), "\n")
 	}
 	for _, a := range c.Addresses {
-		if host, port, err := net.SplitHostPort(a); err != nil || host == "" || port == "" {
+		host, port, err := net.SplitHostPort(a)
+		if n, portErr := strconv.ParseUint(port, 10, 16); err != nil || host == "" || port == "" {
 			faults = append(faults, label("addresses")+": "+quoted(a)+" is not host:port, such as ccs.example.org:7400")
+		} else if portErr != nil || n == 0 {
+			faults = append(faults, label("addresses")+": "+quoted(a)+" has no port from 1 to 65535, such as 7400")
 		}
 	}
 	if err := checkFormat(c.Output); err != nil {

@@ -17,7 +17,7 @@ func show[T any](a *app, items iter.Seq2[T, error], how shown[T]) error {
 		list := a.list(nil, how.field)
 		for item, err := range items {
 			if err != nil {
-				return err
+				return list.stop(err)
 			}
 			if err := list.add(how.document(item)); err != nil {
 				return err

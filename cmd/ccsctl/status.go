@@ -43,31 +43,36 @@ func isExit(err error) bool {
 
 // final is how the program ends after an error of a verb.
 func (a *app) final(ctx context.Context, verb string, err error) *exit {
-	if e, is := errors.AsType[*exit](err); is {
+	if e, is := errors.AsType[*exit](err); is && (e.text != "" || a.unwritten() == "") {
 		return e
+	}
+	if lost := a.unwritten(); lost != "" {
+		return &exit{exitSome, lost}
 	}
 	status, text := statusOf(err), tidy(err.Error())
 	_, said := errors.AsType[*client.Error](err)
 	switch {
-	case !said: // cobra's
+	case !said: // cobra's, about what was typed
 		text += fmt.Sprintf("\nSee %s --help.", verb)
 	case ctx.Err() != nil:
 		status, text = exitUnknown, "interrupted"
+	case client.CodeOf(err) == client.Untrusted:
+		text += "\nLook at the addresses and at the file of the CA (tls.ca) with: ccsctl config"
 	case client.CodeOf(err) == client.Unavailable || client.CodeOf(err) == client.Canceled:
 		text = fmt.Sprintf("cannot get an answer of CCS: %s\nTry again; if it stays so, look at the addresses with: ccsctl config", text)
 	}
 	return &exit{status, text}
 }
 
-// Words of gRPC and cobra around what a person wants to know.
+// Words of cobra around what a person wants to know.
 var (
-	dialing = regexp.MustCompile(`connection error: desc = "(?:transport: )?(?:Error while dialing: )?(.*)"`)
+	tooLong = regexp.MustCompile(`time: invalid duration "-?([0-9.]+(ns|us|µs|ms|s|m|h))+"`)
 	noTime  = regexp.MustCompile(`time: (invalid duration|missing unit in duration|unknown unit .* in duration) ".*"`)
 	meant   = regexp.MustCompile(`\n\nDid you mean this\?\n\t(.*)\n`)
 )
 
 func tidy(text string) string {
-	text = meant.ReplaceAllString(dialing.ReplaceAllString(text, "$1"), ": did you mean $1?")
+	text = meant.ReplaceAllString(tooLong.ReplaceAllString(text, "it is too long: give a time such as 90s or 1h30m"), ": did you mean $1?")
 	return strings.TrimSpace(noTime.ReplaceAllString(text, "give a time with its unit, such as 90s or 1h30m"))
 }
 
@@ -102,6 +107,8 @@ func statusOf(err error) int {
 		return exitDenied
 	case client.Unavailable, client.Canceled, client.Internal:
 		return exitUnknown
+	case client.Untrusted: // a configuration that cannot be
+		return exitUsage
 	case client.NotSigned, client.Corrupt:
 		return exitSome
 	case client.Invalid, client.NotFound, client.Conflict, client.Expired, client.WrongState, client.TooMuch:

@@ -71,6 +71,7 @@ func TestEveryCodeOfTheClientHasAStatus(t *testing.T) {
 		client.Internal: exitUnknown, client.Invalid: exitUsage, client.NotFound: exitUsage, client.Conflict: exitUsage,
 		client.Expired: exitUsage, client.WrongState: exitUsage, client.Denied: exitDenied, client.TooMuch: exitUsage,
 		client.Unavailable: exitUnknown, client.Canceled: exitUnknown, client.NotSigned: exitSome, client.Corrupt: exitSome,
+		client.Untrusted: exitUsage,
 	} {
 		if got := statusOf(errors.Join(&client.Error{Code: code})); got != want {
 			t.Errorf("%s is %d, want %d", code, got, want)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/ccs-project/ccs/pkg/client"
 )
@@ -19,9 +20,12 @@ type submission struct {
 func (a *app) submit(ctx context.Context, ctl *client.Client, r client.Request, s submission) error {
 	targets, err := ctl.Resolve(ctx, r)
 	if ctx.Err() != nil {
-		return &exit{exitUnknown, "interrupted: nothing was submitted"}
+		return errInterrupted
 	}
 	if err != nil {
+		return err
+	}
+	if err := a.leftOut(ctx, ctl, r, targets); err != nil {
 		return err
 	}
 	if s.confirm {
@@ -42,9 +46,36 @@ func (a *app) submit(ctx context.Context, ctl *client.Client, r client.Request, 
 	}
 	a.say("Job %s on %s in %s\n", job.ID, plural(targets.Len(), "host"), plural(len(targets.Rooms()), "room"))
 	if s.detach {
-		return a.detached(job)
+		if err := a.detached(job); err != nil {
+			return a.leave(ctx, job.ID, job, err)
+		}
+		return nil
 	}
 	return a.follow(ctx, ctl, job.ID, s.passThrough && targets.Len() == 1)
+}
+
+// leftOut names the hosts that were given by name and do not match what else was
+// given: the job does not run there.
+func (a *app) leftOut(ctx context.Context, ctl *client.Client, r client.Request, targets *client.Targets) error {
+	if len(r.Hosts) == 0 || r.Selector == "" {
+		return nil
+	}
+	named, err := ctl.Resolve(ctx, client.Request{Hosts: r.Hosts}) // some may be named by address
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
+	if err != nil {
+		return err
+	}
+	in := map[string]bool{}
+	for _, h := range targets.Hosts() {
+		in[h] = true
+	}
+	out := resultGroup{hosts: slices.DeleteFunc(named.Hosts(), func(h string) bool { return in[h] })}
+	if len(out.hosts) > 0 {
+		a.say("Left out: %s, not among %s\n", out.name(), oneLine(r.Selector))
+	}
+	return nil
 }
 
 // detached is the end of a run that was told not to wait: the job id, for

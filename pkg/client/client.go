@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -34,6 +35,7 @@ type Client struct {
 	access accessv1.AccessServiceClient
 	key    ed25519.PrivateKey
 	close  func() error
+	once   sync.Once // of close
 }
 
 // New returns a client. It reads the files of the config now, and dials at the
@@ -88,8 +90,11 @@ func Over(conn grpc.ClientConnInterface, signingKey ed25519.PrivateKey) *Client 
 }
 
 // Close ends every call that is under way, with code Canceled and after 2 s at
-// the latest. Jobs go on.
-func (c *Client) Close() error { return c.close() }
+// the latest. Jobs go on. To close it again does nothing.
+func (c *Client) Close() (err error) {
+	c.once.Do(func() { err = c.close() })
+	return err
+}
 
 func readKey(path string) (ed25519.PrivateKey, error) {
 	text, err := os.ReadFile(path) //nolint:gosec // the file that the user names

@@ -72,7 +72,8 @@
 // What can be repeated without harm is repeated while the servers cannot be
 // reached, at growing intervals of 0.1 to 2 s or as long as a server asks for, at
 // another replica if there is one; then the error has code Unavailable. Nothing
-// else is repeated, and a refusal never is.
+// else is repeated, and a refusal never is; nor is a server asked again that is
+// Untrusted, or does not accept the client's certificate, before anything is sent.
 //
 //   - What only reads (Resolve, Job, Explain, Host, Verify, each page of Jobs,
 //     Tasks and Hosts) for up to 5 s. Output for up to 5 s without a byte.

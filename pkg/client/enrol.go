@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"unicode/utf8"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -30,9 +31,15 @@ type Enrolment struct {
 // tried once: nothing is written before the issuer has answered.
 //
 // Codes: Invalid if a file cannot be used, Denied if the token is not for this
-// user, or no longer, Unavailable if the issuer cannot be reached or is not one of
-// this domain, Internal if the certificate cannot be written.
+// user, or no longer, Unavailable if the issuer cannot be reached, Untrusted if it
+// is not one of this domain, Internal if the certificate cannot be written.
 func Enrol(ctx context.Context, e Enrolment) error {
+	if err := readable("user", e.User); err != nil {
+		return err
+	}
+	if !utf8.ValidString(e.Token) {
+		return invalid("the join token is not UTF-8: copy it again") // it is secret, and not shown
+	}
 	key, err := readKey(e.KeyFile)
 	if err != nil {
 		return invalid("cannot enrol %s: %v", e.User, err)

@@ -105,7 +105,7 @@ func TestAnEnrolmentThatFailsSaysWhyAndLeavesTheKeyAlone(t *testing.T) {
 		"no key":                     {func(e *client.Enrolment) { e.KeyFile += ".none" }, client.Invalid, "signing key"},
 		"no CA":                      {func(e *client.Enrolment) { e.CAFile += ".none" }, client.Invalid, "ca.crt.none"},
 		"a CA that is none":          {func(e *client.Enrolment) { e.CAFile = e.KeyFile }, client.Invalid, "CA"},
-		"an issuer of another realm": {func(e *client.Enrolment) { e.Domain = "other.ccs" }, client.Unavailable, "spiffe://demo.ccs/issuer/issuer"},
+		"an issuer of another realm": {func(e *client.Enrolment) { e.Domain = "other.ccs" }, client.Untrusted, "spiffe://demo.ccs/issuer/issuer"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

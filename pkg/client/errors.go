@@ -30,11 +30,12 @@ const (
 	Canceled                // the caller's context ended; errors.Is tells how
 	NotSigned               // the schedulers gave this outcome, no host did: there is nothing to verify
 	Corrupt                 // what came is not what its digest, or its host's signature, says: do not use it
+	Untrusted               // who answers has no certificate of that CA for that task: nothing was sent; look at CA file and addresses
 )
 
 var codeNames = [...]string{
 	"internal", "invalid", "not found", "conflict", "expired", "wrong state", "denied", "too much", "unavailable", "canceled",
-	"not signed", "corrupt",
+	"not signed", "corrupt", "untrusted",
 }
 
 // String is the code in words, such as "not found".
@@ -53,6 +54,7 @@ type Error struct {
 	Message string // for a person: what happened, to what, what to do
 	cause   error
 	after   time.Duration // that the server asks to wait
+	unsent  bool          // there was no connection to send on
 }
 
 // Error is the message: one or more sentences for a person.
@@ -112,5 +114,6 @@ func failed(err error) error {
 		e.cause = context.DeadlineExceeded
 	default:
 	}
+	e.noConnection()
 	return e
 }

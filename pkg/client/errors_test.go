@@ -45,13 +45,13 @@ func TestACodeIsReadThroughWhateverACallerWraps(t *testing.T) {
 
 func TestEveryCodeHasAName(t *testing.T) {
 	seen := map[string]bool{}
-	for c := client.Internal; c <= client.Corrupt; c++ {
+	for c := client.Internal; c <= client.Untrusted; c++ {
 		if seen[c.String()] {
 			t.Errorf("two codes are %q", c)
 		}
 		seen[c.String()] = true
 	}
-	if got := (client.Corrupt + 1).String() + ", " + client.Code(-1).String(); got != "code 12, code -1" {
+	if got := (client.Untrusted + 1).String() + ", " + client.Code(-1).String(); got != "code 13, code -1" {
 		t.Errorf("what is no code is %s", got)
 	}
 }

@@ -31,6 +31,9 @@ type Cause struct {
 // targets, and Invalid if the job id cannot be read or no host is named.
 func (c *Client) Explain(ctx context.Context, jobID, host string) (Explanation, error) {
 	var out Explanation
+	if err := readable("job id", jobID, "host", host); err != nil {
+		return out, err
+	}
 	err := retry(ctx, readFor, func() error {
 		resp, err := c.access.ExplainTask(ctx, &accessv1.ExplainTaskRequest{JobId: jobID, Host: host})
 		if err == nil {

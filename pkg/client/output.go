@@ -25,6 +25,9 @@ func (c *Client) Output(ctx context.Context, jobID string, ref OutputRef, w io.W
 	if ref.Digest == "" {
 		return nil
 	}
+	if err := readable("job id", jobID); err != nil {
+		return err
+	}
 	digest := digestOf(ref)
 	if digest == nil {
 		return invalid("%q is not the digest of an output: give the 64 hex digits of a task's stdout or stderr", ref.Digest)

@@ -18,6 +18,9 @@ import (
 // is none.
 func (c *Client) Job(ctx context.Context, jobID string) (Job, error) {
 	var out Job
+	if err := readable("job id", jobID); err != nil {
+		return out, err
+	}
 	err := retry(ctx, readFor, func() error {
 		resp, err := c.access.GetJob(ctx, &accessv1.GetJobRequest{JobId: jobID})
 		out = jobFrom(resp.GetJob())
@@ -37,6 +40,9 @@ type JobFilter struct {
 func (c *Client) Jobs(ctx context.Context, f JobFilter) iter.Seq2[Job, error] {
 	return func(yield func(Job, error) bool) {
 		state, err := enum(typesv1.JobState_value, "JOB_STATE_", f.State)
+		if err == nil {
+			err = readable("submitter", f.Submitter)
+		}
 		if err != nil {
 			yield(Job{}, err)
 			return
@@ -59,6 +65,10 @@ type TaskFilter struct {
 // host is none of its targets.
 func (c *Client) Tasks(ctx context.Context, jobID string, f TaskFilter) iter.Seq2[Task, error] {
 	return func(yield func(Task, error) bool) {
+		if err := readable("job id", jobID, "host", f.Host); err != nil {
+			yield(Task{}, err)
+			return
+		}
 		var states []typesv1.TaskState
 		for _, s := range f.States {
 			state, err := enum(typesv1.TaskState_value, "TASK_STATE_", s)
@@ -79,6 +89,10 @@ func (c *Client) Tasks(ctx context.Context, jobID string, f TaskFilter) iter.Seq
 // time; empty: all. An error ends the sequence.
 func (c *Client) Hosts(ctx context.Context, selector string) iter.Seq2[Host, error] {
 	return func(yield func(Host, error) bool) {
+		if err := readable("selector", selector); err != nil {
+			yield(Host{}, err)
+			return
+		}
 		pages(ctx, yield, hostFrom, func(token string) ([]*typesv1.Host, string, error) {
 			resp, err := c.access.ListHosts(ctx, &accessv1.ListHostsRequest{PageSize: 1000, PageToken: token, Selector: selector})
 			return resp.GetHosts(), resp.GetNextPageToken(), err
@@ -90,6 +104,9 @@ func (c *Client) Hosts(ctx context.Context, selector string) iter.Seq2[Host, err
 // than one host has the address.
 func (c *Client) Host(ctx context.Context, name string) (Host, error) {
 	var out Host
+	if err := readable("host", name); err != nil {
+		return out, err
+	}
 	err := retry(ctx, readFor, func() error {
 		resp, err := c.access.GetHost(ctx, &accessv1.GetHostRequest{Host: name})
 		out = hostFrom(resp.GetHost())
@@ -117,6 +134,9 @@ func (c *Client) Cancel(ctx context.Context, jobID string, how Cancel) (Job, err
 		how.RequestID = rand.Text()
 	}
 	var out Job
+	if err := readable("job id", jobID, "request id", how.RequestID); err != nil {
+		return out, err
+	}
 	err := retry(ctx, retryFor, func() error {
 		resp, err := c.access.CancelJob(ctx, &accessv1.CancelJobRequest{
 			JobId: jobID, RequestId: how.RequestID, ExpectedControlRevision: how.ExpectedControlRevision, KeepRunning: how.KeepRunning,

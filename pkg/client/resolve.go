@@ -52,6 +52,14 @@ func (t *Targets) Rooms() map[string]int {
 // The error has code Invalid if a host does not exist, the selector cannot be
 // read, or nothing matches.
 func (c *Client) Resolve(ctx context.Context, r Request) (*Targets, error) {
+	for _, h := range r.Hosts {
+		if err := readable("host", h); err != nil {
+			return nil, err
+		}
+	}
+	if err := readable("selector", r.Selector); err != nil {
+		return nil, err
+	}
 	var out *Targets
 	err := retry(ctx, readFor, func() (err error) {
 		out, err = c.resolveOnce(ctx, r)

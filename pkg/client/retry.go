@@ -25,6 +25,7 @@ func retry(ctx context.Context, atMost time.Duration, call func() error) error {
 // that has brought something the time begins anew.
 func follow(ctx context.Context, atMost time.Duration, stream func() (heard bool, err error)) error {
 	give := time.Now().Add(atMost)
+	sent := false // something may have come to the servers
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		heard, err := stream()
 		if err == nil {
@@ -33,7 +34,10 @@ func follow(ctx context.Context, atMost time.Duration, stream func() (heard bool
 		if heard {
 			wait, give = firstRetry, time.Now().Add(atMost)
 		}
-		err = theirs(ctx, err)
+		err, sent = theirs(ctx, err), sent || heard || !wasUnsent(err)
+		if sent {
+			err = afterSending(err)
+		}
 		if CodeOf(err) != Unavailable {
 			return err
 		}

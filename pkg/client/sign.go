@@ -27,7 +27,7 @@ type Signed struct {
 //
 // The error has code Invalid and says what cannot be.
 func (c *Client) Sign(r Request, t *Targets) (*Signed, error) {
-	now := time.Now()
+	now := time.Now().Truncate(time.Millisecond) // as the id has it: a deadline counts from that
 	id, err := newID(now)
 	if err != nil {
 		return nil, &Error{Code: Internal, Message: err.Error()}
@@ -36,6 +36,9 @@ func (c *Client) Sign(r Request, t *Targets) (*Signed, error) {
 }
 
 func (c *Client) signAs(id job.ID, now time.Time, r Request, t *Targets) (*Signed, error) {
+	if err := readable("note", r.Note); err != nil { // all else is checked by what signs it
+		return nil, err
+	}
 	times, err := timesOf(r, now)
 	if err != nil {
 		return nil, err
@@ -94,6 +97,9 @@ func timesOf(r Request, now time.Time) (times, error) {
 	}
 	if r.Deadline == 0 {
 		r.Deadline = DefaultDeadline
+	}
+	if r.Deadline > job.MaxLife {
+		return times{}, invalid("deadline %s is more than %s (30 days), the longest that a job may take", r.Deadline, job.MaxLife)
 	}
 	if r.TTL == 0 {
 		r.TTL = r.Deadline

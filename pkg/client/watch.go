@@ -27,6 +27,10 @@ import (
 // The sequence may be ranged over again: it begins again at afterRevision.
 func (c *Client) Watch(ctx context.Context, jobID string, afterRevision uint64) iter.Seq2[Update, error] {
 	return func(yield func(Update, error) bool) {
+		if err := readable("job id", jobID); err != nil {
+			yield(Update{}, err)
+			return
+		}
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		w := watch{client: c, id: jobID, after: afterRevision, yield: yield}
