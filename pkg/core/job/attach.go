@@ -26,7 +26,10 @@ func (m *Machine) reached(ev Reached) error {
 		m.owed.changed.add(o)
 	}
 	if !e.is(released) {
-		m.ready.add(o)
+		m.batch.returned(m.plan.position(o))
+		if e.seen.State == task.Pending {
+			m.ready.add(m.plan.position(o))
+		}
 		return nil
 	}
 	m.enliven(o)
@@ -67,13 +70,17 @@ func (m *Machine) gone(ev Gone) error {
 	}
 	m.detach(o)
 	e.awayNano = nano(ev.Since)
+	m.batch.returned(m.plan.position(o))
+	if e.awayNano != 0 && e.seen.State == task.Pending {
+		m.batch.left(m.plan.position(o))
+	}
 	m.owed.changed.add(o)
 	return nil
 }
 
 func (m *Machine) detach(o uint32) {
 	m.tasks[o].set(attached, false)
-	m.ready.remove(o)
+	m.ready.remove(m.plan.position(o))
 	m.live.remove(o)
 }
 

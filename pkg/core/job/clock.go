@@ -99,6 +99,9 @@ func (m *Machine) Due() (time.Time, bool) {
 	}
 	end, _, _ := m.lastRelease()
 	at(m.row.Counts.Of(task.Pending) > 0, end)
+	if falls, waits := m.barrierTime(); waits && m.row.State == Running {
+		at(m.now.Before(falls), falls)
+	}
 	at(!m.ready.empty() && m.now.Before(m.spec.NotBefore), m.spec.NotBefore)
 	at(m.row.InFlight() > 0 && m.row.Wish < task.DesiredStop, m.spec.Rollout.Deadline)
 	at(m.firsts() > 0, m.settleBy(1))

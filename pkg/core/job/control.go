@@ -4,19 +4,57 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/task"
 )
 
+// MaxControls is how many control requests of a job are remembered. A cancel is
+// taken beyond it: whoever fills the record must not make the job unstoppable.
+const MaxControls = 10_000
+
+// request is a control request that had its effect, but for its id.
+type request struct {
+	kind    ControlKind
+	keep    bool
+	until   Until
+	targets uint32
+}
+
+func (c ControlRow) request() request { return request{c.Kind, c.KeepRunning, c.Until, c.Targets} }
+
+// admitted looks at a control request before it has an effect; done: it had it
+// already.
+func (m *Machine) admitted(id string, expected uint64, r request) (done bool, err error) {
+	if n := len(id); n < minRequestID || n > maxRequestID {
+		return false, ErrRequestID
+	}
+	if before, again := m.answered[id]; again {
+		if before.request() != r {
+			return false, ErrRequestReused
+		}
+		return true, nil
+	}
+	if expected != 0 && expected != m.row.ControlRevision {
+		return false, ErrControlRevision
+	}
+	if len(m.answered) >= MaxControls && r.kind != CancelRequest {
+		return false, ErrTooManyControls
+	}
+	return false, nil
+}
+
+// remember records a control request together with its effect.
+func (m *Machine) remember(id string, r request) {
+	row := ControlRow{
+		RequestID: id, ControlRevision: m.row.ControlRevision,
+		Kind: r.kind, KeepRunning: r.keep, Until: r.until, Targets: r.targets, At: m.now,
+	}
+	m.answered[id] = row
+	m.owed.controls = append(m.owed.controls, row)
+	m.owed.row = true
+}
+
 // cancel stops the job. The answer is the job's row once it is durable.
 func (m *Machine) cancel(ev Cancel) error {
-	if n := len(ev.RequestID); n < minRequestID || n > maxRequestID {
-		return ErrRequestID
-	}
-	if before, again := m.answered[ev.RequestID]; again {
-		if before.KeepRunning != ev.KeepRunning {
-			return ErrRequestReused
-		}
-		return nil
-	}
-	if ev.Expected != 0 && ev.Expected != m.row.ControlRevision {
-		return ErrControlRevision
+	asked := request{kind: CancelRequest, keep: ev.KeepRunning}
+	if done, err := m.admitted(ev.RequestID, ev.Expected, asked); done || err != nil {
+		return err
 	}
 	wish := task.DesiredStop
 	if ev.KeepRunning {
@@ -27,15 +65,84 @@ func (m *Machine) cancel(ev Cancel) error {
 	}
 	m.skipRest(task.Skipped, task.JobCanceled)
 	m.halt(wish)
-	row := ControlRow{RequestID: ev.RequestID, ControlRevision: m.row.ControlRevision, KeepRunning: ev.KeepRunning, At: m.now}
-	m.answered[ev.RequestID] = row
-	m.owed.controls = append(m.owed.controls, row)
+	m.remember(ev.RequestID, asked)
 	return nil
+}
+
+// pause stops releasing until a user resumes. It is remembered even where the
+// job is paused already: the same request, heard again after a resume, must not
+// pause it once more.
+func (m *Machine) pause(ev Pause) error {
+	asked := request{kind: PauseRequest}
+	done, err := m.admitted(ev.RequestID, ev.Expected, asked)
+	if done || err != nil || m.over() {
+		return err
+	}
+	if m.row.State == Running {
+		m.stopReleasing(PausedByUser)
+	}
+	m.remember(ev.RequestID, asked)
+	return nil
+}
+
+// over reports whether no control request but a cancel can have an effect, now
+// or later.
+func (m *Machine) over() bool {
+	return m.row.State != Running && m.row.State != Paused || m.row.Counts.unsettled() == 0
+}
+
+// resume lets a paused job go on. Only what has been reached is passed: a job
+// that a user paused between two points stops at the next one.
+func (m *Machine) resume(ev Resume) error {
+	if ev.Until > UntilNumber || (ev.Until == UntilNumber) != (ev.Targets > 0) {
+		return ErrResume
+	}
+	asked := request{kind: ResumeRequest, until: ev.Until, targets: ev.Targets}
+	if done, err := m.admitted(ev.RequestID, ev.Expected, asked); done || err != nil {
+		return err
+	}
+	if m.row.State != Paused {
+		return ErrNotPaused
+	}
+	if m.row.Pause == PausedByBudget {
+		m.row.Forgiven = uint32(m.badCount())
+	}
+	m.passPoints(ev)
+	m.row.State, m.row.Pause = Running, NotPaused
+	m.row.ControlRevision++
+	m.remember(ev.RequestID, asked)
+	return nil
+}
+
+// passPoints sets the pause points that are ahead after a resume.
+func (m *Machine) passPoints(ev Resume) {
+	points := m.spec.Rollout
+	if m.batchPointReached() {
+		m.row.BatchGate = after(points.PauseBatches, m.row.Batch+1)
+	}
+	switch {
+	case ev.Until == UntilEnd:
+		m.row.Gate, m.row.BatchGate = 0, 0
+	case ev.Until == UntilNumber:
+		m.row.Gate = uint32(m.freed) + ev.Targets
+	case m.pointReached():
+		m.row.Gate = after(points.PauseAfter, uint32(m.freed))
+	}
+}
+
+// after is the first of ascending points that is beyond n; 0: there is none.
+func after(points []uint32, n uint32) uint32 {
+	for _, p := range points {
+		if p > n {
+			return p
+		}
+	}
+	return 0
 }
 
 // halt ends releasing for good, with the wish for what has been released.
 func (m *Machine) halt(wish task.Desired) {
-	m.row.State = Stopping
+	m.row.State, m.row.Pause = Stopping, NotPaused
 	m.row.ControlRevision++
 	m.owed.row = true
 	if wish <= m.row.Wish {
@@ -67,35 +174,4 @@ func (m *Machine) skipRest(s task.State, why task.Reason) {
 			m.conclude(uint32(o), s, why)
 		}
 	}
-}
-
-// release takes as many tasks as the rollout allows, in the order of the list.
-// A release is in the bitmap and not in a row: it has no revision of its own.
-func (m *Machine) release() {
-	left := min(m.allowance(), m.ready.n)
-	if left <= 0 {
-		return
-	}
-	for o := range m.ready.all() {
-		m.ready.remove(o)
-		m.see(o, task.Report{Attempt: 1, State: task.Dispatched})
-		m.tasks[o].set(released, true)
-		m.enliven(o)
-		m.owed.released.add(o)
-		m.owed.dispatch.add(o)
-		if left--; left == 0 {
-			return
-		}
-	}
-}
-
-// allowance is how many more tasks may be released now. This is the one place
-// that the rest of the rollout (batches, pause points, budget) will narrow; what
-// narrows it is a cause in whyPending too.
-func (m *Machine) allowance() int {
-	end, _, _ := m.lastRelease()
-	if m.row.State != Running || m.now.Before(m.spec.NotBefore) || !m.now.Before(end) {
-		return 0
-	}
-	return m.limit - m.row.InFlight()
 }

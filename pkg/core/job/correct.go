@@ -10,7 +10,8 @@ func (m *Machine) admit(o uint32) {
 	if e.is(released) {
 		return
 	}
-	m.ready.remove(o)
+	m.ready.remove(m.plan.position(o))
+	m.freed++
 	if e.seen.State == task.Pending {
 		m.see(o, task.Report{Attempt: 1, State: task.Dispatched})
 	}

@@ -22,7 +22,7 @@ var (
 	ErrBadAmount       = errors.New("not an amount: a count from 1, or 1..100 percent")
 	ErrBadDuration     = errors.New("a duration is negative")
 	ErrTooLong         = errors.New("a text is too long")
-	ErrNotSupported    = errors.New("not supported yet")
+	ErrBadRollout      = errors.New("the rollout contradicts itself")
 )
 
 // What can be wrong with an event. [Machine.Step] returns them bare, because
@@ -46,6 +46,12 @@ var (
 	ErrRequestReused = errors.New("this request id was used for another request: make a new one")
 	// ErrControlRevision: the job's control state is not what the client saw.
 	ErrControlRevision = errors.New("the job's control state has changed since it was read: read the job again and decide anew")
+	// ErrNotPaused: only a paused job can be resumed.
+	ErrNotPaused = errors.New("the job is not paused: there is nothing to resume")
+	// ErrResume: a resume that names no number, or one that does not fit.
+	ErrResume = errors.New("a resume by a number needs a number of targets from 1, and any other none")
+	// ErrTooManyControls: the record of control requests is full.
+	ErrTooManyControls = errors.New("the job has had 10,000 control requests, and takes only a cancel now")
 	// ErrQuarantined: the job is set aside and takes no events.
 	ErrQuarantined = errors.New("the job is quarantined: it crashed its shard twice")
 	// ErrEvent: nil is not an event.

@@ -20,7 +20,8 @@ type Reached struct {
 	Incarnation fleet.Incarnation
 }
 
-// Gone says that a target has no session, or that none is known, since then.
+// Gone says that a target has no session, or that none is known, since then. A
+// host of which the time is not known is waited for by its batch.
 type Gone struct {
 	Host  fleet.HostID
 	Since time.Time
@@ -59,6 +60,31 @@ type Cancel struct {
 	KeepRunning bool   // what is released may go on
 }
 
+// Pause stops releasing until a Resume. What is released goes on.
+type Pause struct {
+	RequestID string // as of Cancel
+	Expected  uint64 // as of Cancel
+}
+
+// Resume lets a paused job go on. After a pause by the failure budget the bad
+// outcomes so far count no more.
+type Resume struct {
+	RequestID string // as of Cancel
+	Expected  uint64 // as of Cancel
+	Until     Until
+	Targets   uint32 // with UntilNumber: so many are released before the next pause, from 1
+}
+
+// Until is how far a resumed job goes. The values are those of the wire enum.
+type Until uint8
+
+// The ways to resume.
+const (
+	UntilEnd    Until = 0 // past every pause point
+	UntilNext   Until = 1 // to the next pause point
+	UntilNumber Until = 2 // a number of targets
+)
+
 // Tick says that time has passed; see [Machine.Due].
 type Tick struct{}
 
@@ -69,6 +95,8 @@ func (PastW) isEvent()    {}
 func (NotKnown) isEvent() {}
 func (NotHere) isEvent()  {}
 func (Cancel) isEvent()   {}
+func (Pause) isEvent()    {}
+func (Resume) isEvent()   {}
 func (Tick) isEvent()     {}
 
 // Stream names one of a command's outputs. The values are those of the wire

@@ -19,15 +19,20 @@ type Machine struct {
 	spec    Spec
 	targets *Targets
 	limit   int // concurrency in targets
+	plan    plan
+	budget  int  // bad outcomes tolerated; meaningful if the rollout limits them
+	bad     mask // outcomes that are bad
 
 	now   time.Time
 	row   Row // with live counts
 	tasks []entry
 
 	reruns   int                   // in flight with an attempt above 1
+	freed    int                   // released, ever
 	answered map[string]ControlRow // requests that had their effect, by id
+	batch    batch
 
-	ready ordinals // never released, and the host is attached: may be released
+	ready ordinals // positions: never released, and the host is attached: may be released
 	live  ordinals // released, not final, and the host is attached: can be talked to
 
 	nextPull time.Time // meaningful while something is live
@@ -94,12 +99,15 @@ func New(spec Spec, targets *Targets) *Machine {
 		limit:    n,
 		tasks:    make([]entry, n),
 		answered: map[string]ControlRow{},
+		plan:     newPlan(spec.Rollout, targets),
+		budget:   spec.Rollout.MaxFailures.Of(n),
+		bad:      badOutcomes(spec.Rollout.Tolerated),
 	}
 	if c := spec.Rollout.Concurrency; !c.IsZero() {
 		m.limit = c.Of(n)
 	}
 	for _, set := range []*ordinals{
-		&m.ready, &m.live, &m.retry,
+		&m.ready, &m.live, &m.retry, &m.batch.absent,
 		&m.owed.rows, &m.owed.changed, &m.owed.released, &m.owed.dispatch, &m.owed.stop, &m.owed.forget, &m.owed.query,
 	} {
 		set.size = n
@@ -107,8 +115,12 @@ func New(spec Spec, targets *Targets) *Machine {
 	for o := range m.tasks {
 		m.tasks[o].seen = task.Report{Attempt: 1, State: task.Pending}
 	}
-	m.row = Row{State: Running, Wish: task.DesiredRun, ControlRevision: 1}
+	m.row = Row{
+		State: Running, Wish: task.DesiredRun, ControlRevision: 1,
+		Gate: after(spec.Rollout.PauseAfter, 0), BatchGate: after(spec.Rollout.PauseBatches, 0),
+	}
 	m.row.Counts.n[task.Pending/64] = uint32(n)
+	m.begin(0)
 	m.owed.row = true
 	return m
 }
@@ -143,6 +155,10 @@ func (m *Machine) Step(now time.Time, ev Event) error {
 		return m.notHere(ev.Ordinals)
 	case Cancel:
 		return m.cancel(ev)
+	case Pause:
+		return m.pause(ev)
+	case Resume:
+		return m.resume(ev)
 	case Tick:
 		return nil
 	}
@@ -160,6 +176,7 @@ func (m *Machine) see(o uint32, r task.Report) {
 	if e.seen.State != r.State || e.seen.Attempt != r.Attempt {
 		e.sinceNano = nano(m.now)
 	}
+	m.batch.moved(m.plan.position(o), e.seen.State, r.State)
 	e.seen = r
 	if e.is(released) && !r.State.Settled() && r.Attempt > 1 {
 		m.reruns++
@@ -167,7 +184,7 @@ func (m *Machine) see(o uint32, r task.Report) {
 	m.owed.changed.add(o)
 	if r.State.Settled() {
 		e.set(overdue, false)
-		m.ready.remove(o)
+		m.ready.remove(m.plan.position(o))
 	}
 	if r.State.Final() {
 		m.live.remove(o)

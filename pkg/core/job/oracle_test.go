@@ -20,7 +20,8 @@ type dumb struct {
 	now     time.Time
 	state   State
 	wish    task.Desired
-	used    map[string]bool // request ids
+	used    map[string]Event // requests by id
+	roll    dumbRollout
 	tasks   []dumbTask
 	pull    time.Time // the next one, while there is something to pull
 	retryAt time.Time
@@ -36,7 +37,7 @@ type dumbTask struct {
 }
 
 func newDumb(spec Spec, targets *Targets) *dumb {
-	d := &dumb{spec: spec, targets: targets, state: Running, wish: task.DesiredRun, used: map[string]bool{}}
+	d := &dumb{spec: spec, targets: targets, state: Running, wish: task.DesiredRun, used: map[string]Event{}, roll: newDumbRollout(spec.Rollout, targets)}
 	for range targets.Len() {
 		d.tasks = append(d.tasks, dumbTask{seen: task.Report{Attempt: 1, State: task.Pending}})
 	}
@@ -80,6 +81,10 @@ func (d *dumb) step(now time.Time, ev Event) {
 	case Gone:
 		o, _ := d.targets.Find(ev.Host)
 		d.tasks[o].here = d.tasks[o].here && d.tasks[o].seen.State.Final()
+		delete(d.roll.away, int(o))
+		if !ev.Since.IsZero() {
+			d.roll.away[int(o)] = ev.Since
+		}
 	case Reported:
 		d.reported(ev)
 	case PastW:
@@ -94,6 +99,10 @@ func (d *dumb) step(now time.Time, ev Event) {
 		d.notHere(ev)
 	case Cancel:
 		d.cancel(ev)
+	case Pause:
+		d.pauseAsked(ev)
+	case Resume:
+		d.resumeAsked(ev)
 	case Tick:
 	}
 	if quiet && d.count(d.talkable) > 0 {
@@ -116,6 +125,7 @@ func (d *dumb) reached(ev Reached) {
 		return
 	}
 	t.here = true
+	delete(d.roll.away, int(o))
 	if t.released {
 		switch {
 		case t.seen.State == task.Unknown:
@@ -153,6 +163,7 @@ func (d *dumb) reported(ev Reported) {
 			t.guess = r.Exit.Reason == task.Forgotten || r == t.seen
 			if !t.released && r != t.seen {
 				t.released, d.fresh[o] = true, true
+				d.roll.released++
 			}
 			t.seen = r
 			d.forget[o] = true
@@ -162,6 +173,7 @@ func (d *dumb) reported(ev Reported) {
 	if !t.released {
 		t.released, t.seen.State = true, task.Dispatched
 		d.fresh[o] = true
+		d.roll.released++
 	}
 	switch {
 	case t.seen.State.Settled() && !final:
@@ -201,7 +213,7 @@ func (d *dumb) standing(t dumbTask, r task.Report) task.Report {
 
 func (d *dumb) again(t dumbTask, r task.Report) bool {
 	byHost := r.Exit.Reason == task.Rebooted || r.Exit.Reason == task.SupervisorLost
-	return r.State == task.Lost && byHost && !t.seen.State.Settled() && d.state == Running &&
+	return r.State == task.Lost && byHost && !t.seen.State.Settled() && d.state != Stopping &&
 		r.Attempt < d.spec.MaxAttempts && d.now.Before(d.spec.RerunUntil)
 }
 
@@ -245,10 +257,10 @@ func (d *dumb) cancel(ev Cancel) {
 		wish = task.DesiredRun
 	}
 	unsettled := d.count(func(t dumbTask) bool { return !t.seen.State.Settled() })
-	if d.used[ev.RequestID] || unsettled == 0 || d.state == Stopping && d.wish >= wish {
+	if d.used[ev.RequestID] != nil || unsettled == 0 || d.state == Stopping && d.wish >= wish {
 		return
 	}
-	d.used[ev.RequestID] = true
+	d.used[ev.RequestID] = ev
 	d.skip(task.Skipped, task.JobCanceled)
 	d.halt(wish)
 }
@@ -262,7 +274,7 @@ func (d *dumb) skip(s task.State, why task.Reason) {
 }
 
 func (d *dumb) halt(wish task.Desired) {
-	d.state = Stopping
+	d.state, d.roll.cause = Stopping, NotPaused
 	if d.wish >= wish {
 		return
 	}
@@ -330,18 +342,15 @@ func (d *dumb) repeat(passed func(time.Time) bool) {
 
 // ready returns what is released, and what is sent.
 func (d *dumb) ready() (fresh []uint32, s Send, settled bool) {
-	limit := len(d.tasks)
-	if c := d.spec.Rollout.Concurrency; c.Count > 0 {
-		limit = int(c.Count)
-	}
 	d.clock()
-	open := d.state == Running && !d.now.Before(d.spec.NotBefore) && d.now.Before(d.spec.StartBy)
+	d.steer()
 	quiet := d.count(d.talkable) == 0
-	for o := range d.tasks {
+	for pos, o := range d.roll.order {
 		t := &d.tasks[o]
-		if open && !t.released && t.here && !t.seen.State.Settled() && d.count(d.inFlight) < limit {
+		if !t.released && t.here && !t.seen.State.Settled() && d.mayRelease(pos) {
 			t.released, t.seen.State = true, task.Dispatched
 			d.dispatch[uint32(o)], d.fresh[uint32(o)] = true, true
+			d.roll.released++
 		}
 	}
 	if quiet && d.count(d.talkable) > 0 {
@@ -370,7 +379,7 @@ func (d *dumb) ready() (fresh []uint32, s Send, settled bool) {
 	}
 	d.clear()
 	if d.state != Done && d.count(func(t dumbTask) bool { return !t.seen.State.Settled() }) == 0 {
-		d.state, settled = Done, true
+		d.state, d.roll.cause, settled = Done, NotPaused, true
 	}
 	return fresh, s, settled
 }
@@ -383,7 +392,7 @@ func drawSpec(t *rapid.T) Spec {
 	s.StartBy = dawn().Add(second("start-by", 1, 100))
 	s.Rollout.Deadline = s.StartBy.Add(second("deadline after it", 0, 100))
 	s.Timeout = second("timeout", 0, 100)
-	s.Rollout.Concurrency.Count = rapid.Uint32Range(0, 4).Draw(t, "concurrency")
+	drawRollout(t, &s.Rollout)
 	if rapid.Bool().Draw(t, "not before") {
 		s.NotBefore = dawn().Add(second("not-before", 0, 30))
 	}
@@ -398,11 +407,11 @@ func drawEvent(t *rapid.T, targets *Targets) Event {
 	host := targets.At(rapid.Uint32Range(0, uint32(targets.Len()-1)).Draw(t, "ordinal")).Host
 	who := inc(rapid.SampledFrom([]byte{1, 1, 1, 1, 1, 1, 1, 2}).Draw(t, "incarnation"))
 	list := rapid.SliceOfN(rapid.Uint32Range(0, uint32(targets.Len()-1)), 1, 4)
-	switch rapid.SampledFrom([]string{"reached", "reached", "gone", "reported", "reported", "reported", "reported", "pastW", "notKnown", "notHere", "cancel", "tick"}).Draw(t, "event") {
+	switch rapid.SampledFrom([]string{"reached", "reached", "gone", "reported", "reported", "reported", "reported", "pastW", "notKnown", "notHere", "cancel", "control", "control", "tick"}).Draw(t, "event") {
 	case "reached":
 		return Reached{host, who}
 	case "gone":
-		return Gone{Host: host, Since: dawn()}
+		return Gone{Host: host, Since: rapid.SampledFrom([]time.Time{{}, dawn(), dawn().Add(9 * time.Second), dawn().Add(time.Minute)}).Draw(t, "away since")}
 	case "reported":
 		return Reported{Host: host, Incarnation: who, Report: drawReport(t)}
 	case "pastW":
@@ -411,6 +420,8 @@ func drawEvent(t *rapid.T, targets *Targets) Event {
 		return NotKnown{list.Draw(t, "ordinals")}
 	case "notHere":
 		return NotHere{list.Draw(t, "ordinals")}
+	case "control":
+		return drawControl(t)
 	case "cancel":
 		if rapid.IntRange(0, 3).Draw(t, "really") > 0 {
 			return Tick{}
@@ -461,8 +472,8 @@ func TestTheMachineDoesWhatTheDumbOneDoes(t *testing.T) {
 			if !reflect.DeepEqual(rd.Persist.Released, fresh) || !reflect.DeepEqual(rd.Send, send) || rd.Settled != settled {
 				t.Fatalf("it owes\n%+v, want\n%v %+v %v", rd, fresh, send, settled)
 			}
-			if row := smart.Row(); row.State != plain.state || row.Wish != plain.wish {
-				t.Fatalf("it is %+v, want %v %v", row, plain.state, plain.wish)
+			if row := smart.Row(); row.State != plain.state || row.Wish != plain.wish || row.Pause != plain.roll.cause || int(row.Batch) != plain.roll.batch {
+				t.Fatalf("it is %+v, want %v %v, pause %d in batch %d", row, plain.state, plain.wish, plain.roll.cause, plain.roll.batch)
 			}
 			for o, want := range plain.tasks {
 				if got := smart.Task(uint32(o)); got.Report != want.seen || got.Released != want.released {

@@ -13,11 +13,12 @@ func (m *Machine) Ready() Ready {
 		return Ready{}
 	}
 	m.elapse() // an attempt that was taken over may have been due long ago
+	m.steer()
 	m.release()
 	m.noteFull()
 	var rd Ready
 	if m.row.State != Done && m.row.Counts.unsettled() == 0 {
-		m.row.State = Done
+		m.row.State, m.row.Pause = Done, NotPaused
 		m.row.DoneAt = m.now
 		m.owed.row = true
 		rd.Settled = true

@@ -19,6 +19,7 @@ func (m *Machine) Restore(r Record) error {
 		if e := &m.tasks[o]; !e.is(released) {
 			m.see(o, task.Report{Attempt: 1, State: task.Dispatched})
 			e.set(released|unheard, true)
+			m.freed++
 		}
 	}
 	for i := range r.Tasks {
@@ -35,6 +36,7 @@ func (m *Machine) Restore(r Record) error {
 	}
 	m.row = r.Row
 	m.row.Counts = counts
+	m.begin(m.row.Batch)
 	m.owed.row = false
 	m.owed.changed.drain()
 	m.full, m.restored = m.limit <= m.row.InFlight(), true

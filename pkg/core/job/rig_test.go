@@ -71,7 +71,9 @@ func rerunsTo(attempts uint32) func(*Spec) {
 type disk struct {
 	t        rapid.TB
 	targets  *Targets
+	spec     Spec
 	limit    int
+	plan     plan
 	row      Row
 	released map[uint32]bool
 	tasks    map[uint32]TaskRow
@@ -81,7 +83,7 @@ type disk struct {
 }
 
 func newDisk(tb rapid.TB, m *Machine) *disk {
-	return &disk{t: tb, targets: m.targets, limit: m.limit, released: map[uint32]bool{}, tasks: map[uint32]TaskRow{}}
+	return &disk{t: tb, targets: m.targets, spec: m.spec, limit: m.limit, plan: m.plan, released: map[uint32]bool{}, tasks: map[uint32]TaskRow{}}
 }
 
 // copy is a backup.
@@ -95,8 +97,12 @@ func (d *disk) copy() *disk {
 // take persists what a Ready holds and checks what it wants to send.
 func (d *disk) take(rd Ready) {
 	d.t.Helper()
+	before := d.row
 	d.persist(rd.Persist)
 	d.check(rd)
+	if rd.Persist.Row != nil && !d.anything {
+		d.checkRollout(before, rd.Persist.Released)
+	}
 }
 
 func (d *disk) persist(p Persist) {
@@ -173,6 +179,47 @@ func (d *disk) check(rd Ready) {
 	if got, want := d.row.Counts, d.counts(); got != want {
 		d.t.Fatalf("the durable row counts %v, durable are %v", got, want)
 	}
+}
+
+// checkRollout is promise 3 by what is durable alone: every release was allowed
+// when it was made.
+func (d *disk) checkRollout(before Row, fresh []uint32) {
+	d.t.Helper()
+	r, row := d.spec.Rollout, d.row
+	if row.Batch > before.Batch && d.inFlight() > len(fresh) {
+		d.t.Fatalf("batch %d begins while %d of those before have not settled", row.Batch, d.inFlight()-len(fresh))
+	}
+	if len(fresh) == 0 {
+		return
+	}
+	if row.State != Running && row.State != Done {
+		d.t.Fatalf("%v are released while the job is %s", fresh, row.State)
+	}
+	if gate := int(row.Gate); gate > 0 && len(d.released) > gate {
+		d.t.Fatalf("%d are released, the pause point is after %d", len(d.released), gate)
+	}
+	for _, o := range fresh {
+		if pos := int(d.plan.position(o)); pos >= d.plan.end(int(row.Batch)) {
+			d.t.Fatalf("ordinal %d is released in batch %d, which ends before it", o, row.Batch)
+		}
+	}
+	if bad := d.badCount() - int(row.Forgiven); r.MaxFailures.Limited && max(bad, 0)+d.inFlight() > r.MaxFailures.Of(d.targets.Len())+1 {
+		d.t.Fatalf("%d are bad and %d in flight with a budget of %+v", bad, d.inFlight(), r.MaxFailures)
+	}
+}
+
+func (d *disk) badCount() int {
+	n := 0
+	for o := range uint32(d.targets.Len()) {
+		switch s := d.report(o).State; s {
+		case task.Succeeded, task.Canceled, task.Skipped:
+		default:
+			if s.Settled() && !slices.Contains(d.spec.Rollout.Tolerated, s) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func (d *disk) report(o uint32) task.Report {
@@ -331,7 +378,10 @@ func (ev Reported) ofAttempt(n uint32) Reported {
 	return ev
 }
 
-func cancelAs(id string) Cancel { return Cancel{RequestID: id + strings.Repeat("-", 16)} }
+func cancelAs(id string) Cancel { return Cancel{RequestID: requestID(id)} }
+
+// requestID makes a request id of a short name.
+func requestID(name string) string { return name + strings.Repeat("-", 16) }
 
 // say is such as LOST/rebooted or DISPATCHED#2.
 func say(r task.Report) string {

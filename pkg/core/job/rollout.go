@@ -1,16 +1,56 @@
 package job
 
-import "time"
+import (
+	"time"
 
-// Rollout is the control information of a job. It is not signed.
+	"github.com/ccs-project/ccs/pkg/core/task"
+)
+
+// Rollout is the control information of a job. It is not signed. What it means
+// is architecture section 5, promise 3.
 type Rollout struct {
 	Concurrency   Amount        // released and not settled at any time; zero: all
-	Batches       []Amount      // sizes of the batches; the last repeats
-	PauseAfter    []uint32      // pause points: after so many targets have settled
-	MaxFailures   Amount        // failure budget; zero: no limit
+	Order         Order         // in which targets are released
+	Batches       []Amount      // sizes of the batches, at most MaxSteps; the last repeats; none: one batch of all
+	PauseAfter    []uint32      // pause points: at most so many targets are released before each; ascending, at most MaxSteps
+	PauseBatches  []uint32      // pause points: after these batches, from 1; ascending, at most MaxSteps
+	MaxFailures   Budget        // failure budget
 	FailureAction FailureAction // when the budget is spent
-	WaitOffline   time.Duration // how long a batch waits for hosts that are away; 0: 30 s
+	Tolerated     []task.State  // outcomes that are not bad, besides those that never are
+	WaitOffline   time.Duration // how long a batch waits for hosts that are away; 0: DefaultWaitOffline
 	Deadline      time.Time     // of the job; mandatory
+}
+
+// Limits and defaults of a rollout.
+const (
+	MaxSteps           = 100 // batch sizes, and pause points of a kind
+	DefaultWaitOffline = 30 * time.Second
+)
+
+// Order is the order in which targets are released. The values are those of the
+// wire enum.
+type Order uint8
+
+// The orders.
+const (
+	AsListed    Order = 0 // by ordinal: room after room
+	SpreadRooms Order = 1 // the first target of each room, then the second of each, and so on
+)
+
+// Budget is how many bad outcomes are tolerated before releasing stops. The zero
+// value is no limit.
+type Budget struct {
+	Limited bool
+	Count   uint32 // tolerated; 0 is a budget: one bad outcome stops the job
+	Percent uint32 // 1..100 hundredths of the targets, rounded down: a budget is a promise; 0: Count counts
+}
+
+// Of is how many of a total are tolerated.
+func (b Budget) Of(total int) int {
+	if b.Percent > 0 {
+		return total * int(b.Percent) / 100
+	}
+	return int(b.Count)
 }
 
 // FailureAction is what a job does when its failure budget is spent. The values

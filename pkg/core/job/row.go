@@ -41,11 +41,27 @@ type Row struct {
 	State           State
 	Wish            task.Desired // of every task of the job: run, or stop
 	Counts          Counts       // tasks by state; a durable row has all that are released and live as DISPATCHED
+	Pause           PauseCause   // why it is Paused; 0 in every other state
+	Batch           uint32       // the batch in progress, from 0
+	Gate            uint32       // targets that are released before the next pause point; 0: none is ahead
+	BatchGate       uint32       // batches that are released before the next pause point; 0: none is ahead
+	Forgiven        uint32       // bad outcomes that no longer count: there were so many when a user resumed a spent budget
 	Revision        uint64       // from 1; grows by one with every Ready that has something to persist
 	ControlRevision uint64       // from 1; grows with control state only
 	Conflicts       uint32       // tasks of which two different outcomes of one attempt were heard
 	DoneAt          time.Time    // when the last target settled; zero until then
 }
+
+// PauseCause is why a job is paused. The values are those of the wire enum.
+type PauseCause uint8
+
+// The causes.
+const (
+	NotPaused      PauseCause = 0
+	PausedByUser   PauseCause = 1
+	PausedAtPoint  PauseCause = 2 // a pause point is reached
+	PausedByBudget PauseCause = 3 // the failure budget is spent
+)
 
 // InFlight is the number of targets that are released and not settled.
 func (r Row) InFlight() int { return r.Counts.unsettled() - r.Counts.Of(task.Pending) }
@@ -72,9 +88,22 @@ type TaskRow struct {
 type ControlRow struct {
 	RequestID       string // made by the client, 16..64 bytes
 	ControlRevision uint64 // after it
+	Kind            ControlKind
 	KeepRunning     bool   // of a cancel
+	Until           Until  // of a resume
+	Targets         uint32 // of a resume by a number
 	At              time.Time
 }
+
+// ControlKind is what a control request asks for.
+type ControlKind uint8
+
+// The kinds.
+const (
+	CancelRequest ControlKind = 0
+	PauseRequest  ControlKind = 1
+	ResumeRequest ControlKind = 2
+)
 
 // Record is everything that is durable of a job besides its Spec and Targets.
 type Record struct {

@@ -123,6 +123,24 @@ func (s *script) job(line string) {
 		switch key {
 		case "concurrency":
 			spec.Rollout.Concurrency.Count = uint32(n)
+		case "batches":
+			for size := range strings.SplitSeq(value, ",") {
+				spec.Rollout.Batches = append(spec.Rollout.Batches, amountOf(size))
+			}
+		case "pause-after":
+			spec.Rollout.PauseAfter = numbers(value)
+		case "pause-batches":
+			spec.Rollout.PauseBatches = numbers(value)
+		case "budget", "abort":
+			a := amountOf(value)
+			spec.Rollout.MaxFailures = Budget{Limited: true, Count: a.Count, Percent: a.Percent}
+			if key == "abort" {
+				spec.Rollout.FailureAction = AbortOnFailure
+			}
+		case "spread":
+			spec.Rollout.Order = SpreadRooms
+		case "wait":
+			spec.Rollout.WaitOffline = d
 		case "attempts":
 			spec.MaxAttempts = uint32(n)
 		case "start-by":
@@ -146,6 +164,24 @@ func (s *script) job(line string) {
 		s.t.Fatal(err)
 	}
 	s.r = newRig(s.t, spec, targets)
+}
+
+// amountOf reads 3 or 25%.
+func amountOf(text string) Amount {
+	digits, share := strings.CutSuffix(text, "%")
+	n, _ := strconv.ParseUint(digits, 10, 32)
+	if share {
+		return Amount{Percent: uint32(n)}
+	}
+	return Amount{Count: uint32(n)}
+}
+
+func numbers(text string) []uint32 {
+	var list []uint32
+	for word := range strings.SplitSeq(text, ",") {
+		list = append(list, amountOf(word).Count)
+	}
+	return list
 }
 
 func (s *script) events(verb string, words []string) []Event {
@@ -181,6 +217,20 @@ func (s *script) events(verb string, words []string) []Event {
 		expected, _ := strconv.ParseUint(words[1], 10, 64)
 		ev := cancelAs(words[0])
 		ev.Expected, ev.KeepRunning = expected, len(words) > 2
+		events = append(events, ev)
+	case "pause": // id, expected control revision
+		expected, _ := strconv.ParseUint(words[1], 10, 64)
+		events = append(events, Pause{requestID(words[0]), expected})
+	case "resume": // id, expected control revision, and end, next or a number
+		expected, _ := strconv.ParseUint(words[1], 10, 64)
+		ev := Resume{RequestID: requestID(words[0]), Expected: expected}
+		switch words[2] {
+		case "end":
+		case "next":
+			ev.Until = UntilNext
+		default:
+			ev.Until, ev.Targets = UntilNumber, amountOf(words[2]).Count
+		}
 		events = append(events, ev)
 	default:
 		s.t.Fatalf("nobody knows what %q means", verb)
@@ -223,7 +273,7 @@ func (s *script) show(rd Ready) string {
 	line("persist released", each(rd.Persist.Released, s.host))
 	line("persist task", each(rd.Persist.Tasks, func(r TaskRow) string { return s.host(r.Ordinal) + "=" + say(r.Report) }))
 	line("persist control", each(rd.Persist.Controls, func(c ControlRow) string {
-		return fmt.Sprintf("%s control=%d keep=%v", strings.TrimRight(c.RequestID, "-"), c.ControlRevision, c.KeepRunning)
+		return fmt.Sprintf("%s control=%d%s", strings.TrimRight(c.RequestID, "-"), c.ControlRevision, asked(c))
 	}))
 	line("send dispatch", each(rd.Send.Dispatch, func(d Dispatch) string {
 		text := fmt.Sprintf("%s#%d", s.host(d.Ordinal), d.Attempt)
@@ -245,8 +295,36 @@ func (s *script) show(rd Ready) string {
 	return b.String()
 }
 
+func asked(c ControlRow) string {
+	switch c.Kind {
+	case PauseRequest:
+		return " pause"
+	case ResumeRequest:
+		return fmt.Sprintf(" resume until=%d targets=%d", c.Until, c.Targets)
+	case CancelRequest:
+	}
+	return fmt.Sprintf(" keep=%v", c.KeepRunning)
+}
+
+// rollout is how far it has come, where there is more than a concurrency.
+func (s *script) rollout(row *Row) string {
+	var text string
+	if row.Pause != NotPaused {
+		text += fmt.Sprintf(" pause=%d", row.Pause)
+	}
+	for _, f := range []struct {
+		name  string
+		value uint32
+	}{{"batch", row.Batch}, {"gate", row.Gate}, {"batch-gate", row.BatchGate}, {"forgiven", row.Forgiven}} {
+		if f.value > 0 {
+			text += fmt.Sprintf(" %s=%d", f.name, f.value)
+		}
+	}
+	return text
+}
+
 func (s *script) row(row *Row) string {
-	text := fmt.Sprintf("%s revision=%d control=%d wish=%s", row.State, row.Revision, row.ControlRevision, row.Wish)
+	text := fmt.Sprintf("%s revision=%d control=%d wish=%s", row.State, row.Revision, row.ControlRevision, row.Wish) + s.rollout(row)
 	for state, n := range row.Counts.All() {
 		text += fmt.Sprintf(" %s:%d", state, n)
 	}

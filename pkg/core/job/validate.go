@@ -18,7 +18,7 @@ func Validate(spec Spec, targets *Targets, now time.Time) error {
 		validateTimes(spec, now),
 		validateDurations(spec),
 		validateRerun(spec),
-		validateRollout(spec.Rollout),
+		validateRollout(&spec.Rollout),
 	)
 }
 
@@ -107,25 +107,6 @@ func validateRerun(spec Spec) error {
 		return fmt.Errorf("rerun_until: %w: %s is after the deadline; sign an earlier one or give a later deadline", ErrBadRerun, stamp(spec.RerunUntil))
 	}
 	return nil
-}
-
-// validateRollout refuses what this version does not do. To take a budget and
-// not keep it would be worse than to refuse it.
-func validateRollout(r Rollout) error {
-	var faults []error
-	if !r.Concurrency.IsZero() && !r.Concurrency.Valid() {
-		faults = append(faults, fmt.Errorf("rollout.concurrency: %w", ErrBadAmount))
-	}
-	notYet := func(field string, given bool) {
-		if given {
-			faults = append(faults, fmt.Errorf("rollout.%s: %w: this version releases under rollout.concurrency only; leave it out", field, ErrNotSupported))
-		}
-	}
-	notYet("batches", len(r.Batches) > 0)
-	notYet("pause_after", len(r.PauseAfter) > 0)
-	notYet("max_failures", !r.MaxFailures.IsZero())
-	notYet("failure_action", r.FailureAction != DefaultAction)
-	return errors.Join(faults...)
 }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

@@ -2,11 +2,14 @@ package job
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/ccs-project/ccs/pkg/core/task"
 )
 
 func TestAGoodJobIsTaken(t *testing.T) {
@@ -20,7 +23,15 @@ func TestAGoodJobIsTaken(t *testing.T) {
 		"a long note":             aSpec(func(s *Spec) { s.Note = strings.Repeat("n", MaxNote) }),
 		"thirty days":             aSpec(func(s *Spec) { s.Rollout.Deadline = s.ID.Time().Add(MaxLife) }),
 		"an id of yesterday":      aSpec(func(s *Spec) { s.ID = NewID(dawn().Add(-MaxIDSkew), [10]byte{}) }),
-		"an id of tomorrow":       aSpec(func(s *Spec) { s.ID = NewID(dawn().Add(MaxIDSkew), [10]byte{}) }),
+		"batches and pauses": aSpec(func(s *Spec) {
+			s.Rollout.Batches, s.Rollout.PauseBatches, s.Rollout.PauseAfter = []Amount{{Count: 1}, {Percent: 25}}, []uint32{1, 3}, []uint32{1, 50}
+		}),
+		"no failure at all": aSpec(func(s *Spec) { s.Rollout.MaxFailures.Limited = true }),
+		"a budget to abort": aSpec(func(s *Spec) {
+			s.Rollout.MaxFailures, s.Rollout.FailureAction = Budget{true, 0, 5}, AbortOnFailure
+			s.Rollout.Tolerated = []task.State{task.Failed, task.Unknown}
+		}),
+		"an id of tomorrow": aSpec(func(s *Spec) { s.ID = NewID(dawn().Add(MaxIDSkew), [10]byte{}) }),
 	} {
 		if err := Validate(spec, targetsOf(t, "r1: a"), dawn()); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -55,10 +66,25 @@ func TestABadJobIsRefusedByNameOfItsFault(t *testing.T) {
 		{"a novel for a selector", func(s *Spec) { s.Selector = strings.Repeat("s", MaxSelector+1) }, ErrTooLong, "at most 4096"},
 		{"two concurrencies", func(s *Spec) { s.Rollout.Concurrency = Amount{Count: 1, Percent: 1} }, ErrBadAmount, "rollout.concurrency"},
 		{"more than all of them", func(s *Spec) { s.Rollout.Concurrency = Amount{Percent: 101} }, ErrBadAmount, "1..100 percent"},
-		{"batches", func(s *Spec) { s.Rollout.Batches = []Amount{{Count: 1}} }, ErrNotSupported, "rollout.batches"},
-		{"pause points", func(s *Spec) { s.Rollout.PauseAfter = []uint32{1} }, ErrNotSupported, "rollout.pause_after"},
-		{"a budget", func(s *Spec) { s.Rollout.MaxFailures = Amount{Count: 1} }, ErrNotSupported, "rollout.max_failures"},
-		{"an action of a budget", func(s *Spec) { s.Rollout.FailureAction = AbortOnFailure }, ErrNotSupported, "rollout.failure_action"},
+		{"an empty batch", func(s *Spec) { s.Rollout.Batches = []Amount{{Count: 1}, {}} }, ErrBadAmount, "rollout.batches: size 2"},
+		{"too many batch sizes", func(s *Spec) { s.Rollout.Batches = slices.Repeat([]Amount{{Count: 1}}, 101) }, ErrBadRollout, "at most 100"},
+		{"a pause before all", func(s *Spec) { s.Rollout.PauseAfter = []uint32{0, 1} }, ErrBadRollout, "rollout.pause_after"},
+		{"pauses that go back", func(s *Spec) { s.Rollout.PauseAfter = []uint32{5, 5} }, ErrBadRollout, "5 comes after 5"},
+		{"too many pauses", func(s *Spec) { s.Rollout.PauseAfter = make([]uint32, 101) }, ErrBadRollout, "at most 100"},
+		{"a pause after no batch", func(s *Spec) { s.Rollout.PauseBatches = []uint32{1} }, ErrBadRollout, "there are no batches"},
+		{"an order of its own", func(s *Spec) { s.Rollout.Order = 2 }, ErrBadRollout, "rollout.order"},
+		{"a budget of two kinds", func(s *Spec) { s.Rollout.MaxFailures = Budget{true, 1, 1} }, ErrBadAmount, "rollout.max_failures"},
+		{"a budget of more than all", func(s *Spec) { s.Rollout.MaxFailures = Budget{true, 0, 101} }, ErrBadAmount, "rollout.max_failures"},
+		{"a budget that is none", func(s *Spec) { s.Rollout.MaxFailures = Budget{false, 1, 0} }, ErrBadAmount, "rollout.max_failures"},
+		{"an action of no budget", func(s *Spec) { s.Rollout.FailureAction = AbortOnFailure }, ErrBadRollout, "give max_failures"},
+		{"an action of its own", func(s *Spec) { s.Rollout.FailureAction = 3 }, ErrBadRollout, "give pause or abort"},
+		{"tolerance without a budget", func(s *Spec) { s.Rollout.Tolerated = []task.State{task.Failed} }, ErrBadRollout, "give max_failures"},
+		{"tolerated success", func(s *Spec) {
+			s.Rollout.MaxFailures.Limited, s.Rollout.Tolerated = true, []task.State{task.Succeeded}
+		}, ErrBadRollout, "SUCCEEDED is never bad"},
+		{"tolerated silence", func(s *Spec) {
+			s.Rollout.MaxFailures.Limited, s.Rollout.Tolerated = true, []task.State{task.Unknown, task.Lost}
+		}, ErrBadRollout, "together with FAILED"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := Validate(aSpec(c.change), targetsOf(t, "r1: a"), dawn())
@@ -88,14 +114,14 @@ func TestAJobOfMoreThanTheWholeFleetIsRefused(t *testing.T) {
 }
 
 func TestEveryFaultOfAJobIsNamedAtOnce(t *testing.T) {
-	err := Validate(Spec{Timeout: -1, MaxAttempts: 9, Rollout: Rollout{Batches: []Amount{{}}, PauseAfter: []uint32{2}}}, nil, dawn())
-	for _, want := range []error{ErrBadID, ErrEmptyTargets, ErrNoDeadline, ErrNoStartBy, ErrBadDuration, ErrBadRerun, ErrNotSupported} {
+	err := Validate(Spec{Timeout: -1, MaxAttempts: 9, Rollout: Rollout{Batches: []Amount{{}}, PauseAfter: []uint32{0}, PauseBatches: []uint32{0}}}, nil, dawn())
+	for _, want := range []error{ErrBadID, ErrEmptyTargets, ErrNoDeadline, ErrNoStartBy, ErrBadDuration, ErrBadRerun, ErrBadAmount, ErrBadRollout} {
 		if !errors.Is(err, want) {
 			t.Errorf("%v is missing in: %v", want, err)
 		}
 	}
-	if n := strings.Count(err.Error(), "not supported yet"); n != 2 {
-		t.Errorf("%d fields are not supported in: %v", n, err)
+	if n := strings.Count(err.Error(), ErrBadRollout.Error()); n != 2 {
+		t.Errorf("%d contradictions in: %v", n, err)
 	}
 }
 

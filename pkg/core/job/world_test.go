@@ -250,7 +250,7 @@ func (w *world) act() {
 	host := rapid.IntRange(0, len(w.hosts)-1).Draw(t, "host")
 	actions := []string{
 		"attach", "attach", "leave", "live", "live", "live", "reboot", "time", "time", "time", "wipe",
-		"take over", "crash", "backup", "cancel", "deliver", "deliver", "deliver", "deliver", "hear", "hear", "hear", "hear", "lose", "repeat",
+		"take over", "crash", "backup", "cancel", "control", "control", "deliver", "deliver", "deliver", "deliver", "hear", "hear", "hear", "hear", "lose", "repeat",
 	}
 	switch rapid.SampledFrom(actions).Draw(t, "act") {
 	case "attach":
@@ -282,6 +282,8 @@ func (w *world) act() {
 		} else {
 			w.backup = w.disk.copy()
 		}
+	case "control":
+		w.step(drawControl(t))
 	case "cancel":
 		if rapid.IntRange(0, 5).Draw(t, "really") == 0 {
 			w.step(Cancel{RequestID: "request-of-somebody", KeepRunning: rapid.Bool().Draw(t, "keep")})

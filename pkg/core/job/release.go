@@ -1,0 +1,140 @@
+package job
+
+import (
+	"github.com/ccs-project/ccs/pkg/core/task"
+)
+
+// mask is a set of task states.
+type mask uint32
+
+func maskOf(states ...task.State) (m mask) {
+	for _, s := range states {
+		m |= 1 << (s / 64)
+	}
+	return m
+}
+
+func (m mask) has(s task.State) bool { return m&(1<<(s/64)) != 0 }
+
+// canBeBad are the outcomes that a failure budget counts, unless the user
+// tolerates them (architecture section 5, promise 3).
+func canBeBad() mask {
+	return maskOf(task.Unknown, task.Expired, task.Refused, task.StartFailed, task.Lost, task.TimedOut, task.Failed)
+}
+
+func badOutcomes(tolerated []task.State) mask { return canBeBad() &^ maskOf(tolerated...) }
+
+// badCount is the number of bad outcomes.
+func (m *Machine) badCount() int {
+	sum := 0
+	for s, n := range m.row.Counts.All() {
+		if m.bad.has(s) {
+			sum += n
+		}
+	}
+	return sum
+}
+
+// charged is the number of bad outcomes that count against the budget.
+func (m *Machine) charged() int { return max(0, m.badCount()-int(m.row.Forgiven)) }
+
+// steer decides, before anything is released, whether releasing stops by itself
+// and whether the next batch begins. It is the only place where a job pauses or
+// aborts without a request.
+func (m *Machine) steer() {
+	if m.over() || m.row.Counts.Of(task.Pending) == 0 {
+		return // there is nothing left to hold back
+	}
+	if m.spec.Rollout.MaxFailures.Limited && m.charged() > m.budget {
+		m.budgetSpent()
+		return
+	}
+	if m.row.State != Running {
+		return
+	}
+	if m.pointReached() {
+		m.stopReleasing(PausedAtPoint)
+		return
+	}
+	for m.batchOver() {
+		if m.batchPointReached() {
+			m.stopReleasing(PausedAtPoint)
+			return
+		}
+		m.begin(m.row.Batch + 1)
+		m.owed.row = true
+	}
+}
+
+// budgetSpent does what the user has asked for. A job that is paused already
+// says so from now on: a resume must know what it forgives.
+func (m *Machine) budgetSpent() {
+	switch {
+	case m.spec.Rollout.FailureAction == AbortOnFailure:
+		m.skipRest(task.Skipped, task.Aborted)
+		m.halt(task.DesiredRun)
+	case m.row.Pause != PausedByBudget:
+		m.stopReleasing(PausedByBudget)
+	}
+}
+
+// stopReleasing pauses the job.
+func (m *Machine) stopReleasing(why PauseCause) {
+	m.row.State, m.row.Pause = Paused, why
+	m.row.ControlRevision++
+	m.owed.row = true
+}
+
+// pointReached reports whether all that may be released before the next pause
+// point has been, and has settled.
+func (m *Machine) pointReached() bool {
+	return m.row.Gate > 0 && m.freed >= int(m.row.Gate) && m.row.InFlight() == 0
+}
+
+// batchPointReached is pointReached of the pause points after batches.
+func (m *Machine) batchPointReached() bool {
+	return m.row.BatchGate > 0 && m.row.Batch+1 >= m.row.BatchGate && m.batchOver()
+}
+
+// release takes as many tasks as the rollout allows, in its order. A release is
+// in the bitmap and not in a row: it has no revision of its own.
+func (m *Machine) release() {
+	left := min(m.allowance(), m.ready.n)
+	if left <= 0 {
+		return
+	}
+	for pos := range m.ready.all() {
+		if pos >= m.batch.end {
+			return
+		}
+		o := m.plan.ordinal(pos)
+		m.ready.remove(pos)
+		m.see(o, task.Report{Attempt: 1, State: task.Dispatched})
+		m.tasks[o].set(released, true)
+		m.freed++
+		m.enliven(o)
+		m.owed.released.add(o)
+		m.owed.dispatch.add(o)
+		if left--; left == 0 {
+			return
+		}
+	}
+}
+
+// allowance is how many more tasks may be released now, whoever they are.
+func (m *Machine) allowance() int {
+	end, _, _ := m.lastRelease()
+	if m.row.State != Running || m.now.Before(m.spec.NotBefore) || !m.now.Before(end) {
+		return 0
+	}
+	inFlight := m.row.InFlight()
+	n := m.limit - inFlight
+	if m.row.Gate > 0 {
+		n = min(n, int(m.row.Gate)-m.freed)
+	}
+	if m.spec.Rollout.MaxFailures.Limited {
+		// Each release is allowed while charged + in flight <= budget.
+		n = min(n, m.budget-m.charged()-inFlight+1)
+	}
+	return n
+}
