@@ -88,7 +88,10 @@ var mapping = []struct {
 	{job.ErrBadAmount, codes.InvalidArgument},
 	{job.ErrBadDuration, codes.InvalidArgument},
 	{job.ErrTooLong, codes.InvalidArgument},
-	{job.ErrNotSupported, codes.InvalidArgument},
+	{job.ErrBadRollout, codes.InvalidArgument},
+	{job.ErrResume, codes.InvalidArgument},
+	{job.ErrNotPaused, codes.FailedPrecondition},
+	{job.ErrTooManyControls, codes.ResourceExhausted},
 
 	{capsule.ErrMalformed, codes.InvalidArgument},
 	{capsule.ErrProof, codes.InvalidArgument},

@@ -68,7 +68,7 @@ func TestEveryFaultOfASubmissionIsTheSubmittersFault(t *testing.T) {
 		"an old id":        {ID: job.NewID(now.Add(-48*time.Hour), [10]byte{})},
 		"a past deadline":  {ID: job.NewID(now, [10]byte{}), StartBy: now.Add(-time.Hour), Rollout: job.Rollout{Deadline: now.Add(-time.Minute)}},
 		"a far deadline":   {ID: job.NewID(now, [10]byte{}), StartBy: now.Add(time.Hour), Rollout: job.Rollout{Deadline: now.Add(1000 * time.Hour)}},
-		"a budget":         {ID: job.NewID(now, [10]byte{}), StartBy: now.Add(time.Hour), Rollout: job.Rollout{Deadline: now.Add(time.Hour), MaxFailures: job.Amount{Count: 1}}},
+		"a pause point":    {ID: job.NewID(now, [10]byte{}), StartBy: now.Add(time.Hour), Rollout: job.Rollout{Deadline: now.Add(time.Hour), PauseAfter: []uint32{0}}},
 		"a long note":      {ID: job.NewID(now, [10]byte{}), StartBy: now.Add(time.Hour), Rollout: job.Rollout{Deadline: now.Add(time.Hour)}, Note: strings.Repeat("x", 2000)},
 		"negative timeout": {ID: job.NewID(now, [10]byte{}), StartBy: now.Add(time.Hour), Rollout: job.Rollout{Deadline: now.Add(time.Hour)}, Timeout: -1},
 	} {

@@ -77,6 +77,12 @@ func TestNoNumberOfAnEnumPassesForAnother(t *testing.T) {
 		if got := RolloutFromProto(&typesv1.Rollout{FailureAction: typesv1.FailureAction(n)}).FailureAction; got <= job.AbortOnFailure {
 			t.Fatalf("action %d became %d", n, got)
 		}
+		if got := RolloutFromProto(&typesv1.Rollout{Order: typesv1.ReleaseOrder(n)}).Order; got <= job.SpreadRooms {
+			t.Fatalf("order %d became %d", n, got)
+		}
+		if got := ResumeFromProto(typesv1.ResumeUntil(n)); got <= job.UntilNumber {
+			t.Fatalf("until %d became %d", n, got)
+		}
 		h, err := HostFromProto(&typesv1.Host{Id: "h", Incarnation: bytesOf(16), PublicKey: bytesOf(32), KeyState: typesv1.KeyState(n)})
 		if err != nil || h.KeyState != fleet.KeyUnspecified {
 			t.Fatalf("key state %d became %d, %v", n, h.KeyState, err)

@@ -29,6 +29,7 @@ func JobToProto(spec job.Spec, targets int, row job.Row) *typesv1.Job {
 		Note:            spec.Note,
 		InFlight:        uint32(row.InFlight()), //nolint:gosec // at most job.MaxTargets
 	}
+	rolloutOf(out, &spec, targets, &row)
 	if !spec.Parent.IsZero() {
 		out.ParentId = spec.Parent.String()
 	}
@@ -37,6 +38,32 @@ func JobToProto(spec job.Spec, targets int, row job.Row) *typesv1.Job {
 		out.Counts = append(out.Counts, &typesv1.StateCount{State: typesv1.TaskState(state), Count: count})
 	}
 	return out
+}
+
+// rolloutOf says how far a job's rollout has come.
+func rolloutOf(out *typesv1.Job, spec *job.Spec, targets int, row *job.Row) {
+	out.PauseCause = typesv1.PauseCause(row.Pause)
+	out.Batch, out.Batches = row.Batch+1, uint32(spec.Rollout.BatchesOf(targets)) //nolint:gosec // at most job.MaxTargets
+	out.Released = row.Released
+	out.NextPauseAfter, out.NextPauseAfterBatch = row.Gate, row.BatchGate
+	if budget := spec.Rollout.MaxFailures; budget.Limited {
+		bad := spec.Rollout.Bad(row.Counts) - int(row.Forgiven)
+		out.Bad, out.Tolerates = uint32(max(bad, 0)), uint32(budget.Of(targets)) //nolint:gosec // at most job.MaxTargets
+	}
+}
+
+// ResumeFromProto reads how far a resume goes; what this version does not know
+// is refused by the job.
+func ResumeFromProto(until typesv1.ResumeUntil) job.Until {
+	switch until {
+	case typesv1.ResumeUntil_RESUME_UNTIL_UNSPECIFIED, typesv1.ResumeUntil_RESUME_UNTIL_END:
+		return job.UntilEnd
+	case typesv1.ResumeUntil_RESUME_UNTIL_NEXT:
+		return job.UntilNext
+	case typesv1.ResumeUntil_RESUME_UNTIL_NUMBER:
+		return job.UntilNumber
+	}
+	return math.MaxUint8
 }
 
 // TaskToProto is a task as users see it; detail is zero where none is known.

@@ -12,13 +12,19 @@ func RolloutToProto(r job.Rollout) *typesv1.Rollout {
 	out := &typesv1.Rollout{
 		Concurrency:   amountToProto(r.Concurrency),
 		PauseAfter:    r.PauseAfter,
-		MaxFailures:   amountToProto(r.MaxFailures),
+		MaxFailures:   budgetToProto(r.MaxFailures),
 		FailureAction: typesv1.FailureAction(r.FailureAction),
-		WaitOffline:   DurationToProto(r.WaitOffline),
-		Deadline:      TimeToProto(r.Deadline),
+		Order:         orderToProto(r.Order),
+
+		PauseAfterBatches: r.PauseBatches,
+		WaitOffline:       DurationToProto(r.WaitOffline),
+		Deadline:          TimeToProto(r.Deadline),
 	}
 	for _, b := range r.Batches {
 		out.Batches = append(out.Batches, amountToProto(b))
+	}
+	for _, s := range r.Tolerated {
+		out.Tolerated = append(out.Tolerated, typesv1.TaskState(s))
 	}
 	return out
 }
@@ -28,8 +34,11 @@ func RolloutFromProto(r *typesv1.Rollout) job.Rollout {
 	out := job.Rollout{
 		Concurrency:   amountFromProto(r.GetConcurrency()),
 		PauseAfter:    r.GetPauseAfter(),
-		MaxFailures:   amountFromProto(r.GetMaxFailures()),
+		MaxFailures:   budgetFromProto(r.GetMaxFailures()),
 		FailureAction: failureActionFromProto(r.GetFailureAction()),
+		Order:         orderFromProto(r.GetOrder()),
+		PauseBatches:  r.GetPauseAfterBatches(),
+		Tolerated:     TaskStatesFromProto(r.GetTolerated()),
 		WaitOffline:   DurationFromProto(r.GetWaitOffline()),
 		Deadline:      TimeFromProto(r.GetDeadline()),
 	}
@@ -46,6 +55,51 @@ func failureActionFromProto(a typesv1.FailureAction) job.FailureAction {
 		return math.MaxUint8
 	}
 	return job.FailureAction(a)
+}
+
+// orderFromProto makes an order that this version does not know one that no job
+// has, so that it is refused and not taken for another.
+func orderFromProto(o typesv1.ReleaseOrder) job.Order {
+	switch o {
+	case typesv1.ReleaseOrder_RELEASE_ORDER_UNSPECIFIED, typesv1.ReleaseOrder_RELEASE_ORDER_AS_LISTED:
+		return job.AsListed
+	case typesv1.ReleaseOrder_RELEASE_ORDER_SPREAD_ROOMS:
+		return job.SpreadRooms
+	}
+	return math.MaxUint8
+}
+
+func orderToProto(o job.Order) typesv1.ReleaseOrder {
+	if o == job.SpreadRooms {
+		return typesv1.ReleaseOrder_RELEASE_ORDER_SPREAD_ROOMS
+	}
+	return typesv1.ReleaseOrder_RELEASE_ORDER_AS_LISTED
+}
+
+// budgetToProto keeps a budget of nothing apart from none: there 0 is a number.
+func budgetToProto(b job.Budget) *typesv1.Amount {
+	switch {
+	case !b.Limited:
+		return nil
+	case b.Percent > 0:
+		return &typesv1.Amount{Kind: &typesv1.Amount_Percent{Percent: b.Percent}}
+	}
+	return &typesv1.Amount{Kind: &typesv1.Amount_Count{Count: b.Count}}
+}
+
+// budgetFromProto takes 0 percent for no failure at all, and an amount without a
+// kind for one that is refused: whoever sent it meant something.
+func budgetFromProto(a *typesv1.Amount) job.Budget {
+	switch kind := a.GetKind().(type) {
+	case *typesv1.Amount_Count:
+		return job.Budget{Limited: true, Count: kind.Count}
+	case *typesv1.Amount_Percent:
+		return job.Budget{Limited: true, Percent: kind.Percent}
+	}
+	if a != nil {
+		return job.Budget{Limited: true, Count: 1, Percent: 1}
+	}
+	return job.Budget{}
 }
 
 func amountToProto(a job.Amount) *typesv1.Amount {

@@ -93,12 +93,18 @@ func TestARolloutComesBack(t *testing.T) {
 	roundTrip(t, func(t *rapid.T) {
 		r := job.Rollout{
 			Concurrency: drawAmount(t, "concurrency"), PauseAfter: rapid.SliceOfN(rapid.Uint32(), 1, 3).Draw(t, "pauses"),
-			MaxFailures: drawAmount(t, "failures"), WaitOffline: drawDuration(t, "wait"), Deadline: drawTime(t, "deadline"),
+			MaxFailures: drawBudget(t), PauseBatches: rapid.SliceOfN(rapid.Uint32(), 1, 3).Draw(t, "pauses after batches"),
+			Order:     rapid.SampledFrom([]job.Order{job.AsListed, job.SpreadRooms}).Draw(t, "order"),
+			Tolerated: []task.State{task.Failed, task.Unknown}, WaitOffline: drawDuration(t, "wait"), Deadline: drawTime(t, "deadline"),
 			FailureAction: rapid.SampledFrom([]job.FailureAction{job.DefaultAction, job.PauseOnFailure, job.AbortOnFailure}).Draw(t, "action"),
 			Batches:       []job.Amount{{Count: 1}, {Percent: 25}},
 		}
 		comesBack(t, RolloutFromProto(sent(t, RolloutToProto(r))), nil, r)
 	})
+}
+
+func drawBudget(t *rapid.T) job.Budget {
+	return rapid.SampledFrom([]job.Budget{{}, {Limited: true}, {Limited: true, Count: 7}, {Limited: true, Percent: 7}}).Draw(t, "budget")
 }
 
 func TestCapsulesAndProofsComeBack(t *testing.T) {

@@ -105,7 +105,7 @@ func (m *Machine) resume(ev Resume) error {
 		return ErrNotPaused
 	}
 	if m.row.Pause == PausedByBudget {
-		m.row.Forgiven = uint32(m.badCount())
+		m.row.Forgiven = uint32(m.spec.Rollout.Bad(m.row.Counts))
 	}
 	m.passPoints(ev)
 	m.row.State, m.row.Pause = Running, NotPaused
@@ -124,9 +124,9 @@ func (m *Machine) passPoints(ev Resume) {
 	case ev.Until == UntilEnd:
 		m.row.Gate, m.row.BatchGate = 0, 0
 	case ev.Until == UntilNumber:
-		m.row.Gate = uint32(m.freed) + ev.Targets
+		m.row.Gate = m.row.Released + ev.Targets
 	case m.pointReached():
-		m.row.Gate = after(points.PauseAfter, uint32(m.freed))
+		m.row.Gate = after(points.PauseAfter, m.row.Released)
 	}
 }
 

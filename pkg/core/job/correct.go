@@ -11,7 +11,7 @@ func (m *Machine) admit(o uint32) {
 		return
 	}
 	m.ready.remove(m.plan.position(o))
-	m.freed++
+	m.row.Released++
 	if e.seen.State == task.Pending {
 		m.see(o, task.Report{Attempt: 1, State: task.Dispatched})
 	}

@@ -20,16 +20,15 @@ type Machine struct {
 	targets *Targets
 	limit   int // concurrency in targets
 	plan    plan
-	budget  int  // bad outcomes tolerated; meaningful if the rollout limits them
-	bad     mask // outcomes that are bad
+	budget  int // bad outcomes tolerated; meaningful if the rollout limits them
 
 	now   time.Time
 	row   Row // with live counts
 	tasks []entry
 
 	reruns   int                   // in flight with an attempt above 1
-	freed    int                   // released, ever
 	answered map[string]ControlRow // requests that had their effect, by id
+	batch    batch
 	batch    batch
 
 	ready ordinals // positions: never released, and the host is attached: may be released
@@ -101,7 +100,6 @@ func New(spec Spec, targets *Targets) *Machine {
 		answered: map[string]ControlRow{},
 		plan:     newPlan(spec.Rollout, targets),
 		budget:   spec.Rollout.MaxFailures.Of(n),
-		bad:      badOutcomes(spec.Rollout.Tolerated),
 	}
 	if c := spec.Rollout.Concurrency; !c.IsZero() {
 		m.limit = c.Of(n)

@@ -13,7 +13,7 @@ type plan struct {
 }
 
 func newPlan(r Rollout, targets *Targets) plan {
-	p := plan{total: targets.Len()}
+	p := batchesOf(r, targets.Len())
 	if r.Order == SpreadRooms && len(targets.rooms) > 1 {
 		p.at = spread(targets)
 		p.place = make([]uint32, p.total)
@@ -21,13 +21,24 @@ func newPlan(r Rollout, targets *Targets) plan {
 			p.place[o] = uint32(pos)
 		}
 	}
-	end := 0
+	return p
+}
+
+// batchesOf is the plan without its order.
+func batchesOf(r Rollout, total int) plan {
+	p, end := plan{total: total}, 0
 	for _, size := range r.Batches {
-		p.rest = size.Of(p.total)
-		end = min(end+p.rest, p.total)
+		p.rest = size.Of(total)
+		end = min(end+p.rest, total)
 		p.ends = append(p.ends, end)
 	}
 	return p
+}
+
+// BatchesOf is the number of batches of a job of so many targets, at least 1.
+func (r *Rollout) BatchesOf(total int) int {
+	p := batchesOf(*r, total)
+	return p.batches()
 }
 
 // spread takes one target of each room in turn.
@@ -67,6 +78,18 @@ func (p *plan) end(batch int) int {
 	default:
 		return min(p.total, p.ends[named-1]+(batch-named+1)*p.rest)
 	}
+}
+
+// batches is how many there are, at least 1.
+func (p *plan) batches() int {
+	named := len(p.ends)
+	if named == 0 {
+		return 1
+	}
+	if last := p.ends[named-1]; last < p.total {
+		return named + (p.total-last+p.rest-1)/p.rest
+	}
+	return slices.Index(p.ends, p.total) + 1
 }
 
 // begin is the position of the first target of a batch.

@@ -22,13 +22,11 @@ func canBeBad() mask {
 	return maskOf(task.Unknown, task.Expired, task.Refused, task.StartFailed, task.Lost, task.TimedOut, task.Failed)
 }
 
-func badOutcomes(tolerated []task.State) mask { return canBeBad() &^ maskOf(tolerated...) }
-
-// badCount is the number of bad outcomes.
-func (m *Machine) badCount() int {
-	sum := 0
-	for s, n := range m.row.Counts.All() {
-		if m.bad.has(s) {
+// Bad is the number of bad outcomes.
+func (r *Rollout) Bad(c Counts) int {
+	bad, sum := canBeBad()&^maskOf(r.Tolerated...), 0
+	for s, n := range c.All() {
+		if bad.has(s) {
 			sum += n
 		}
 	}
@@ -36,7 +34,9 @@ func (m *Machine) badCount() int {
 }
 
 // charged is the number of bad outcomes that count against the budget.
-func (m *Machine) charged() int { return max(0, m.badCount()-int(m.row.Forgiven)) }
+func (m *Machine) charged() int {
+	return max(0, m.spec.Rollout.Bad(m.row.Counts)-int(m.row.Forgiven))
+}
 
 // steer decides, before anything is released, whether releasing stops by itself
 // and whether the next batch begins. It is the only place where a job pauses or
@@ -88,7 +88,7 @@ func (m *Machine) stopReleasing(why PauseCause) {
 // pointReached reports whether all that may be released before the next pause
 // point has been, and has settled.
 func (m *Machine) pointReached() bool {
-	return m.row.Gate > 0 && m.freed >= int(m.row.Gate) && m.row.InFlight() == 0
+	return m.row.Gate > 0 && m.row.Released >= m.row.Gate && m.row.InFlight() == 0
 }
 
 // batchPointReached is pointReached of the pause points after batches.
@@ -111,7 +111,7 @@ func (m *Machine) release() {
 		m.ready.remove(pos)
 		m.see(o, task.Report{Attempt: 1, State: task.Dispatched})
 		m.tasks[o].set(released, true)
-		m.freed++
+		m.row.Released++
 		m.enliven(o)
 		m.owed.released.add(o)
 		m.owed.dispatch.add(o)
@@ -130,7 +130,7 @@ func (m *Machine) allowance() int {
 	inFlight := m.row.InFlight()
 	n := m.limit - inFlight
 	if m.row.Gate > 0 {
-		n = min(n, int(m.row.Gate)-m.freed)
+		n = min(n, int(m.row.Gate)-int(m.row.Released))
 	}
 	if m.spec.Rollout.MaxFailures.Limited {
 		// Each release is allowed while charged + in flight <= budget.

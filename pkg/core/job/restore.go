@@ -19,7 +19,7 @@ func (m *Machine) Restore(r Record) error {
 		if e := &m.tasks[o]; !e.is(released) {
 			m.see(o, task.Report{Attempt: 1, State: task.Dispatched})
 			e.set(released|unheard, true)
-			m.freed++
+			m.row.Released++
 		}
 	}
 	for i := range r.Tasks {
@@ -30,12 +30,12 @@ func (m *Machine) Restore(r Record) error {
 	for _, c := range r.Controls {
 		m.answered[c.RequestID] = c
 	}
-	counts := m.row.Counts
+	counts, released := m.row.Counts, m.row.Released
 	if r.Row.Revision == 0 || r.Row.State != Quarantined && (r.Row.State == Done) != (counts.unsettled() == 0) {
 		return fmt.Errorf("cannot restore job %s: %w: it is %s with %d tasks that are not settled", m.spec.ID, ErrRecord, r.Row.State, counts.unsettled())
 	}
 	m.row = r.Row
-	m.row.Counts = counts
+	m.row.Counts, m.row.Released = counts, released
 	m.begin(m.row.Batch)
 	m.owed.row = false
 	m.owed.changed.drain()

@@ -77,7 +77,7 @@ func TestBadInputGetsAClearErrorAndChangesNothing(t *testing.T) {
 			{"no resolution", func(o *order) { o.resolution = nil }, "InvalidArgument", []string{"resolve"}},
 			{"no deadline", func(o *order) { o.rollout.Deadline = time.Time{} }, "InvalidArgument", []string{"rollout.deadline"}},
 			{"a start-by that has passed", func(o *order) { o.payload.NotAfter = time.Now().Add(-time.Second) }, "InvalidArgument", []string{"start_by"}},
-			{"a rollout that is not done yet", func(o *order) { o.rollout.MaxFailures = job.Amount{Count: 1} }, "InvalidArgument", []string{"max_failures"}},
+			{"a rollout that contradicts itself", func(o *order) { o.rollout.FailureAction = job.AbortOnFailure }, "InvalidArgument", []string{"failure_action", "give max_failures"}},
 			{"a long note", func(o *order) { o.note = strings.Repeat("x", job.MaxNote+1) }, "InvalidArgument", []string{"note"}},
 		} {
 			o := r.order()

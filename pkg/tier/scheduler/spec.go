@@ -107,11 +107,38 @@ func bodyDigest(payload []byte, r job.Rollout) (digest [32]byte) {
 	for _, n := range r.PauseAfter {
 		number(h, uint64(n))
 	}
-	amount(h, r.MaxFailures)
+	amount(h, job.Amount{Count: r.MaxFailures.Count, Percent: r.MaxFailures.Percent})
 	number(h, uint64(r.FailureAction))
 	number(h, uint64(r.WaitOffline))
 	number(h, uint64(r.Deadline.UnixNano()))
+	later(h, r)
 	return [32]byte(h.Sum(nil))
+}
+
+// later writes the fields that were added after the first version, each behind
+// its own number and only where it is set.
+func later(h hash.Hash, r job.Rollout) {
+	if r.MaxFailures.Limited {
+		number(h, 1)
+	}
+	if r.Order != job.AsListed {
+		number(h, 2)
+		number(h, uint64(r.Order))
+	}
+	if len(r.PauseBatches) > 0 {
+		number(h, 3)
+		number(h, uint64(len(r.PauseBatches)))
+		for _, n := range r.PauseBatches {
+			number(h, uint64(n))
+		}
+	}
+	if len(r.Tolerated) > 0 {
+		number(h, 4)
+		number(h, uint64(len(r.Tolerated)))
+		for _, s := range r.Tolerated {
+			number(h, uint64(s))
+		}
+	}
 }
 
 func amount(h hash.Hash, a job.Amount) {

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
 	"github.com/ccs-project/ccs/pkg/trust/identity"
 )
@@ -35,7 +36,7 @@ func TestACommandIsShownInOneLineWithoutItsScript(t *testing.T) {
 func TestTheDigestOfABodyCoversAllOfIt(t *testing.T) {
 	full := job.Rollout{
 		Concurrency: job.Amount{Count: 3}, Batches: []job.Amount{{Percent: 5}}, PauseAfter: []uint32{7},
-		MaxFailures: job.Amount{Percent: 1}, FailureAction: job.AbortOnFailure, WaitOffline: time.Second, Deadline: time.Unix(9, 0),
+		MaxFailures: job.Budget{Limited: true, Percent: 1}, FailureAction: job.AbortOnFailure, WaitOffline: time.Second, Deadline: time.Unix(9, 0),
 	}
 	seen := map[[32]byte]string{}
 	note := func(name string, digest [32]byte) {
@@ -53,7 +54,11 @@ func TestTheDigestOfABodyCoversAllOfIt(t *testing.T) {
 		"batches":        func(r *job.Rollout) { r.Batches = []job.Amount{{Count: 5}} },
 		"more batches":   func(r *job.Rollout) { r.Batches = []job.Amount{{Percent: 5}, {}} },
 		"pause points":   func(r *job.Rollout) { r.PauseAfter = []uint32{8} },
-		"failure budget": func(r *job.Rollout) { r.MaxFailures = job.Amount{} },
+		"failure budget": func(r *job.Rollout) { r.MaxFailures = job.Budget{} },
+		"a stricter one": func(r *job.Rollout) { r.MaxFailures = job.Budget{Limited: true} },
+		"order":          func(r *job.Rollout) { r.Order = job.SpreadRooms },
+		"batch pauses":   func(r *job.Rollout) { r.PauseBatches = []uint32{1} },
+		"tolerated":      func(r *job.Rollout) { r.Tolerated = []task.State{task.Failed} },
 		"failure action": func(r *job.Rollout) { r.FailureAction = job.PauseOnFailure },
 		"wait offline":   func(r *job.Rollout) { r.WaitOffline = 0 },
 		"deadline":       func(r *job.Rollout) { r.Deadline = time.Unix(9, 1) },

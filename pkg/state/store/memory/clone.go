@@ -14,6 +14,8 @@ import (
 func cloneSpec(s job.Spec) job.Spec {
 	s.Rollout.Batches = slices.Clone(s.Rollout.Batches)
 	s.Rollout.PauseAfter = slices.Clone(s.Rollout.PauseAfter)
+	s.Rollout.PauseBatches = slices.Clone(s.Rollout.PauseBatches)
+	s.Rollout.Tolerated = slices.Clone(s.Rollout.Tolerated)
 	return s
 }
 

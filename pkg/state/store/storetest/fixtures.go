@@ -50,7 +50,8 @@ func NewJob(id job.ID, pool string, n int) store.JobBatch {
 				TimeoutReportOnly: true, Grace: time.Second, MaxAttempts: 3, Created: noon,
 				Rollout: job.Rollout{
 					Concurrency: job.Amount{Count: 10}, Batches: []job.Amount{{Count: 1}, {Percent: 25}}, PauseAfter: []uint32{1, 50},
-					MaxFailures: job.Amount{Percent: 1}, FailureAction: job.AbortOnFailure, WaitOffline: time.Second, Deadline: later,
+					PauseBatches: []uint32{2}, Order: job.SpreadRooms, Tolerated: []task.State{task.Failed, task.Unknown},
+					MaxFailures: job.Budget{Limited: true, Percent: 1}, FailureAction: job.AbortOnFailure, WaitOffline: time.Second, Deadline: later,
 				},
 			},
 			Capsule:   []byte("capsule of " + id.String()),

@@ -35,7 +35,13 @@ type TargetQuery struct {
 	// Selector over labels, such as `room=bj01,app in (web,api),!canary`.
 	Selector string `protobuf:"bytes,2,opt,name=selector,proto3" json:"selector,omitempty"`
 	// All hosts, where nothing else is given.
-	All           bool `protobuf:"varint,3,opt,name=all,proto3" json:"all,omitempty"`
+	All bool `protobuf:"varint,3,opt,name=all,proto3" json:"all,omitempty"`
+	// For a retry: the targets of this job whose tasks ended in one of the
+	// outcomes, where nothing else is given. They are resolved anew: today's rooms and incarnations.
+	ParentJobId string `protobuf:"bytes,4,opt,name=parent_job_id,json=parentJobId,proto3" json:"parent_job_id,omitempty"`
+	// Outcomes of the parent that are wanted; none: every bad one but UNKNOWN and
+	// LOST, which may have run and must be named.
+	Outcomes      []v1.TaskState `protobuf:"varint,5,rep,packed,name=outcomes,proto3,enum=ccs.types.v1.TaskState" json:"outcomes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -89,6 +95,20 @@ func (x *TargetQuery) GetAll() bool {
 		return x.All
 	}
 	return false
+}
+
+func (x *TargetQuery) GetParentJobId() string {
+	if x != nil {
+		return x.ParentJobId
+	}
+	return ""
+}
+
+func (x *TargetQuery) GetOutcomes() []v1.TaskState {
+	if x != nil {
+		return x.Outcomes
+	}
+	return nil
 }
 
 // ResolveTargetsRequest asks for the hosts of a query.
@@ -1247,6 +1267,455 @@ func (x *CancelJobResponse) GetJob() *v1.Job {
 	return nil
 }
 
+// PauseJobRequest pauses a job.
+type PauseJobRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Job id.
+	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// Made by the client, 16..64 characters; the same id again has no second effect.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Control revision that the client saw; 0: any. Another one is ABORTED.
+	ExpectedControlRevision uint64 `protobuf:"varint,3,opt,name=expected_control_revision,json=expectedControlRevision,proto3" json:"expected_control_revision,omitempty"`
+	unknownFields           protoimpl.UnknownFields
+	sizeCache               protoimpl.SizeCache
+}
+
+func (x *PauseJobRequest) Reset() {
+	*x = PauseJobRequest{}
+	mi := &file_ccs_access_v1_access_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseJobRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseJobRequest) ProtoMessage() {}
+
+func (x *PauseJobRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_access_v1_access_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseJobRequest.ProtoReflect.Descriptor instead.
+func (*PauseJobRequest) Descriptor() ([]byte, []int) {
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *PauseJobRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *PauseJobRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *PauseJobRequest) GetExpectedControlRevision() uint64 {
+	if x != nil {
+		return x.ExpectedControlRevision
+	}
+	return 0
+}
+
+// PauseJobResponse is the job after the pause is durable.
+type PauseJobResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The job.
+	Job           *v1.Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PauseJobResponse) Reset() {
+	*x = PauseJobResponse{}
+	mi := &file_ccs_access_v1_access_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PauseJobResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PauseJobResponse) ProtoMessage() {}
+
+func (x *PauseJobResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_access_v1_access_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PauseJobResponse.ProtoReflect.Descriptor instead.
+func (*PauseJobResponse) Descriptor() ([]byte, []int) {
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *PauseJobResponse) GetJob() *v1.Job {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+// ResumeJobRequest lets a paused job go on; of one that is not paused it is
+// FAILED_PRECONDITION.
+type ResumeJobRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Job id.
+	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// Made by the client, 16..64 characters; the same id again has no second effect.
+	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// Control revision that the client saw; 0: any. Another one is ABORTED.
+	ExpectedControlRevision uint64 `protobuf:"varint,3,opt,name=expected_control_revision,json=expectedControlRevision,proto3" json:"expected_control_revision,omitempty"`
+	// How far it goes.
+	Until v1.ResumeUntil `protobuf:"varint,4,opt,name=until,proto3,enum=ccs.types.v1.ResumeUntil" json:"until,omitempty"`
+	// Targets that are released before it pauses again; only with RESUME_UNTIL_NUMBER, from 1.
+	Targets       uint32 `protobuf:"varint,5,opt,name=targets,proto3" json:"targets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeJobRequest) Reset() {
+	*x = ResumeJobRequest{}
+	mi := &file_ccs_access_v1_access_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeJobRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeJobRequest) ProtoMessage() {}
+
+func (x *ResumeJobRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_access_v1_access_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeJobRequest.ProtoReflect.Descriptor instead.
+func (*ResumeJobRequest) Descriptor() ([]byte, []int) {
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ResumeJobRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *ResumeJobRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ResumeJobRequest) GetExpectedControlRevision() uint64 {
+	if x != nil {
+		return x.ExpectedControlRevision
+	}
+	return 0
+}
+
+func (x *ResumeJobRequest) GetUntil() v1.ResumeUntil {
+	if x != nil {
+		return x.Until
+	}
+	return v1.ResumeUntil(0)
+}
+
+func (x *ResumeJobRequest) GetTargets() uint32 {
+	if x != nil {
+		return x.Targets
+	}
+	return 0
+}
+
+// ResumeJobResponse is the job after the resume is durable.
+type ResumeJobResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The job.
+	Job           *v1.Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResumeJobResponse) Reset() {
+	*x = ResumeJobResponse{}
+	mi := &file_ccs_access_v1_access_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResumeJobResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResumeJobResponse) ProtoMessage() {}
+
+func (x *ResumeJobResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_access_v1_access_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResumeJobResponse.ProtoReflect.Descriptor instead.
+func (*ResumeJobResponse) Descriptor() ([]byte, []int) {
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ResumeJobResponse) GetJob() *v1.Job {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+// SummarizeJobRequest names a job.
+type SummarizeJobRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Job id.
+	JobId         string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SummarizeJobRequest) Reset() {
+	*x = SummarizeJobRequest{}
+	mi := &file_ccs_access_v1_access_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SummarizeJobRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SummarizeJobRequest) ProtoMessage() {}
+
+func (x *SummarizeJobRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_access_v1_access_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SummarizeJobRequest.ProtoReflect.Descriptor instead.
+func (*SummarizeJobRequest) Descriptor() ([]byte, []int) {
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *SummarizeJobRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+// ResultGroup is targets whose results are equal.
+type ResultGroup struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// State, reason, exit status and signal; the attempt is left out.
+	Status *v1.TaskStatus `protobuf:"bytes,1,opt,name=status,proto3" json:"status,omitempty"`
+	// Their outputs.
+	Outputs []*v1.OutputRef `protobuf:"bytes,2,rep,name=outputs,proto3" json:"outputs,omitempty"`
+	// How many targets.
+	Count uint32 `protobuf:"varint,3,opt,name=count,proto3" json:"count,omitempty"`
+	// Some of their hosts, by ordinal; at most 20.
+	Hosts         []string `protobuf:"bytes,4,rep,name=hosts,proto3" json:"hosts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResultGroup) Reset() {
+	*x = ResultGroup{}
+	mi := &file_ccs_access_v1_access_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResultGroup) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResultGroup) ProtoMessage() {}
+
+func (x *ResultGroup) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_access_v1_access_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResultGroup.ProtoReflect.Descriptor instead.
+func (*ResultGroup) Descriptor() ([]byte, []int) {
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ResultGroup) GetStatus() *v1.TaskStatus {
+	if x != nil {
+		return x.Status
+	}
+	return nil
+}
+
+func (x *ResultGroup) GetOutputs() []*v1.OutputRef {
+	if x != nil {
+		return x.Outputs
+	}
+	return nil
+}
+
+func (x *ResultGroup) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *ResultGroup) GetHosts() []string {
+	if x != nil {
+		return x.Hosts
+	}
+	return nil
+}
+
+// SummarizeJobResponse is what stands out in a job.
+type SummarizeJobResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The job now, with the number of tasks in each state.
+	Job *v1.Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
+	// Tasks that ran longest, or run longest so far; at most 10, the slowest first.
+	Slowest []*v1.Task `protobuf:"bytes,2,rep,name=slowest,proto3" json:"slowest,omitempty"`
+	// Released tasks of which nothing is heard, or whose hosts are away; at most 10, the longest silent first.
+	Silent []*v1.Task `protobuf:"bytes,3,rep,name=silent,proto3" json:"silent,omitempty"`
+	// How many those are in all.
+	SilentCount uint32 `protobuf:"varint,4,opt,name=silent_count,json=silentCount,proto3" json:"silent_count,omitempty"`
+	// Settled tasks by equal results, the largest group first; at most 50.
+	Groups []*ResultGroup `protobuf:"bytes,5,rep,name=groups,proto3" json:"groups,omitempty"`
+	// How many groups there are in all.
+	GroupCount    uint32 `protobuf:"varint,6,opt,name=group_count,json=groupCount,proto3" json:"group_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SummarizeJobResponse) Reset() {
+	*x = SummarizeJobResponse{}
+	mi := &file_ccs_access_v1_access_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SummarizeJobResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SummarizeJobResponse) ProtoMessage() {}
+
+func (x *SummarizeJobResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_access_v1_access_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SummarizeJobResponse.ProtoReflect.Descriptor instead.
+func (*SummarizeJobResponse) Descriptor() ([]byte, []int) {
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *SummarizeJobResponse) GetJob() *v1.Job {
+	if x != nil {
+		return x.Job
+	}
+	return nil
+}
+
+func (x *SummarizeJobResponse) GetSlowest() []*v1.Task {
+	if x != nil {
+		return x.Slowest
+	}
+	return nil
+}
+
+func (x *SummarizeJobResponse) GetSilent() []*v1.Task {
+	if x != nil {
+		return x.Silent
+	}
+	return nil
+}
+
+func (x *SummarizeJobResponse) GetSilentCount() uint32 {
+	if x != nil {
+		return x.SilentCount
+	}
+	return 0
+}
+
+func (x *SummarizeJobResponse) GetGroups() []*ResultGroup {
+	if x != nil {
+		return x.Groups
+	}
+	return nil
+}
+
+func (x *SummarizeJobResponse) GetGroupCount() uint32 {
+	if x != nil {
+		return x.GroupCount
+	}
+	return 0
+}
+
 // ListHostsRequest filters and pages.
 type ListHostsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1262,7 +1731,7 @@ type ListHostsRequest struct {
 
 func (x *ListHostsRequest) Reset() {
 	*x = ListHostsRequest{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[21]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1274,7 +1743,7 @@ func (x *ListHostsRequest) String() string {
 func (*ListHostsRequest) ProtoMessage() {}
 
 func (x *ListHostsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[21]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1287,7 +1756,7 @@ func (x *ListHostsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHostsRequest.ProtoReflect.Descriptor instead.
 func (*ListHostsRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{21}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListHostsRequest) GetPageSize() uint32 {
@@ -1324,7 +1793,7 @@ type ListHostsResponse struct {
 
 func (x *ListHostsResponse) Reset() {
 	*x = ListHostsResponse{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[22]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1336,7 +1805,7 @@ func (x *ListHostsResponse) String() string {
 func (*ListHostsResponse) ProtoMessage() {}
 
 func (x *ListHostsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[22]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1349,7 +1818,7 @@ func (x *ListHostsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHostsResponse.ProtoReflect.Descriptor instead.
 func (*ListHostsResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{22}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListHostsResponse) GetHosts() []*v1.Host {
@@ -1377,7 +1846,7 @@ type GetHostRequest struct {
 
 func (x *GetHostRequest) Reset() {
 	*x = GetHostRequest{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[23]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1389,7 +1858,7 @@ func (x *GetHostRequest) String() string {
 func (*GetHostRequest) ProtoMessage() {}
 
 func (x *GetHostRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[23]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1402,7 +1871,7 @@ func (x *GetHostRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHostRequest.ProtoReflect.Descriptor instead.
 func (*GetHostRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{23}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetHostRequest) GetHost() string {
@@ -1423,7 +1892,7 @@ type GetHostResponse struct {
 
 func (x *GetHostResponse) Reset() {
 	*x = GetHostResponse{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[24]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1435,7 +1904,7 @@ func (x *GetHostResponse) String() string {
 func (*GetHostResponse) ProtoMessage() {}
 
 func (x *GetHostResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[24]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1448,7 +1917,7 @@ func (x *GetHostResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHostResponse.ProtoReflect.Descriptor instead.
 func (*GetHostResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{24}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *GetHostResponse) GetHost() *v1.Host {
@@ -1462,11 +1931,13 @@ var File_ccs_access_v1_access_proto protoreflect.FileDescriptor
 
 const file_ccs_access_v1_access_proto_rawDesc = "" +
 	"\n" +
-	"\x1accs/access/v1/access.proto\x12\rccs.access.v1\x1a\x18ccs/types/v1/types.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"Q\n" +
+	"\x1accs/access/v1/access.proto\x12\rccs.access.v1\x1a\x18ccs/types/v1/types.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xaa\x01\n" +
 	"\vTargetQuery\x12\x14\n" +
 	"\x05hosts\x18\x01 \x03(\tR\x05hosts\x12\x1a\n" +
 	"\bselector\x18\x02 \x01(\tR\bselector\x12\x10\n" +
-	"\x03all\x18\x03 \x01(\bR\x03all\"I\n" +
+	"\x03all\x18\x03 \x01(\bR\x03all\x12\"\n" +
+	"\rparent_job_id\x18\x04 \x01(\tR\vparentJobId\x123\n" +
+	"\boutcomes\x18\x05 \x03(\x0e2\x17.ccs.types.v1.TaskStateR\boutcomes\"I\n" +
 	"\x15ResolveTargetsRequest\x120\n" +
 	"\x05query\x18\x01 \x01(\v2\x1a.ccs.access.v1.TargetQueryR\x05query\"_\n" +
 	"\n" +
@@ -1541,7 +2012,38 @@ const file_ccs_access_v1_access_proto_rawDesc = "" +
 	"\x19expected_control_revision\x18\x03 \x01(\x04R\x17expectedControlRevision\x12!\n" +
 	"\fkeep_running\x18\x04 \x01(\bR\vkeepRunning\"8\n" +
 	"\x11CancelJobResponse\x12#\n" +
-	"\x03job\x18\x01 \x01(\v2\x11.ccs.types.v1.JobR\x03job\"j\n" +
+	"\x03job\x18\x01 \x01(\v2\x11.ccs.types.v1.JobR\x03job\"\x83\x01\n" +
+	"\x0fPauseJobRequest\x12\x15\n" +
+	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x12:\n" +
+	"\x19expected_control_revision\x18\x03 \x01(\x04R\x17expectedControlRevision\"7\n" +
+	"\x10PauseJobResponse\x12#\n" +
+	"\x03job\x18\x01 \x01(\v2\x11.ccs.types.v1.JobR\x03job\"\xcf\x01\n" +
+	"\x10ResumeJobRequest\x12\x15\n" +
+	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1d\n" +
+	"\n" +
+	"request_id\x18\x02 \x01(\tR\trequestId\x12:\n" +
+	"\x19expected_control_revision\x18\x03 \x01(\x04R\x17expectedControlRevision\x12/\n" +
+	"\x05until\x18\x04 \x01(\x0e2\x19.ccs.types.v1.ResumeUntilR\x05until\x12\x18\n" +
+	"\atargets\x18\x05 \x01(\rR\atargets\"8\n" +
+	"\x11ResumeJobResponse\x12#\n" +
+	"\x03job\x18\x01 \x01(\v2\x11.ccs.types.v1.JobR\x03job\",\n" +
+	"\x13SummarizeJobRequest\x12\x15\n" +
+	"\x06job_id\x18\x01 \x01(\tR\x05jobId\"\x9e\x01\n" +
+	"\vResultGroup\x120\n" +
+	"\x06status\x18\x01 \x01(\v2\x18.ccs.types.v1.TaskStatusR\x06status\x121\n" +
+	"\aoutputs\x18\x02 \x03(\v2\x17.ccs.types.v1.OutputRefR\aoutputs\x12\x14\n" +
+	"\x05count\x18\x03 \x01(\rR\x05count\x12\x14\n" +
+	"\x05hosts\x18\x04 \x03(\tR\x05hosts\"\x8d\x02\n" +
+	"\x14SummarizeJobResponse\x12#\n" +
+	"\x03job\x18\x01 \x01(\v2\x11.ccs.types.v1.JobR\x03job\x12,\n" +
+	"\aslowest\x18\x02 \x03(\v2\x12.ccs.types.v1.TaskR\aslowest\x12*\n" +
+	"\x06silent\x18\x03 \x03(\v2\x12.ccs.types.v1.TaskR\x06silent\x12!\n" +
+	"\fsilent_count\x18\x04 \x01(\rR\vsilentCount\x122\n" +
+	"\x06groups\x18\x05 \x03(\v2\x1a.ccs.access.v1.ResultGroupR\x06groups\x12\x1f\n" +
+	"\vgroup_count\x18\x06 \x01(\rR\n" +
+	"groupCount\"j\n" +
 	"\x10ListHostsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\rR\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -1553,7 +2055,7 @@ const file_ccs_access_v1_access_proto_rawDesc = "" +
 	"\x0eGetHostRequest\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\tR\x04host\"9\n" +
 	"\x0fGetHostResponse\x12&\n" +
-	"\x04host\x18\x01 \x01(\v2\x12.ccs.types.v1.HostR\x04host2\x87\a\n" +
+	"\x04host\x18\x01 \x01(\v2\x12.ccs.types.v1.HostR\x04host2\xfd\b\n" +
 	"\rAccessService\x12_\n" +
 	"\x0eResolveTargets\x12$.ccs.access.v1.ResolveTargetsRequest\x1a%.ccs.access.v1.ResolveTargetsResponse0\x01\x12P\n" +
 	"\tSubmitJob\x12\x1f.ccs.access.v1.SubmitJobRequest\x1a .ccs.access.v1.SubmitJobResponse(\x01\x12E\n" +
@@ -1563,7 +2065,10 @@ const file_ccs_access_v1_access_proto_rawDesc = "" +
 	"\tListTasks\x12\x1f.ccs.access.v1.ListTasksRequest\x1a .ccs.access.v1.ListTasksResponse\x12T\n" +
 	"\vExplainTask\x12!.ccs.access.v1.ExplainTaskRequest\x1a\".ccs.access.v1.ExplainTaskResponse\x12P\n" +
 	"\tGetOutput\x12\x1f.ccs.access.v1.GetOutputRequest\x1a .ccs.access.v1.GetOutputResponse0\x01\x12N\n" +
-	"\tCancelJob\x12\x1f.ccs.access.v1.CancelJobRequest\x1a .ccs.access.v1.CancelJobResponse\x12N\n" +
+	"\tCancelJob\x12\x1f.ccs.access.v1.CancelJobRequest\x1a .ccs.access.v1.CancelJobResponse\x12K\n" +
+	"\bPauseJob\x12\x1e.ccs.access.v1.PauseJobRequest\x1a\x1f.ccs.access.v1.PauseJobResponse\x12N\n" +
+	"\tResumeJob\x12\x1f.ccs.access.v1.ResumeJobRequest\x1a .ccs.access.v1.ResumeJobResponse\x12W\n" +
+	"\fSummarizeJob\x12\".ccs.access.v1.SummarizeJobRequest\x1a#.ccs.access.v1.SummarizeJobResponse\x12N\n" +
 	"\tListHosts\x12\x1f.ccs.access.v1.ListHostsRequest\x1a .ccs.access.v1.ListHostsResponse\x12H\n" +
 	"\aGetHost\x12\x1d.ccs.access.v1.GetHostRequest\x1a\x1e.ccs.access.v1.GetHostResponseB;Z9github.com/ccs-project/ccs/api/gen/ccs/access/v1;accessv1b\x06proto3"
 
@@ -1579,7 +2084,7 @@ func file_ccs_access_v1_access_proto_rawDescGZIP() []byte {
 	return file_ccs_access_v1_access_proto_rawDescData
 }
 
-var file_ccs_access_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
+var file_ccs_access_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_ccs_access_v1_access_proto_goTypes = []any{
 	(*TargetQuery)(nil),            // 0: ccs.access.v1.TargetQuery
 	(*ResolveTargetsRequest)(nil),  // 1: ccs.access.v1.ResolveTargetsRequest
@@ -1602,72 +2107,98 @@ var file_ccs_access_v1_access_proto_goTypes = []any{
 	(*GetOutputResponse)(nil),      // 18: ccs.access.v1.GetOutputResponse
 	(*CancelJobRequest)(nil),       // 19: ccs.access.v1.CancelJobRequest
 	(*CancelJobResponse)(nil),      // 20: ccs.access.v1.CancelJobResponse
-	(*ListHostsRequest)(nil),       // 21: ccs.access.v1.ListHostsRequest
-	(*ListHostsResponse)(nil),      // 22: ccs.access.v1.ListHostsResponse
-	(*GetHostRequest)(nil),         // 23: ccs.access.v1.GetHostRequest
-	(*GetHostResponse)(nil),        // 24: ccs.access.v1.GetHostResponse
-	(*timestamppb.Timestamp)(nil),  // 25: google.protobuf.Timestamp
-	(*v1.RoomTargets)(nil),         // 26: ccs.types.v1.RoomTargets
-	(*v1.Envelope)(nil),            // 27: ccs.types.v1.Envelope
-	(*v1.Rollout)(nil),             // 28: ccs.types.v1.Rollout
-	(*v1.Job)(nil),                 // 29: ccs.types.v1.Job
-	(*v1.Task)(nil),                // 30: ccs.types.v1.Task
-	(v1.JobState)(0),               // 31: ccs.types.v1.JobState
+	(*PauseJobRequest)(nil),        // 21: ccs.access.v1.PauseJobRequest
+	(*PauseJobResponse)(nil),       // 22: ccs.access.v1.PauseJobResponse
+	(*ResumeJobRequest)(nil),       // 23: ccs.access.v1.ResumeJobRequest
+	(*ResumeJobResponse)(nil),      // 24: ccs.access.v1.ResumeJobResponse
+	(*SummarizeJobRequest)(nil),    // 25: ccs.access.v1.SummarizeJobRequest
+	(*ResultGroup)(nil),            // 26: ccs.access.v1.ResultGroup
+	(*SummarizeJobResponse)(nil),   // 27: ccs.access.v1.SummarizeJobResponse
+	(*ListHostsRequest)(nil),       // 28: ccs.access.v1.ListHostsRequest
+	(*ListHostsResponse)(nil),      // 29: ccs.access.v1.ListHostsResponse
+	(*GetHostRequest)(nil),         // 30: ccs.access.v1.GetHostRequest
+	(*GetHostResponse)(nil),        // 31: ccs.access.v1.GetHostResponse
 	(v1.TaskState)(0),              // 32: ccs.types.v1.TaskState
-	(*v1.Cause)(nil),               // 33: ccs.types.v1.Cause
-	(*v1.Host)(nil),                // 34: ccs.types.v1.Host
+	(*timestamppb.Timestamp)(nil),  // 33: google.protobuf.Timestamp
+	(*v1.RoomTargets)(nil),         // 34: ccs.types.v1.RoomTargets
+	(*v1.Envelope)(nil),            // 35: ccs.types.v1.Envelope
+	(*v1.Rollout)(nil),             // 36: ccs.types.v1.Rollout
+	(*v1.Job)(nil),                 // 37: ccs.types.v1.Job
+	(*v1.Task)(nil),                // 38: ccs.types.v1.Task
+	(v1.JobState)(0),               // 39: ccs.types.v1.JobState
+	(*v1.Cause)(nil),               // 40: ccs.types.v1.Cause
+	(v1.ResumeUntil)(0),            // 41: ccs.types.v1.ResumeUntil
+	(*v1.TaskStatus)(nil),          // 42: ccs.types.v1.TaskStatus
+	(*v1.OutputRef)(nil),           // 43: ccs.types.v1.OutputRef
+	(*v1.Host)(nil),                // 44: ccs.types.v1.Host
 }
 var file_ccs_access_v1_access_proto_depIdxs = []int32{
-	0,  // 0: ccs.access.v1.ResolveTargetsRequest.query:type_name -> ccs.access.v1.TargetQuery
-	25, // 1: ccs.access.v1.Resolution.resolved_at:type_name -> google.protobuf.Timestamp
-	2,  // 2: ccs.access.v1.ResolveTargetsResponse.resolution:type_name -> ccs.access.v1.Resolution
-	26, // 3: ccs.access.v1.ResolveTargetsResponse.rooms:type_name -> ccs.types.v1.RoomTargets
-	27, // 4: ccs.access.v1.SubmitJobHeader.capsule:type_name -> ccs.types.v1.Envelope
-	28, // 5: ccs.access.v1.SubmitJobHeader.rollout:type_name -> ccs.types.v1.Rollout
-	2,  // 6: ccs.access.v1.SubmitJobHeader.resolution:type_name -> ccs.access.v1.Resolution
-	4,  // 7: ccs.access.v1.SubmitJobRequest.header:type_name -> ccs.access.v1.SubmitJobHeader
-	26, // 8: ccs.access.v1.SubmitJobRequest.rooms:type_name -> ccs.types.v1.RoomTargets
-	29, // 9: ccs.access.v1.SubmitJobResponse.job:type_name -> ccs.types.v1.Job
-	29, // 10: ccs.access.v1.GetJobResponse.job:type_name -> ccs.types.v1.Job
-	29, // 11: ccs.access.v1.WatchJobResponse.job:type_name -> ccs.types.v1.Job
-	30, // 12: ccs.access.v1.WatchJobResponse.tasks:type_name -> ccs.types.v1.Task
-	31, // 13: ccs.access.v1.ListJobsRequest.state:type_name -> ccs.types.v1.JobState
-	29, // 14: ccs.access.v1.ListJobsResponse.jobs:type_name -> ccs.types.v1.Job
-	32, // 15: ccs.access.v1.ListTasksRequest.states:type_name -> ccs.types.v1.TaskState
-	30, // 16: ccs.access.v1.ListTasksResponse.tasks:type_name -> ccs.types.v1.Task
-	29, // 17: ccs.access.v1.ExplainTaskResponse.job:type_name -> ccs.types.v1.Job
-	30, // 18: ccs.access.v1.ExplainTaskResponse.task:type_name -> ccs.types.v1.Task
-	33, // 19: ccs.access.v1.ExplainTaskResponse.causes:type_name -> ccs.types.v1.Cause
-	29, // 20: ccs.access.v1.CancelJobResponse.job:type_name -> ccs.types.v1.Job
-	34, // 21: ccs.access.v1.ListHostsResponse.hosts:type_name -> ccs.types.v1.Host
-	34, // 22: ccs.access.v1.GetHostResponse.host:type_name -> ccs.types.v1.Host
-	1,  // 23: ccs.access.v1.AccessService.ResolveTargets:input_type -> ccs.access.v1.ResolveTargetsRequest
-	5,  // 24: ccs.access.v1.AccessService.SubmitJob:input_type -> ccs.access.v1.SubmitJobRequest
-	7,  // 25: ccs.access.v1.AccessService.GetJob:input_type -> ccs.access.v1.GetJobRequest
-	9,  // 26: ccs.access.v1.AccessService.WatchJob:input_type -> ccs.access.v1.WatchJobRequest
-	11, // 27: ccs.access.v1.AccessService.ListJobs:input_type -> ccs.access.v1.ListJobsRequest
-	13, // 28: ccs.access.v1.AccessService.ListTasks:input_type -> ccs.access.v1.ListTasksRequest
-	15, // 29: ccs.access.v1.AccessService.ExplainTask:input_type -> ccs.access.v1.ExplainTaskRequest
-	17, // 30: ccs.access.v1.AccessService.GetOutput:input_type -> ccs.access.v1.GetOutputRequest
-	19, // 31: ccs.access.v1.AccessService.CancelJob:input_type -> ccs.access.v1.CancelJobRequest
-	21, // 32: ccs.access.v1.AccessService.ListHosts:input_type -> ccs.access.v1.ListHostsRequest
-	23, // 33: ccs.access.v1.AccessService.GetHost:input_type -> ccs.access.v1.GetHostRequest
-	3,  // 34: ccs.access.v1.AccessService.ResolveTargets:output_type -> ccs.access.v1.ResolveTargetsResponse
-	6,  // 35: ccs.access.v1.AccessService.SubmitJob:output_type -> ccs.access.v1.SubmitJobResponse
-	8,  // 36: ccs.access.v1.AccessService.GetJob:output_type -> ccs.access.v1.GetJobResponse
-	10, // 37: ccs.access.v1.AccessService.WatchJob:output_type -> ccs.access.v1.WatchJobResponse
-	12, // 38: ccs.access.v1.AccessService.ListJobs:output_type -> ccs.access.v1.ListJobsResponse
-	14, // 39: ccs.access.v1.AccessService.ListTasks:output_type -> ccs.access.v1.ListTasksResponse
-	16, // 40: ccs.access.v1.AccessService.ExplainTask:output_type -> ccs.access.v1.ExplainTaskResponse
-	18, // 41: ccs.access.v1.AccessService.GetOutput:output_type -> ccs.access.v1.GetOutputResponse
-	20, // 42: ccs.access.v1.AccessService.CancelJob:output_type -> ccs.access.v1.CancelJobResponse
-	22, // 43: ccs.access.v1.AccessService.ListHosts:output_type -> ccs.access.v1.ListHostsResponse
-	24, // 44: ccs.access.v1.AccessService.GetHost:output_type -> ccs.access.v1.GetHostResponse
-	34, // [34:45] is the sub-list for method output_type
-	23, // [23:34] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	32, // 0: ccs.access.v1.TargetQuery.outcomes:type_name -> ccs.types.v1.TaskState
+	0,  // 1: ccs.access.v1.ResolveTargetsRequest.query:type_name -> ccs.access.v1.TargetQuery
+	33, // 2: ccs.access.v1.Resolution.resolved_at:type_name -> google.protobuf.Timestamp
+	2,  // 3: ccs.access.v1.ResolveTargetsResponse.resolution:type_name -> ccs.access.v1.Resolution
+	34, // 4: ccs.access.v1.ResolveTargetsResponse.rooms:type_name -> ccs.types.v1.RoomTargets
+	35, // 5: ccs.access.v1.SubmitJobHeader.capsule:type_name -> ccs.types.v1.Envelope
+	36, // 6: ccs.access.v1.SubmitJobHeader.rollout:type_name -> ccs.types.v1.Rollout
+	2,  // 7: ccs.access.v1.SubmitJobHeader.resolution:type_name -> ccs.access.v1.Resolution
+	4,  // 8: ccs.access.v1.SubmitJobRequest.header:type_name -> ccs.access.v1.SubmitJobHeader
+	34, // 9: ccs.access.v1.SubmitJobRequest.rooms:type_name -> ccs.types.v1.RoomTargets
+	37, // 10: ccs.access.v1.SubmitJobResponse.job:type_name -> ccs.types.v1.Job
+	37, // 11: ccs.access.v1.GetJobResponse.job:type_name -> ccs.types.v1.Job
+	37, // 12: ccs.access.v1.WatchJobResponse.job:type_name -> ccs.types.v1.Job
+	38, // 13: ccs.access.v1.WatchJobResponse.tasks:type_name -> ccs.types.v1.Task
+	39, // 14: ccs.access.v1.ListJobsRequest.state:type_name -> ccs.types.v1.JobState
+	37, // 15: ccs.access.v1.ListJobsResponse.jobs:type_name -> ccs.types.v1.Job
+	32, // 16: ccs.access.v1.ListTasksRequest.states:type_name -> ccs.types.v1.TaskState
+	38, // 17: ccs.access.v1.ListTasksResponse.tasks:type_name -> ccs.types.v1.Task
+	37, // 18: ccs.access.v1.ExplainTaskResponse.job:type_name -> ccs.types.v1.Job
+	38, // 19: ccs.access.v1.ExplainTaskResponse.task:type_name -> ccs.types.v1.Task
+	40, // 20: ccs.access.v1.ExplainTaskResponse.causes:type_name -> ccs.types.v1.Cause
+	37, // 21: ccs.access.v1.CancelJobResponse.job:type_name -> ccs.types.v1.Job
+	37, // 22: ccs.access.v1.PauseJobResponse.job:type_name -> ccs.types.v1.Job
+	41, // 23: ccs.access.v1.ResumeJobRequest.until:type_name -> ccs.types.v1.ResumeUntil
+	37, // 24: ccs.access.v1.ResumeJobResponse.job:type_name -> ccs.types.v1.Job
+	42, // 25: ccs.access.v1.ResultGroup.status:type_name -> ccs.types.v1.TaskStatus
+	43, // 26: ccs.access.v1.ResultGroup.outputs:type_name -> ccs.types.v1.OutputRef
+	37, // 27: ccs.access.v1.SummarizeJobResponse.job:type_name -> ccs.types.v1.Job
+	38, // 28: ccs.access.v1.SummarizeJobResponse.slowest:type_name -> ccs.types.v1.Task
+	38, // 29: ccs.access.v1.SummarizeJobResponse.silent:type_name -> ccs.types.v1.Task
+	26, // 30: ccs.access.v1.SummarizeJobResponse.groups:type_name -> ccs.access.v1.ResultGroup
+	44, // 31: ccs.access.v1.ListHostsResponse.hosts:type_name -> ccs.types.v1.Host
+	44, // 32: ccs.access.v1.GetHostResponse.host:type_name -> ccs.types.v1.Host
+	1,  // 33: ccs.access.v1.AccessService.ResolveTargets:input_type -> ccs.access.v1.ResolveTargetsRequest
+	5,  // 34: ccs.access.v1.AccessService.SubmitJob:input_type -> ccs.access.v1.SubmitJobRequest
+	7,  // 35: ccs.access.v1.AccessService.GetJob:input_type -> ccs.access.v1.GetJobRequest
+	9,  // 36: ccs.access.v1.AccessService.WatchJob:input_type -> ccs.access.v1.WatchJobRequest
+	11, // 37: ccs.access.v1.AccessService.ListJobs:input_type -> ccs.access.v1.ListJobsRequest
+	13, // 38: ccs.access.v1.AccessService.ListTasks:input_type -> ccs.access.v1.ListTasksRequest
+	15, // 39: ccs.access.v1.AccessService.ExplainTask:input_type -> ccs.access.v1.ExplainTaskRequest
+	17, // 40: ccs.access.v1.AccessService.GetOutput:input_type -> ccs.access.v1.GetOutputRequest
+	19, // 41: ccs.access.v1.AccessService.CancelJob:input_type -> ccs.access.v1.CancelJobRequest
+	21, // 42: ccs.access.v1.AccessService.PauseJob:input_type -> ccs.access.v1.PauseJobRequest
+	23, // 43: ccs.access.v1.AccessService.ResumeJob:input_type -> ccs.access.v1.ResumeJobRequest
+	25, // 44: ccs.access.v1.AccessService.SummarizeJob:input_type -> ccs.access.v1.SummarizeJobRequest
+	28, // 45: ccs.access.v1.AccessService.ListHosts:input_type -> ccs.access.v1.ListHostsRequest
+	30, // 46: ccs.access.v1.AccessService.GetHost:input_type -> ccs.access.v1.GetHostRequest
+	3,  // 47: ccs.access.v1.AccessService.ResolveTargets:output_type -> ccs.access.v1.ResolveTargetsResponse
+	6,  // 48: ccs.access.v1.AccessService.SubmitJob:output_type -> ccs.access.v1.SubmitJobResponse
+	8,  // 49: ccs.access.v1.AccessService.GetJob:output_type -> ccs.access.v1.GetJobResponse
+	10, // 50: ccs.access.v1.AccessService.WatchJob:output_type -> ccs.access.v1.WatchJobResponse
+	12, // 51: ccs.access.v1.AccessService.ListJobs:output_type -> ccs.access.v1.ListJobsResponse
+	14, // 52: ccs.access.v1.AccessService.ListTasks:output_type -> ccs.access.v1.ListTasksResponse
+	16, // 53: ccs.access.v1.AccessService.ExplainTask:output_type -> ccs.access.v1.ExplainTaskResponse
+	18, // 54: ccs.access.v1.AccessService.GetOutput:output_type -> ccs.access.v1.GetOutputResponse
+	20, // 55: ccs.access.v1.AccessService.CancelJob:output_type -> ccs.access.v1.CancelJobResponse
+	22, // 56: ccs.access.v1.AccessService.PauseJob:output_type -> ccs.access.v1.PauseJobResponse
+	24, // 57: ccs.access.v1.AccessService.ResumeJob:output_type -> ccs.access.v1.ResumeJobResponse
+	27, // 58: ccs.access.v1.AccessService.SummarizeJob:output_type -> ccs.access.v1.SummarizeJobResponse
+	29, // 59: ccs.access.v1.AccessService.ListHosts:output_type -> ccs.access.v1.ListHostsResponse
+	31, // 60: ccs.access.v1.AccessService.GetHost:output_type -> ccs.access.v1.GetHostResponse
+	47, // [47:61] is the sub-list for method output_type
+	33, // [33:47] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_ccs_access_v1_access_proto_init() }
@@ -1681,7 +2212,7 @@ func file_ccs_access_v1_access_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ccs_access_v1_access_proto_rawDesc), len(file_ccs_access_v1_access_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   25,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -31,6 +31,9 @@ const (
 	AccessService_ExplainTask_FullMethodName    = "/ccs.access.v1.AccessService/ExplainTask"
 	AccessService_GetOutput_FullMethodName      = "/ccs.access.v1.AccessService/GetOutput"
 	AccessService_CancelJob_FullMethodName      = "/ccs.access.v1.AccessService/CancelJob"
+	AccessService_PauseJob_FullMethodName       = "/ccs.access.v1.AccessService/PauseJob"
+	AccessService_ResumeJob_FullMethodName      = "/ccs.access.v1.AccessService/ResumeJob"
+	AccessService_SummarizeJob_FullMethodName   = "/ccs.access.v1.AccessService/SummarizeJob"
 	AccessService_ListHosts_FullMethodName      = "/ccs.access.v1.AccessService/ListHosts"
 	AccessService_GetHost_FullMethodName        = "/ccs.access.v1.AccessService/GetHost"
 )
@@ -61,6 +64,13 @@ type AccessServiceClient interface {
 	GetOutput(ctx context.Context, in *GetOutputRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetOutputResponse], error)
 	// CancelJob stops a job: what is not released is skipped, what runs is killed.
 	CancelJob(ctx context.Context, in *CancelJobRequest, opts ...grpc.CallOption) (*CancelJobResponse, error)
+	// PauseJob stops releasing until a resume. What is released goes on.
+	PauseJob(ctx context.Context, in *PauseJobRequest, opts ...grpc.CallOption) (*PauseJobResponse, error)
+	// ResumeJob lets a paused job go on.
+	ResumeJob(ctx context.Context, in *ResumeJobRequest, opts ...grpc.CallOption) (*ResumeJobResponse, error)
+	// SummarizeJob says what stands out: the slowest and the silent hosts, and
+	// what equal results there are.
+	SummarizeJob(ctx context.Context, in *SummarizeJobRequest, opts ...grpc.CallOption) (*SummarizeJobResponse, error)
 	// ListHosts lists hosts by id.
 	ListHosts(ctx context.Context, in *ListHostsRequest, opts ...grpc.CallOption) (*ListHostsResponse, error)
 	// GetHost returns one host by id or IP address.
@@ -195,6 +205,36 @@ func (c *accessServiceClient) CancelJob(ctx context.Context, in *CancelJobReques
 	return out, nil
 }
 
+func (c *accessServiceClient) PauseJob(ctx context.Context, in *PauseJobRequest, opts ...grpc.CallOption) (*PauseJobResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PauseJobResponse)
+	err := c.cc.Invoke(ctx, AccessService_PauseJob_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accessServiceClient) ResumeJob(ctx context.Context, in *ResumeJobRequest, opts ...grpc.CallOption) (*ResumeJobResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResumeJobResponse)
+	err := c.cc.Invoke(ctx, AccessService_ResumeJob_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accessServiceClient) SummarizeJob(ctx context.Context, in *SummarizeJobRequest, opts ...grpc.CallOption) (*SummarizeJobResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SummarizeJobResponse)
+	err := c.cc.Invoke(ctx, AccessService_SummarizeJob_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *accessServiceClient) ListHosts(ctx context.Context, in *ListHostsRequest, opts ...grpc.CallOption) (*ListHostsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListHostsResponse)
@@ -241,6 +281,13 @@ type AccessServiceServer interface {
 	GetOutput(*GetOutputRequest, grpc.ServerStreamingServer[GetOutputResponse]) error
 	// CancelJob stops a job: what is not released is skipped, what runs is killed.
 	CancelJob(context.Context, *CancelJobRequest) (*CancelJobResponse, error)
+	// PauseJob stops releasing until a resume. What is released goes on.
+	PauseJob(context.Context, *PauseJobRequest) (*PauseJobResponse, error)
+	// ResumeJob lets a paused job go on.
+	ResumeJob(context.Context, *ResumeJobRequest) (*ResumeJobResponse, error)
+	// SummarizeJob says what stands out: the slowest and the silent hosts, and
+	// what equal results there are.
+	SummarizeJob(context.Context, *SummarizeJobRequest) (*SummarizeJobResponse, error)
 	// ListHosts lists hosts by id.
 	ListHosts(context.Context, *ListHostsRequest) (*ListHostsResponse, error)
 	// GetHost returns one host by id or IP address.
@@ -281,6 +328,15 @@ func (UnimplementedAccessServiceServer) GetOutput(*GetOutputRequest, grpc.Server
 }
 func (UnimplementedAccessServiceServer) CancelJob(context.Context, *CancelJobRequest) (*CancelJobResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelJob not implemented")
+}
+func (UnimplementedAccessServiceServer) PauseJob(context.Context, *PauseJobRequest) (*PauseJobResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PauseJob not implemented")
+}
+func (UnimplementedAccessServiceServer) ResumeJob(context.Context, *ResumeJobRequest) (*ResumeJobResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResumeJob not implemented")
+}
+func (UnimplementedAccessServiceServer) SummarizeJob(context.Context, *SummarizeJobRequest) (*SummarizeJobResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SummarizeJob not implemented")
 }
 func (UnimplementedAccessServiceServer) ListHosts(context.Context, *ListHostsRequest) (*ListHostsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListHosts not implemented")
@@ -439,6 +495,60 @@ func _AccessService_CancelJob_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AccessService_PauseJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PauseJobRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).PauseJob(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_PauseJob_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).PauseJob(ctx, req.(*PauseJobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccessService_ResumeJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResumeJobRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).ResumeJob(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_ResumeJob_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).ResumeJob(ctx, req.(*ResumeJobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AccessService_SummarizeJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SummarizeJobRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccessServiceServer).SummarizeJob(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AccessService_SummarizeJob_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccessServiceServer).SummarizeJob(ctx, req.(*SummarizeJobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AccessService_ListHosts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListHostsRequest)
 	if err := dec(in); err != nil {
@@ -501,6 +611,18 @@ var AccessService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CancelJob",
 			Handler:    _AccessService_CancelJob_Handler,
+		},
+		{
+			MethodName: "PauseJob",
+			Handler:    _AccessService_PauseJob_Handler,
+		},
+		{
+			MethodName: "ResumeJob",
+			Handler:    _AccessService_ResumeJob_Handler,
+		},
+		{
+			MethodName: "SummarizeJob",
+			Handler:    _AccessService_SummarizeJob_Handler,
 		},
 		{
 			MethodName: "ListHosts",

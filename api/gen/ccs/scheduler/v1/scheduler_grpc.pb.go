@@ -32,6 +32,9 @@ const (
 	SchedulerService_ExplainTask_FullMethodName    = "/ccs.scheduler.v1.SchedulerService/ExplainTask"
 	SchedulerService_GetOutput_FullMethodName      = "/ccs.scheduler.v1.SchedulerService/GetOutput"
 	SchedulerService_CancelJob_FullMethodName      = "/ccs.scheduler.v1.SchedulerService/CancelJob"
+	SchedulerService_PauseJob_FullMethodName       = "/ccs.scheduler.v1.SchedulerService/PauseJob"
+	SchedulerService_ResumeJob_FullMethodName      = "/ccs.scheduler.v1.SchedulerService/ResumeJob"
+	SchedulerService_SummarizeJob_FullMethodName   = "/ccs.scheduler.v1.SchedulerService/SummarizeJob"
 	SchedulerService_ListHosts_FullMethodName      = "/ccs.scheduler.v1.SchedulerService/ListHosts"
 	SchedulerService_GetHost_FullMethodName        = "/ccs.scheduler.v1.SchedulerService/GetHost"
 	SchedulerService_LocateJob_FullMethodName      = "/ccs.scheduler.v1.SchedulerService/LocateJob"
@@ -62,6 +65,12 @@ type SchedulerServiceClient interface {
 	GetOutput(ctx context.Context, in *GetOutputRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetOutputResponse], error)
 	// CancelJob goes to the owner.
 	CancelJob(ctx context.Context, in *CancelJobRequest, opts ...grpc.CallOption) (*CancelJobResponse, error)
+	// PauseJob goes to the owner.
+	PauseJob(ctx context.Context, in *PauseJobRequest, opts ...grpc.CallOption) (*PauseJobResponse, error)
+	// ResumeJob goes to the owner.
+	ResumeJob(ctx context.Context, in *ResumeJobRequest, opts ...grpc.CallOption) (*ResumeJobResponse, error)
+	// SummarizeJob goes to the owner.
+	SummarizeJob(ctx context.Context, in *SummarizeJobRequest, opts ...grpc.CallOption) (*SummarizeJobResponse, error)
 	// ListHosts is answered by any scheduler.
 	ListHosts(ctx context.Context, in *ListHostsRequest, opts ...grpc.CallOption) (*ListHostsResponse, error)
 	// GetHost is answered by any scheduler.
@@ -198,6 +207,36 @@ func (c *schedulerServiceClient) CancelJob(ctx context.Context, in *CancelJobReq
 	return out, nil
 }
 
+func (c *schedulerServiceClient) PauseJob(ctx context.Context, in *PauseJobRequest, opts ...grpc.CallOption) (*PauseJobResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PauseJobResponse)
+	err := c.cc.Invoke(ctx, SchedulerService_PauseJob_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *schedulerServiceClient) ResumeJob(ctx context.Context, in *ResumeJobRequest, opts ...grpc.CallOption) (*ResumeJobResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ResumeJobResponse)
+	err := c.cc.Invoke(ctx, SchedulerService_ResumeJob_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *schedulerServiceClient) SummarizeJob(ctx context.Context, in *SummarizeJobRequest, opts ...grpc.CallOption) (*SummarizeJobResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SummarizeJobResponse)
+	err := c.cc.Invoke(ctx, SchedulerService_SummarizeJob_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *schedulerServiceClient) ListHosts(ctx context.Context, in *ListHostsRequest, opts ...grpc.CallOption) (*ListHostsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListHostsResponse)
@@ -253,6 +292,12 @@ type SchedulerServiceServer interface {
 	GetOutput(*GetOutputRequest, grpc.ServerStreamingServer[GetOutputResponse]) error
 	// CancelJob goes to the owner.
 	CancelJob(context.Context, *CancelJobRequest) (*CancelJobResponse, error)
+	// PauseJob goes to the owner.
+	PauseJob(context.Context, *PauseJobRequest) (*PauseJobResponse, error)
+	// ResumeJob goes to the owner.
+	ResumeJob(context.Context, *ResumeJobRequest) (*ResumeJobResponse, error)
+	// SummarizeJob goes to the owner.
+	SummarizeJob(context.Context, *SummarizeJobRequest) (*SummarizeJobResponse, error)
 	// ListHosts is answered by any scheduler.
 	ListHosts(context.Context, *ListHostsRequest) (*ListHostsResponse, error)
 	// GetHost is answered by any scheduler.
@@ -295,6 +340,15 @@ func (UnimplementedSchedulerServiceServer) GetOutput(*GetOutputRequest, grpc.Ser
 }
 func (UnimplementedSchedulerServiceServer) CancelJob(context.Context, *CancelJobRequest) (*CancelJobResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelJob not implemented")
+}
+func (UnimplementedSchedulerServiceServer) PauseJob(context.Context, *PauseJobRequest) (*PauseJobResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PauseJob not implemented")
+}
+func (UnimplementedSchedulerServiceServer) ResumeJob(context.Context, *ResumeJobRequest) (*ResumeJobResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ResumeJob not implemented")
+}
+func (UnimplementedSchedulerServiceServer) SummarizeJob(context.Context, *SummarizeJobRequest) (*SummarizeJobResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SummarizeJob not implemented")
 }
 func (UnimplementedSchedulerServiceServer) ListHosts(context.Context, *ListHostsRequest) (*ListHostsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListHosts not implemented")
@@ -456,6 +510,60 @@ func _SchedulerService_CancelJob_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _SchedulerService_PauseJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PauseJobRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SchedulerServiceServer).PauseJob(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SchedulerService_PauseJob_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SchedulerServiceServer).PauseJob(ctx, req.(*PauseJobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SchedulerService_ResumeJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ResumeJobRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SchedulerServiceServer).ResumeJob(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SchedulerService_ResumeJob_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SchedulerServiceServer).ResumeJob(ctx, req.(*ResumeJobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _SchedulerService_SummarizeJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SummarizeJobRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(SchedulerServiceServer).SummarizeJob(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: SchedulerService_SummarizeJob_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(SchedulerServiceServer).SummarizeJob(ctx, req.(*SummarizeJobRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _SchedulerService_ListHosts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListHostsRequest)
 	if err := dec(in); err != nil {
@@ -536,6 +644,18 @@ var SchedulerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CancelJob",
 			Handler:    _SchedulerService_CancelJob_Handler,
+		},
+		{
+			MethodName: "PauseJob",
+			Handler:    _SchedulerService_PauseJob_Handler,
+		},
+		{
+			MethodName: "ResumeJob",
+			Handler:    _SchedulerService_ResumeJob_Handler,
+		},
+		{
+			MethodName: "SummarizeJob",
+			Handler:    _SchedulerService_SummarizeJob_Handler,
 		},
 		{
 			MethodName: "ListHosts",

@@ -399,6 +399,173 @@ func (FailureAction) EnumDescriptor() ([]byte, []int) {
 	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{3}
 }
 
+// ReleaseOrder is the order in which the targets of a job are released.
+type ReleaseOrder int32
+
+const (
+	// Not set: as listed.
+	ReleaseOrder_RELEASE_ORDER_UNSPECIFIED ReleaseOrder = 0
+	// By ordinal: room after room.
+	ReleaseOrder_RELEASE_ORDER_AS_LISTED ReleaseOrder = 1
+	// The first target of each room, then the second of each, and so on.
+	ReleaseOrder_RELEASE_ORDER_SPREAD_ROOMS ReleaseOrder = 2
+)
+
+// Enum value maps for ReleaseOrder.
+var (
+	ReleaseOrder_name = map[int32]string{
+		0: "RELEASE_ORDER_UNSPECIFIED",
+		1: "RELEASE_ORDER_AS_LISTED",
+		2: "RELEASE_ORDER_SPREAD_ROOMS",
+	}
+	ReleaseOrder_value = map[string]int32{
+		"RELEASE_ORDER_UNSPECIFIED":  0,
+		"RELEASE_ORDER_AS_LISTED":    1,
+		"RELEASE_ORDER_SPREAD_ROOMS": 2,
+	}
+)
+
+func (x ReleaseOrder) Enum() *ReleaseOrder {
+	p := new(ReleaseOrder)
+	*p = x
+	return p
+}
+
+func (x ReleaseOrder) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ReleaseOrder) Descriptor() protoreflect.EnumDescriptor {
+	return file_ccs_types_v1_types_proto_enumTypes[4].Descriptor()
+}
+
+func (ReleaseOrder) Type() protoreflect.EnumType {
+	return &file_ccs_types_v1_types_proto_enumTypes[4]
+}
+
+func (x ReleaseOrder) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ReleaseOrder.Descriptor instead.
+func (ReleaseOrder) EnumDescriptor() ([]byte, []int) {
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{4}
+}
+
+// PauseCause is why a job is paused.
+type PauseCause int32
+
+const (
+	// It is not paused.
+	PauseCause_PAUSE_CAUSE_UNSPECIFIED PauseCause = 0
+	// A user paused it.
+	PauseCause_PAUSE_CAUSE_USER PauseCause = 1
+	// A pause point is reached.
+	PauseCause_PAUSE_CAUSE_POINT PauseCause = 2
+	// The failure budget is spent.
+	PauseCause_PAUSE_CAUSE_BUDGET PauseCause = 3
+)
+
+// Enum value maps for PauseCause.
+var (
+	PauseCause_name = map[int32]string{
+		0: "PAUSE_CAUSE_UNSPECIFIED",
+		1: "PAUSE_CAUSE_USER",
+		2: "PAUSE_CAUSE_POINT",
+		3: "PAUSE_CAUSE_BUDGET",
+	}
+	PauseCause_value = map[string]int32{
+		"PAUSE_CAUSE_UNSPECIFIED": 0,
+		"PAUSE_CAUSE_USER":        1,
+		"PAUSE_CAUSE_POINT":       2,
+		"PAUSE_CAUSE_BUDGET":      3,
+	}
+)
+
+func (x PauseCause) Enum() *PauseCause {
+	p := new(PauseCause)
+	*p = x
+	return p
+}
+
+func (x PauseCause) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PauseCause) Descriptor() protoreflect.EnumDescriptor {
+	return file_ccs_types_v1_types_proto_enumTypes[5].Descriptor()
+}
+
+func (PauseCause) Type() protoreflect.EnumType {
+	return &file_ccs_types_v1_types_proto_enumTypes[5]
+}
+
+func (x PauseCause) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PauseCause.Descriptor instead.
+func (PauseCause) EnumDescriptor() ([]byte, []int) {
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{5}
+}
+
+// ResumeUntil is how far a resumed job goes.
+type ResumeUntil int32
+
+const (
+	// Not set: to the end.
+	ResumeUntil_RESUME_UNTIL_UNSPECIFIED ResumeUntil = 0
+	// Past every pause point.
+	ResumeUntil_RESUME_UNTIL_END ResumeUntil = 1
+	// To the next pause point.
+	ResumeUntil_RESUME_UNTIL_NEXT ResumeUntil = 2
+	// A number of targets.
+	ResumeUntil_RESUME_UNTIL_NUMBER ResumeUntil = 3
+)
+
+// Enum value maps for ResumeUntil.
+var (
+	ResumeUntil_name = map[int32]string{
+		0: "RESUME_UNTIL_UNSPECIFIED",
+		1: "RESUME_UNTIL_END",
+		2: "RESUME_UNTIL_NEXT",
+		3: "RESUME_UNTIL_NUMBER",
+	}
+	ResumeUntil_value = map[string]int32{
+		"RESUME_UNTIL_UNSPECIFIED": 0,
+		"RESUME_UNTIL_END":         1,
+		"RESUME_UNTIL_NEXT":        2,
+		"RESUME_UNTIL_NUMBER":      3,
+	}
+)
+
+func (x ResumeUntil) Enum() *ResumeUntil {
+	p := new(ResumeUntil)
+	*p = x
+	return p
+}
+
+func (x ResumeUntil) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ResumeUntil) Descriptor() protoreflect.EnumDescriptor {
+	return file_ccs_types_v1_types_proto_enumTypes[6].Descriptor()
+}
+
+func (ResumeUntil) Type() protoreflect.EnumType {
+	return &file_ccs_types_v1_types_proto_enumTypes[6]
+}
+
+func (x ResumeUntil) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ResumeUntil.Descriptor instead.
+func (ResumeUntil) EnumDescriptor() ([]byte, []int) {
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{6}
+}
+
 // JobState is the state of a whole job.
 type JobState int32
 
@@ -448,11 +615,11 @@ func (x JobState) String() string {
 }
 
 func (JobState) Descriptor() protoreflect.EnumDescriptor {
-	return file_ccs_types_v1_types_proto_enumTypes[4].Descriptor()
+	return file_ccs_types_v1_types_proto_enumTypes[7].Descriptor()
 }
 
 func (JobState) Type() protoreflect.EnumType {
-	return &file_ccs_types_v1_types_proto_enumTypes[4]
+	return &file_ccs_types_v1_types_proto_enumTypes[7]
 }
 
 func (x JobState) Number() protoreflect.EnumNumber {
@@ -461,7 +628,7 @@ func (x JobState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use JobState.Descriptor instead.
 func (JobState) EnumDescriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{4}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{7}
 }
 
 // CauseCode is the closed set of answers to why a task is where it is.
@@ -565,11 +732,11 @@ func (x CauseCode) String() string {
 }
 
 func (CauseCode) Descriptor() protoreflect.EnumDescriptor {
-	return file_ccs_types_v1_types_proto_enumTypes[5].Descriptor()
+	return file_ccs_types_v1_types_proto_enumTypes[8].Descriptor()
 }
 
 func (CauseCode) Type() protoreflect.EnumType {
-	return &file_ccs_types_v1_types_proto_enumTypes[5]
+	return &file_ccs_types_v1_types_proto_enumTypes[8]
 }
 
 func (x CauseCode) Number() protoreflect.EnumNumber {
@@ -578,7 +745,7 @@ func (x CauseCode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CauseCode.Descriptor instead.
 func (CauseCode) EnumDescriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{5}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{8}
 }
 
 // KeyState is the state of a host's key.
@@ -622,11 +789,11 @@ func (x KeyState) String() string {
 }
 
 func (KeyState) Descriptor() protoreflect.EnumDescriptor {
-	return file_ccs_types_v1_types_proto_enumTypes[6].Descriptor()
+	return file_ccs_types_v1_types_proto_enumTypes[9].Descriptor()
 }
 
 func (KeyState) Type() protoreflect.EnumType {
-	return &file_ccs_types_v1_types_proto_enumTypes[6]
+	return &file_ccs_types_v1_types_proto_enumTypes[9]
 }
 
 func (x KeyState) Number() protoreflect.EnumNumber {
@@ -635,7 +802,7 @@ func (x KeyState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use KeyState.Descriptor instead.
 func (KeyState) EnumDescriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{6}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{9}
 }
 
 // TaskStatus is one observation of a task.
@@ -1508,18 +1675,27 @@ type Rollout struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Targets released and not settled at any time; absent: all of them.
 	Concurrency *Amount `protobuf:"bytes,1,opt,name=concurrency,proto3" json:"concurrency,omitempty"`
-	// Sizes of the batches; the last repeats.
+	// Sizes of the batches, at most 100; the last repeats. None: one batch of all.
 	Batches []*Amount `protobuf:"bytes,2,rep,name=batches,proto3" json:"batches,omitempty"`
-	// Pause points: after this many targets have settled, ascending.
+	// Pause points: at most so many targets are released before each; reached
+	// when all of them have settled. Ascending, at most 100.
 	PauseAfter []uint32 `protobuf:"varint,3,rep,packed,name=pause_after,json=pauseAfter,proto3" json:"pause_after,omitempty"`
-	// Bad outcomes tolerated before releasing stops; absent: no limit.
+	// Bad outcomes tolerated before releasing stops; absent: no limit. A count of
+	// 0 tolerates none; percent are rounded down.
 	MaxFailures *Amount `protobuf:"bytes,4,opt,name=max_failures,json=maxFailures,proto3" json:"max_failures,omitempty"`
 	// What is done when they are spent.
 	FailureAction FailureAction `protobuf:"varint,5,opt,name=failure_action,json=failureAction,proto3,enum=ccs.types.v1.FailureAction" json:"failure_action,omitempty"`
 	// How long a batch waits for hosts that are away; default 30 s.
 	WaitOffline *durationpb.Duration `protobuf:"bytes,6,opt,name=wait_offline,json=waitOffline,proto3" json:"wait_offline,omitempty"`
 	// The job's deadline; mandatory, at most 30 days after the id's time.
-	Deadline      *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	Deadline *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=deadline,proto3" json:"deadline,omitempty"`
+	// The order in which targets are released.
+	Order ReleaseOrder `protobuf:"varint,8,opt,name=order,proto3,enum=ccs.types.v1.ReleaseOrder" json:"order,omitempty"`
+	// Pause points: after these batches, from 1. Ascending, at most 100; only with batches.
+	PauseAfterBatches []uint32 `protobuf:"varint,9,rep,packed,name=pause_after_batches,json=pauseAfterBatches,proto3" json:"pause_after_batches,omitempty"`
+	// Outcomes that are not bad, besides SUCCEEDED, CANCELED and SKIPPED, which
+	// never are; only with max_failures. UNKNOWN only together with FAILED.
+	Tolerated     []TaskState `protobuf:"varint,10,rep,packed,name=tolerated,proto3,enum=ccs.types.v1.TaskState" json:"tolerated,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1599,6 +1775,27 @@ func (x *Rollout) GetWaitOffline() *durationpb.Duration {
 func (x *Rollout) GetDeadline() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Deadline
+	}
+	return nil
+}
+
+func (x *Rollout) GetOrder() ReleaseOrder {
+	if x != nil {
+		return x.Order
+	}
+	return ReleaseOrder_RELEASE_ORDER_UNSPECIFIED
+}
+
+func (x *Rollout) GetPauseAfterBatches() []uint32 {
+	if x != nil {
+		return x.PauseAfterBatches
+	}
+	return nil
+}
+
+func (x *Rollout) GetTolerated() []TaskState {
+	if x != nil {
+		return x.Tolerated
 	}
 	return nil
 }
@@ -1698,7 +1895,23 @@ type Job struct {
 	// Parent job of a retry; empty if none.
 	ParentId string `protobuf:"bytes,18,opt,name=parent_id,json=parentId,proto3" json:"parent_id,omitempty"`
 	// Released targets that are not settled.
-	InFlight      uint32 `protobuf:"varint,19,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	InFlight uint32 `protobuf:"varint,19,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	// Why it is paused; only in JOB_STATE_PAUSED.
+	PauseCause PauseCause `protobuf:"varint,20,opt,name=pause_cause,json=pauseCause,proto3,enum=ccs.types.v1.PauseCause" json:"pause_cause,omitempty"`
+	// The batch in progress, from 1.
+	Batch uint32 `protobuf:"varint,21,opt,name=batch,proto3" json:"batch,omitempty"`
+	// Number of batches, at least 1.
+	Batches uint32 `protobuf:"varint,22,opt,name=batches,proto3" json:"batches,omitempty"`
+	// Targets that have been released.
+	Released uint32 `protobuf:"varint,23,opt,name=released,proto3" json:"released,omitempty"`
+	// It pauses when so many targets are released and settled; 0: at none.
+	NextPauseAfter uint32 `protobuf:"varint,24,opt,name=next_pause_after,json=nextPauseAfter,proto3" json:"next_pause_after,omitempty"`
+	// It pauses when so many batches have settled; 0: at none.
+	NextPauseAfterBatch uint32 `protobuf:"varint,25,opt,name=next_pause_after_batch,json=nextPauseAfterBatch,proto3" json:"next_pause_after_batch,omitempty"`
+	// Bad outcomes that count against the failure budget; 0 without one.
+	Bad uint32 `protobuf:"varint,26,opt,name=bad,proto3" json:"bad,omitempty"`
+	// Bad outcomes that the failure budget tolerates; 0 without one.
+	Tolerates     uint32 `protobuf:"varint,27,opt,name=tolerates,proto3" json:"tolerates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1862,6 +2075,62 @@ func (x *Job) GetParentId() string {
 func (x *Job) GetInFlight() uint32 {
 	if x != nil {
 		return x.InFlight
+	}
+	return 0
+}
+
+func (x *Job) GetPauseCause() PauseCause {
+	if x != nil {
+		return x.PauseCause
+	}
+	return PauseCause_PAUSE_CAUSE_UNSPECIFIED
+}
+
+func (x *Job) GetBatch() uint32 {
+	if x != nil {
+		return x.Batch
+	}
+	return 0
+}
+
+func (x *Job) GetBatches() uint32 {
+	if x != nil {
+		return x.Batches
+	}
+	return 0
+}
+
+func (x *Job) GetReleased() uint32 {
+	if x != nil {
+		return x.Released
+	}
+	return 0
+}
+
+func (x *Job) GetNextPauseAfter() uint32 {
+	if x != nil {
+		return x.NextPauseAfter
+	}
+	return 0
+}
+
+func (x *Job) GetNextPauseAfterBatch() uint32 {
+	if x != nil {
+		return x.NextPauseAfterBatch
+	}
+	return 0
+}
+
+func (x *Job) GetBad() uint32 {
+	if x != nil {
+		return x.Bad
+	}
+	return 0
+}
+
+func (x *Job) GetTolerates() uint32 {
+	if x != nil {
+		return x.Tolerates
 	}
 	return 0
 }
@@ -2265,7 +2534,7 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\x06Amount\x12\x16\n" +
 	"\x05count\x18\x01 \x01(\rH\x00R\x05count\x12\x1a\n" +
 	"\apercent\x18\x02 \x01(\rH\x00R\apercentB\x06\n" +
-	"\x04kind\"\x85\x03\n" +
+	"\x04kind\"\x9e\x04\n" +
 	"\aRollout\x126\n" +
 	"\vconcurrency\x18\x01 \x01(\v2\x14.ccs.types.v1.AmountR\vconcurrency\x12.\n" +
 	"\abatches\x18\x02 \x03(\v2\x14.ccs.types.v1.AmountR\abatches\x12\x1f\n" +
@@ -2274,11 +2543,15 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\fmax_failures\x18\x04 \x01(\v2\x14.ccs.types.v1.AmountR\vmaxFailures\x12B\n" +
 	"\x0efailure_action\x18\x05 \x01(\x0e2\x1b.ccs.types.v1.FailureActionR\rfailureAction\x12<\n" +
 	"\fwait_offline\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\vwaitOffline\x126\n" +
-	"\bdeadline\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\"Q\n" +
+	"\bdeadline\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\bdeadline\x120\n" +
+	"\x05order\x18\b \x01(\x0e2\x1a.ccs.types.v1.ReleaseOrderR\x05order\x12.\n" +
+	"\x13pause_after_batches\x18\t \x03(\rR\x11pauseAfterBatches\x125\n" +
+	"\ttolerated\x18\n" +
+	" \x03(\x0e2\x17.ccs.types.v1.TaskStateR\ttolerated\"Q\n" +
 	"\n" +
 	"StateCount\x12-\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x17.ccs.types.v1.TaskStateR\x05state\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\rR\x05count\"\x94\x05\n" +
+	"\x05count\x18\x02 \x01(\rR\x05count\"\xaa\a\n" +
 	"\x03Job\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\tR\x04pool\x12\x14\n" +
@@ -2300,7 +2573,16 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\bselector\x18\x10 \x01(\tR\bselector\x12\x12\n" +
 	"\x04note\x18\x11 \x01(\tR\x04note\x12\x1b\n" +
 	"\tparent_id\x18\x12 \x01(\tR\bparentId\x12\x1b\n" +
-	"\tin_flight\x18\x13 \x01(\rR\binFlight\"\xc2\x02\n" +
+	"\tin_flight\x18\x13 \x01(\rR\binFlight\x129\n" +
+	"\vpause_cause\x18\x14 \x01(\x0e2\x18.ccs.types.v1.PauseCauseR\n" +
+	"pauseCause\x12\x14\n" +
+	"\x05batch\x18\x15 \x01(\rR\x05batch\x12\x18\n" +
+	"\abatches\x18\x16 \x01(\rR\abatches\x12\x1a\n" +
+	"\breleased\x18\x17 \x01(\rR\breleased\x12(\n" +
+	"\x10next_pause_after\x18\x18 \x01(\rR\x0enextPauseAfter\x123\n" +
+	"\x16next_pause_after_batch\x18\x19 \x01(\rR\x13nextPauseAfterBatch\x12\x10\n" +
+	"\x03bad\x18\x1a \x01(\rR\x03bad\x12\x1c\n" +
+	"\ttolerates\x18\x1b \x01(\rR\ttolerates\"\xc2\x02\n" +
 	"\x04Task\x12\x18\n" +
 	"\aordinal\x18\x01 \x01(\rR\aordinal\x12\x17\n" +
 	"\ahost_id\x18\x02 \x01(\tR\x06hostId\x12\x12\n" +
@@ -2396,7 +2678,22 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\rFailureAction\x12\x1e\n" +
 	"\x1aFAILURE_ACTION_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14FAILURE_ACTION_PAUSE\x10\x01\x12\x18\n" +
-	"\x14FAILURE_ACTION_ABORT\x10\x02*\x99\x01\n" +
+	"\x14FAILURE_ACTION_ABORT\x10\x02*j\n" +
+	"\fReleaseOrder\x12\x1d\n" +
+	"\x19RELEASE_ORDER_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17RELEASE_ORDER_AS_LISTED\x10\x01\x12\x1e\n" +
+	"\x1aRELEASE_ORDER_SPREAD_ROOMS\x10\x02*n\n" +
+	"\n" +
+	"PauseCause\x12\x1b\n" +
+	"\x17PAUSE_CAUSE_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10PAUSE_CAUSE_USER\x10\x01\x12\x15\n" +
+	"\x11PAUSE_CAUSE_POINT\x10\x02\x12\x16\n" +
+	"\x12PAUSE_CAUSE_BUDGET\x10\x03*q\n" +
+	"\vResumeUntil\x12\x1c\n" +
+	"\x18RESUME_UNTIL_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10RESUME_UNTIL_END\x10\x01\x12\x15\n" +
+	"\x11RESUME_UNTIL_NEXT\x10\x02\x12\x17\n" +
+	"\x13RESUME_UNTIL_NUMBER\x10\x03*\x99\x01\n" +
 	"\bJobState\x12\x19\n" +
 	"\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11JOB_STATE_RUNNING\x10\x01\x12\x14\n" +
@@ -2443,77 +2740,83 @@ func file_ccs_types_v1_types_proto_rawDescGZIP() []byte {
 	return file_ccs_types_v1_types_proto_rawDescData
 }
 
-var file_ccs_types_v1_types_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_ccs_types_v1_types_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
 var file_ccs_types_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_ccs_types_v1_types_proto_goTypes = []any{
 	(TaskState)(0),                // 0: ccs.types.v1.TaskState
 	(Reason)(0),                   // 1: ccs.types.v1.Reason
 	(Stream)(0),                   // 2: ccs.types.v1.Stream
 	(FailureAction)(0),            // 3: ccs.types.v1.FailureAction
-	(JobState)(0),                 // 4: ccs.types.v1.JobState
-	(CauseCode)(0),                // 5: ccs.types.v1.CauseCode
-	(KeyState)(0),                 // 6: ccs.types.v1.KeyState
-	(*TaskStatus)(nil),            // 7: ccs.types.v1.TaskStatus
-	(*OutputRef)(nil),             // 8: ccs.types.v1.OutputRef
-	(*TaskResult)(nil),            // 9: ccs.types.v1.TaskResult
-	(*Blob)(nil),                  // 10: ccs.types.v1.Blob
-	(*Envelope)(nil),              // 11: ccs.types.v1.Envelope
-	(*Signature)(nil),             // 12: ccs.types.v1.Signature
-	(*Target)(nil),                // 13: ccs.types.v1.Target
-	(*RoomTargets)(nil),           // 14: ccs.types.v1.RoomTargets
-	(*RangeProof)(nil),            // 15: ccs.types.v1.RangeProof
-	(*InclusionProof)(nil),        // 16: ccs.types.v1.InclusionProof
-	(*VersionRange)(nil),          // 17: ccs.types.v1.VersionRange
-	(*ClassCredit)(nil),           // 18: ccs.types.v1.ClassCredit
-	(*Amount)(nil),                // 19: ccs.types.v1.Amount
-	(*Rollout)(nil),               // 20: ccs.types.v1.Rollout
-	(*StateCount)(nil),            // 21: ccs.types.v1.StateCount
-	(*Job)(nil),                   // 22: ccs.types.v1.Job
-	(*Task)(nil),                  // 23: ccs.types.v1.Task
-	(*Cause)(nil),                 // 24: ccs.types.v1.Cause
-	(*Host)(nil),                  // 25: ccs.types.v1.Host
-	nil,                           // 26: ccs.types.v1.Host.LabelsEntry
-	nil,                           // 27: ccs.types.v1.Host.FactsEntry
-	(*timestamppb.Timestamp)(nil), // 28: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 29: google.protobuf.Duration
+	(ReleaseOrder)(0),             // 4: ccs.types.v1.ReleaseOrder
+	(PauseCause)(0),               // 5: ccs.types.v1.PauseCause
+	(ResumeUntil)(0),              // 6: ccs.types.v1.ResumeUntil
+	(JobState)(0),                 // 7: ccs.types.v1.JobState
+	(CauseCode)(0),                // 8: ccs.types.v1.CauseCode
+	(KeyState)(0),                 // 9: ccs.types.v1.KeyState
+	(*TaskStatus)(nil),            // 10: ccs.types.v1.TaskStatus
+	(*OutputRef)(nil),             // 11: ccs.types.v1.OutputRef
+	(*TaskResult)(nil),            // 12: ccs.types.v1.TaskResult
+	(*Blob)(nil),                  // 13: ccs.types.v1.Blob
+	(*Envelope)(nil),              // 14: ccs.types.v1.Envelope
+	(*Signature)(nil),             // 15: ccs.types.v1.Signature
+	(*Target)(nil),                // 16: ccs.types.v1.Target
+	(*RoomTargets)(nil),           // 17: ccs.types.v1.RoomTargets
+	(*RangeProof)(nil),            // 18: ccs.types.v1.RangeProof
+	(*InclusionProof)(nil),        // 19: ccs.types.v1.InclusionProof
+	(*VersionRange)(nil),          // 20: ccs.types.v1.VersionRange
+	(*ClassCredit)(nil),           // 21: ccs.types.v1.ClassCredit
+	(*Amount)(nil),                // 22: ccs.types.v1.Amount
+	(*Rollout)(nil),               // 23: ccs.types.v1.Rollout
+	(*StateCount)(nil),            // 24: ccs.types.v1.StateCount
+	(*Job)(nil),                   // 25: ccs.types.v1.Job
+	(*Task)(nil),                  // 26: ccs.types.v1.Task
+	(*Cause)(nil),                 // 27: ccs.types.v1.Cause
+	(*Host)(nil),                  // 28: ccs.types.v1.Host
+	nil,                           // 29: ccs.types.v1.Host.LabelsEntry
+	nil,                           // 30: ccs.types.v1.Host.FactsEntry
+	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 32: google.protobuf.Duration
 }
 var file_ccs_types_v1_types_proto_depIdxs = []int32{
 	0,  // 0: ccs.types.v1.TaskStatus.state:type_name -> ccs.types.v1.TaskState
 	1,  // 1: ccs.types.v1.TaskStatus.reason:type_name -> ccs.types.v1.Reason
 	2,  // 2: ccs.types.v1.OutputRef.stream:type_name -> ccs.types.v1.Stream
-	7,  // 3: ccs.types.v1.TaskResult.status:type_name -> ccs.types.v1.TaskStatus
-	8,  // 4: ccs.types.v1.TaskResult.outputs:type_name -> ccs.types.v1.OutputRef
-	28, // 5: ccs.types.v1.TaskResult.started_at:type_name -> google.protobuf.Timestamp
-	28, // 6: ccs.types.v1.TaskResult.ended_at:type_name -> google.protobuf.Timestamp
-	12, // 7: ccs.types.v1.Envelope.signatures:type_name -> ccs.types.v1.Signature
-	13, // 8: ccs.types.v1.RoomTargets.targets:type_name -> ccs.types.v1.Target
-	19, // 9: ccs.types.v1.Rollout.concurrency:type_name -> ccs.types.v1.Amount
-	19, // 10: ccs.types.v1.Rollout.batches:type_name -> ccs.types.v1.Amount
-	19, // 11: ccs.types.v1.Rollout.max_failures:type_name -> ccs.types.v1.Amount
+	10, // 3: ccs.types.v1.TaskResult.status:type_name -> ccs.types.v1.TaskStatus
+	11, // 4: ccs.types.v1.TaskResult.outputs:type_name -> ccs.types.v1.OutputRef
+	31, // 5: ccs.types.v1.TaskResult.started_at:type_name -> google.protobuf.Timestamp
+	31, // 6: ccs.types.v1.TaskResult.ended_at:type_name -> google.protobuf.Timestamp
+	15, // 7: ccs.types.v1.Envelope.signatures:type_name -> ccs.types.v1.Signature
+	16, // 8: ccs.types.v1.RoomTargets.targets:type_name -> ccs.types.v1.Target
+	22, // 9: ccs.types.v1.Rollout.concurrency:type_name -> ccs.types.v1.Amount
+	22, // 10: ccs.types.v1.Rollout.batches:type_name -> ccs.types.v1.Amount
+	22, // 11: ccs.types.v1.Rollout.max_failures:type_name -> ccs.types.v1.Amount
 	3,  // 12: ccs.types.v1.Rollout.failure_action:type_name -> ccs.types.v1.FailureAction
-	29, // 13: ccs.types.v1.Rollout.wait_offline:type_name -> google.protobuf.Duration
-	28, // 14: ccs.types.v1.Rollout.deadline:type_name -> google.protobuf.Timestamp
-	0,  // 15: ccs.types.v1.StateCount.state:type_name -> ccs.types.v1.TaskState
-	4,  // 16: ccs.types.v1.Job.state:type_name -> ccs.types.v1.JobState
-	21, // 17: ccs.types.v1.Job.counts:type_name -> ccs.types.v1.StateCount
-	28, // 18: ccs.types.v1.Job.created_at:type_name -> google.protobuf.Timestamp
-	28, // 19: ccs.types.v1.Job.done_at:type_name -> google.protobuf.Timestamp
-	20, // 20: ccs.types.v1.Job.rollout:type_name -> ccs.types.v1.Rollout
-	28, // 21: ccs.types.v1.Job.start_by:type_name -> google.protobuf.Timestamp
-	9,  // 22: ccs.types.v1.Task.result:type_name -> ccs.types.v1.TaskResult
-	28, // 23: ccs.types.v1.Task.unreachable_since:type_name -> google.protobuf.Timestamp
-	5,  // 24: ccs.types.v1.Cause.code:type_name -> ccs.types.v1.CauseCode
-	28, // 25: ccs.types.v1.Cause.since:type_name -> google.protobuf.Timestamp
-	28, // 26: ccs.types.v1.Cause.until:type_name -> google.protobuf.Timestamp
-	26, // 27: ccs.types.v1.Host.labels:type_name -> ccs.types.v1.Host.LabelsEntry
-	27, // 28: ccs.types.v1.Host.facts:type_name -> ccs.types.v1.Host.FactsEntry
-	6,  // 29: ccs.types.v1.Host.key_state:type_name -> ccs.types.v1.KeyState
-	28, // 30: ccs.types.v1.Host.since:type_name -> google.protobuf.Timestamp
-	31, // [31:31] is the sub-list for method output_type
-	31, // [31:31] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	32, // 13: ccs.types.v1.Rollout.wait_offline:type_name -> google.protobuf.Duration
+	31, // 14: ccs.types.v1.Rollout.deadline:type_name -> google.protobuf.Timestamp
+	4,  // 15: ccs.types.v1.Rollout.order:type_name -> ccs.types.v1.ReleaseOrder
+	0,  // 16: ccs.types.v1.Rollout.tolerated:type_name -> ccs.types.v1.TaskState
+	0,  // 17: ccs.types.v1.StateCount.state:type_name -> ccs.types.v1.TaskState
+	7,  // 18: ccs.types.v1.Job.state:type_name -> ccs.types.v1.JobState
+	24, // 19: ccs.types.v1.Job.counts:type_name -> ccs.types.v1.StateCount
+	31, // 20: ccs.types.v1.Job.created_at:type_name -> google.protobuf.Timestamp
+	31, // 21: ccs.types.v1.Job.done_at:type_name -> google.protobuf.Timestamp
+	23, // 22: ccs.types.v1.Job.rollout:type_name -> ccs.types.v1.Rollout
+	31, // 23: ccs.types.v1.Job.start_by:type_name -> google.protobuf.Timestamp
+	5,  // 24: ccs.types.v1.Job.pause_cause:type_name -> ccs.types.v1.PauseCause
+	12, // 25: ccs.types.v1.Task.result:type_name -> ccs.types.v1.TaskResult
+	31, // 26: ccs.types.v1.Task.unreachable_since:type_name -> google.protobuf.Timestamp
+	8,  // 27: ccs.types.v1.Cause.code:type_name -> ccs.types.v1.CauseCode
+	31, // 28: ccs.types.v1.Cause.since:type_name -> google.protobuf.Timestamp
+	31, // 29: ccs.types.v1.Cause.until:type_name -> google.protobuf.Timestamp
+	29, // 30: ccs.types.v1.Host.labels:type_name -> ccs.types.v1.Host.LabelsEntry
+	30, // 31: ccs.types.v1.Host.facts:type_name -> ccs.types.v1.Host.FactsEntry
+	9,  // 32: ccs.types.v1.Host.key_state:type_name -> ccs.types.v1.KeyState
+	31, // 33: ccs.types.v1.Host.since:type_name -> google.protobuf.Timestamp
+	34, // [34:34] is the sub-list for method output_type
+	34, // [34:34] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_ccs_types_v1_types_proto_init() }
@@ -2530,7 +2833,7 @@ func file_ccs_types_v1_types_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ccs_types_v1_types_proto_rawDesc), len(file_ccs_types_v1_types_proto_rawDesc)),
-			NumEnums:      7,
+			NumEnums:      10,
 			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
