@@ -132,7 +132,13 @@ func TestSentencesReadAsWritten(t *testing.T) {
 		gone(job.Cause{Code: job.CauseRunning, Since: at(1)}, task.Running),
 		gone(job.Cause{Code: job.CauseRunning, Since: at(1), Timeout: 30 * time.Second}, task.Starting),
 		gone(job.Cause{Code: job.CauseOverdue, Since: at(31), Timeout: 30 * time.Second, OnlyReports: true}, task.Running),
-		waits(job.Cause{Code: job.CauseBatch, Since: at(1)}),
+		waits(job.Cause{Code: job.CauseBatch, Limit: 4, Done: 2}),
+		waits(job.Cause{Code: job.CausePausePoint, Limit: 50, Done: 50, InFlight: 7}),
+		waits(job.Cause{Code: job.CausePausePoint, Since: at(1), Limit: 50, Done: 50}),
+		waits(job.Cause{Code: job.CausePausePoint, Since: at(1), Limit: 2, Done: 2, OfBatches: true}),
+		waits(job.Cause{Code: job.CausePaused, Since: at(1)}),
+		waits(job.Cause{Code: job.CauseFailureBudget, Since: at(1), Limit: 1, Done: 2}),
+		waits(job.Cause{Code: job.CauseFailureBudget, Limit: 3, Done: 1, InFlight: 3}),
 	}
 	var b strings.Builder
 	for _, c := range causes {

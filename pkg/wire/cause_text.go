@@ -46,6 +46,23 @@ func waitingText(c job.Cause) string {
 	case c.Code == job.CauseConcurrency:
 		return fmt.Sprintf("%d of at most %d targets are at work%s: that is the job's concurrency. It is released when one of them settles and its turn has come.",
 			c.InFlight, c.Limit, since(c)) + ends(c)
+	case c.Code == job.CauseBatch:
+		return fmt.Sprintf("It is in batch %d, and batch %d is in progress%s: the next one begins when all of that has settled.", c.Limit, c.Done, since(c)) + ends(c)
+	case c.Code == job.CausePausePoint && c.OfBatches:
+		return fmt.Sprintf("The job is paused%s after batch %d: look at what is done, and resume or cancel it.", since(c), c.Done) + ends(c)
+	case c.Code == job.CausePausePoint && c.InFlight > 0:
+		return fmt.Sprintf("The job pauses after %d targets: %d are released%s, and %d of those have not settled. Nothing more is released until a user resumes it.",
+			c.Limit, c.Done, since(c), c.InFlight) + ends(c)
+	case c.Code == job.CausePausePoint:
+		return fmt.Sprintf("The job is paused%s after %d targets: look at what is done, and resume or cancel it.", since(c), c.Done) + ends(c)
+	case c.Code == job.CausePaused:
+		return fmt.Sprintf("The job is paused by a user%s: resume or cancel it.", since(c)) + ends(c)
+	case c.Code == job.CauseFailureBudget && c.Done > c.Limit:
+		return fmt.Sprintf("The failure budget is spent%s: there are more bad outcomes (%d) than are tolerated (%d). Look at what failed, and resume or cancel the job.",
+			since(c), c.Done, c.Limit) + ends(c)
+	case c.Code == job.CauseFailureBudget:
+		return fmt.Sprintf("The failure budget tolerates %d bad outcomes%s: there are %d, and %d targets at work that may become bad. It is released when they have ended well.",
+			c.Limit, since(c), c.Done, c.InFlight) + ends(c)
 	case c.Code == job.CauseOrder && c.Blocks():
 		return orderText(c.Ahead) + ends(c)
 	case c.Code == job.CauseOrder:

@@ -12,8 +12,8 @@ import (
 // values are those of the wire enum ccs.types.v1.CauseCode.
 type CauseCode uint8
 
-// The codes. Those of the rollout beyond concurrency, of queues and of holds by
-// operators are kept free here: nothing gives them yet.
+// The codes. Those of queues and of holds by operators are kept free here:
+// nothing gives them yet.
 const (
 	NoCause                CauseCode = 0
 	CauseSettled           CauseCode = 1  // its state and reason say how
@@ -111,10 +111,16 @@ type Cause struct {
 	Concluded bool        // CauseSettled: by the scheduler's own word; what its host says after all replaces it
 	TakenOver bool        // CauseNotConfirmed: released by an owner before this one, and not heard of since
 
-	Limit    int // CauseConcurrency: targets that may be in flight
-	InFlight int // CauseConcurrency: targets that are
-	Ahead    int // CauseOrder: targets before it that may be released too
-	Free     int // CauseOrder: targets that may be released now; more than Ahead: it is the next
+	// Limit and Done are for what the rollout counts: CauseBatch the batch of the
+	// task and the one in progress, from 1; CausePausePoint the targets, or
+	// OfBatches the batches, before the point and those that are released;
+	// CauseFailureBudget the bad outcomes tolerated and those there are;
+	// CauseConcurrency the targets that may be in flight.
+	Limit, Done int
+	OfBatches   bool
+	InFlight    int // targets that are released and not settled; of causes of the rollout
+	Ahead       int // CauseOrder: targets before it that may be released too
+	Free        int // CauseOrder: targets that may be released now; more than Ahead: it is the next
 
 	StartBy     time.Time     // CauseExecutorBusy: the host starts it no later
 	Timeout     time.Duration // CauseRunning, CauseOverdue: of the attempt; 0: none

@@ -108,7 +108,8 @@ func (m *Machine) resume(ev Resume) error {
 		m.row.Forgiven = uint32(m.spec.Rollout.Bad(m.row.Counts))
 	}
 	m.passPoints(ev)
-	m.row.State, m.row.Pause = Running, NotPaused
+	m.row.State = Running
+	m.unpause()
 	m.row.ControlRevision++
 	m.remember(ev.RequestID, asked)
 	return nil
@@ -142,7 +143,8 @@ func after(points []uint32, n uint32) uint32 {
 
 // halt ends releasing for good, with the wish for what has been released.
 func (m *Machine) halt(wish task.Desired) {
-	m.row.State, m.row.Pause = Stopping, NotPaused
+	m.row.State = Stopping
+	m.unpause()
 	m.row.ControlRevision++
 	m.owed.row = true
 	if wish <= m.row.Wish {

@@ -63,14 +63,18 @@ func (m *Machine) whyPending(o uint32) (chain []Cause) {
 	case Stopping, Done: // all that is PENDING is skipped by then
 		because(Cause{Code: CauseStopping, Since: m.stoppedAt()})
 	case Paused:
-		because(Cause{Code: CausePaused})
+		because(m.whyPaused())
 	case Running, Quarantined:
 	}
 	if m.now.Before(m.spec.NotBefore) {
 		chain = append(chain, Cause{Code: CauseNotBefore, Since: m.spec.Created, Until: m.spec.NotBefore})
 	}
-	free, ahead := m.limit-m.row.InFlight(), m.ready.below(o)
-	if free <= 0 {
+	pos := m.plan.position(o)
+	free, ahead := m.allowance(), m.ready.below(pos)
+	for _, c := range m.whyHeldBack(pos) {
+		because(c)
+	}
+	if m.row.InFlight() >= m.limit {
 		because(Cause{Code: CauseConcurrency, Since: m.atLimitSince(), Limit: m.limit, InFlight: m.row.InFlight()})
 	}
 	if ahead > 0 && ahead >= free {
@@ -81,6 +85,42 @@ func (m *Machine) whyPending(o uint32) (chain []Cause) {
 	}
 	if len(chain) == 0 {
 		because(Cause{Code: CauseOrder, Ahead: ahead, Free: free})
+	}
+	return chain
+}
+
+// whyPaused is for a job that a user must resume.
+func (m *Machine) whyPaused() Cause {
+	c := Cause{Since: m.row.PausedAt, Limit: int(m.row.Gate), Done: int(m.row.Released)}
+	switch m.row.Pause {
+	case PausedAtPoint:
+		c.Code = CausePausePoint
+		if m.pointReached() {
+			return c
+		}
+		c.Limit, c.Done, c.OfBatches = int(m.row.BatchGate), int(m.row.Batch)+1, true
+	case PausedByBudget:
+		c.Code, c.Limit, c.Done = CauseFailureBudget, m.budget, m.charged()
+	case PausedByUser, NotPaused:
+		c.Code, c.Limit, c.Done = CausePaused, 0, 0
+	}
+	return c
+}
+
+// whyHeldBack is what of the rollout, but for the concurrency, keeps a position
+// from being released while the job runs.
+func (m *Machine) whyHeldBack(pos uint32) (chain []Cause) {
+	if m.row.State != Running {
+		return nil
+	}
+	if pos >= m.batch.end {
+		chain = append(chain, Cause{Code: CauseBatch, Limit: m.plan.batchOf(pos) + 1, Done: int(m.row.Batch) + 1})
+	}
+	if m.row.Gate > 0 && m.row.Released >= m.row.Gate {
+		chain = append(chain, Cause{Code: CausePausePoint, Limit: int(m.row.Gate), Done: int(m.row.Released), InFlight: m.row.InFlight()})
+	}
+	if bad := m.charged(); m.spec.Rollout.MaxFailures.Limited && bad+m.row.InFlight() > m.budget {
+		chain = append(chain, Cause{Code: CauseFailureBudget, Limit: m.budget, Done: bad, InFlight: m.row.InFlight()})
 	}
 	return chain
 }

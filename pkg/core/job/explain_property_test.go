@@ -103,6 +103,7 @@ func TestWhatIsNextAndWhatIsBlockedIsWhatTheReleaseDecides(t *testing.T) {
 			if err := m.Step(now, Tick{}); err != nil { // so that the Ready finds nothing else to do
 				t.Fatal(err)
 			}
+			m.steer() // as it does first
 			waiting := map[uint32]bool{}
 			for o := range uint32(targets.Len()) {
 				waiting[o] = m.Task(o).Report.State == task.Pending
@@ -130,7 +131,8 @@ func judgeNumbers(t *rapid.T, m *Machine) {
 			inFlight++
 		}
 	}
-	for o := range uint32(m.Targets().Len()) {
+	for pos := range uint32(m.Targets().Len()) {
+		o := m.plan.ordinal(pos)
 		v, said := m.Task(o), false
 		for _, c := range m.Explain(o) {
 			said = said || c.Code == CauseConcurrency

@@ -29,7 +29,6 @@ type Machine struct {
 	reruns   int                   // in flight with an attempt above 1
 	answered map[string]ControlRow // requests that had their effect, by id
 	batch    batch
-	batch    batch
 
 	ready ordinals // positions: never released, and the host is attached: may be released
 	live  ordinals // released, not final, and the host is attached: can be talked to

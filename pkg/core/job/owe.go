@@ -18,7 +18,8 @@ func (m *Machine) Ready() Ready {
 	m.noteFull()
 	var rd Ready
 	if m.row.State != Done && m.row.Counts.unsettled() == 0 {
-		m.row.State, m.row.Pause = Done, NotPaused
+		m.row.State = Done
+		m.unpause()
 		m.row.DoneAt = m.now
 		m.owed.row = true
 		rd.Settled = true

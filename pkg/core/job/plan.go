@@ -92,6 +92,19 @@ func (p *plan) batches() int {
 	return slices.Index(p.ends, p.total) + 1
 }
 
+// batchOf is the batch of a position, from 0.
+func (p *plan) batchOf(pos uint32) int {
+	for i, end := range p.ends {
+		if int(pos) < end {
+			return i
+		}
+	}
+	if len(p.ends) == 0 {
+		return 0
+	}
+	return len(p.ends) + (int(pos)-p.ends[len(p.ends)-1])/p.rest
+}
+
 // begin is the position of the first target of a batch.
 func (p *plan) begin(batch int) int {
 	if batch == 0 {

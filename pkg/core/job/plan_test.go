@@ -28,6 +28,9 @@ func TestTheLastBatchSizeRepeats(t *testing.T) {
 				t.Fatalf("%d batches, want %d", got, len(c.ends))
 			}
 			for i, want := range c.ends {
+				if p.batchOf(uint32(want-1)) != i || p.batchOf(uint32(p.begin(i))) != i {
+					t.Errorf("position %d is in batch %d, want %d", want-1, p.batchOf(uint32(want-1)), i)
+				}
 				if p.end(i) != want || i > 0 && p.begin(i) != c.ends[i-1] {
 					t.Errorf("batch %d goes from %d to %d, want to %d", i, p.begin(i), p.end(i), want)
 				}

@@ -1,6 +1,8 @@
 package job
 
 import (
+	"time"
+
 	"github.com/ccs-project/ccs/pkg/core/task"
 )
 
@@ -80,10 +82,13 @@ func (m *Machine) budgetSpent() {
 
 // stopReleasing pauses the job.
 func (m *Machine) stopReleasing(why PauseCause) {
-	m.row.State, m.row.Pause = Paused, why
+	m.row.State, m.row.Pause, m.row.PausedAt = Paused, why, m.now
 	m.row.ControlRevision++
 	m.owed.row = true
 }
+
+// unpause forgets why the job was paused.
+func (m *Machine) unpause() { m.row.Pause, m.row.PausedAt = NotPaused, time.Time{} }
 
 // pointReached reports whether all that may be released before the next pause
 // point has been, and has settled.

@@ -294,7 +294,7 @@ func TestAJobWithAFullRecordOfRequestsCanStillBeCanceled(t *testing.T) {
 	r := newRig(t, aSpec(atLeisure), targetsOf(t, "r1: a b"))
 	r.step(reach("a"))
 	for i := range MaxControls {
-		r.m.answered[fmt.Sprintf("request-%08d", i)] = request{kind: PauseRequest}
+		r.m.answered[fmt.Sprintf("request-%08d", i)] = ControlRow{Kind: PauseRequest}
 	}
 	r.wantError(ErrTooManyControls, Pause{RequestID: requestID("p")})
 	r.step(cancelAs("c"))

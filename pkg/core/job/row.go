@@ -43,6 +43,7 @@ type Row struct {
 	Counts          Counts       // tasks by state; a durable row has all that are released and live as DISPATCHED
 	Released        uint32       // targets that were ever released
 	Pause           PauseCause   // why it is Paused; 0 in every other state
+	PausedAt        time.Time    // since when; zero in every other state
 	Batch           uint32       // the batch in progress, from 0
 	Gate            uint32       // targets that are released before the next pause point; 0: none is ahead
 	BatchGate       uint32       // batches that are released before the next pause point; 0: none is ahead
