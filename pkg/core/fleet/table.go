@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -175,6 +176,9 @@ func (t *Table) find(idOrIP string) (*row, error) {
 	slices.Sort(same.Hosts)
 	return nil, same
 }
+
+// IDs yields the ids of all hosts, in no order.
+func (t *Table) IDs() iter.Seq[HostID] { return maps.Keys(t.byID) }
 
 // Page returns up to limit hosts with an id after the given one ("" begins),
 // ascending by id, whatever the state of their keys; a zero selector admits

@@ -36,20 +36,6 @@ func (s *Server) ListTasks(ctx context.Context, req *accessv1.ListTasksRequest) 
 	return out, err
 }
 
-// CancelJob asks the owner. It is safe to repeat: its request id has one effect.
-func (s *Server) CancelJob(ctx context.Context, req *accessv1.CancelJobRequest) (out *accessv1.CancelJobResponse, err error) {
-	id, err := parseID(req.GetJobId())
-	if err != nil {
-		return nil, err
-	}
-	err = s.toOwner(ctx, id, func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) error {
-		resp, err := to.CancelJob(ctx, &schedulerv1.CancelJobRequest{Caller: who, Request: req})
-		out = resp.GetResponse()
-		return err
-	})
-	return out, err
-}
-
 // ListJobs asks any scheduler.
 func (s *Server) ListJobs(ctx context.Context, req *accessv1.ListJobsRequest) (out *accessv1.ListJobsResponse, err error) {
 	err = s.toAny(ctx, func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) error {

@@ -63,24 +63,6 @@ func (s *Scheduler) GetJob(ctx context.Context, req *schedulerv1.GetJobRequest) 
 	return &schedulerv1.GetJobResponse{Response: &accessv1.GetJobResponse{Job: jobToProto(got.Spec, got.Row)}}, nil
 }
 
-// CancelJob answers when the cancel is durable.
-func (s *Scheduler) CancelJob(ctx context.Context, req *schedulerv1.CancelJobRequest) (*schedulerv1.CancelJobResponse, error) {
-	asked := req.GetRequest()
-	id, err := parseID(asked.GetJobId())
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := s.budgeted(ctx)
-	defer cancel()
-	got, err := s.shardOf(id).Cancel(ctx, id, job.Cancel{
-		RequestID: asked.GetRequestId(), Expected: asked.GetExpectedControlRevision(), KeepRunning: asked.GetKeepRunning(),
-	})
-	if err != nil {
-		return nil, s.of(id, err)
-	}
-	return &schedulerv1.CancelJobResponse{Response: &accessv1.CancelJobResponse{Job: jobToProto(got.Spec, got.Row)}}, nil
-}
-
 // ListJobs answers from the store, as any scheduler can. Of jobs that run it
 // shows what is durable: how far hosts have come only their owners know.
 func (s *Scheduler) ListJobs(ctx context.Context, req *schedulerv1.ListJobsRequest) (*schedulerv1.ListJobsResponse, error) {

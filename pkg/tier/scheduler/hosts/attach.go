@@ -1,6 +1,7 @@
 package hosts
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
@@ -100,13 +101,21 @@ func (t *Table) Lost(via fleet.Via, at time.Time) {
 
 // Changed returns, once, the hosts for which something has changed that no
 // aggregator has just said: their rows have another incarnation, or the stream
-// to their aggregator broke so long ago that they count as away from now on. It
-// is asked every second or so.
+// to their aggregator broke so long ago that they count as away from now on, or
+// they were never seen since this process began to listen, so long ago. It is
+// asked every second or so.
 func (t *Table) Changed(now time.Time) []fleet.HostID {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	changed := t.reborn
 	t.reborn = nil
+	if t.born.IsZero() {
+		t.born = now
+	}
+	if !t.grown && now.Sub(t.born) >= patience {
+		t.grown = true
+		changed = append(changed, t.neverSeen()...)
+	}
 	for via, l := range t.unsure {
 		if now.Sub(l.at) < patience {
 			continue
@@ -119,4 +128,16 @@ func (t *Table) Changed(now time.Time) []fleet.HostID {
 		delete(t.unsure, via)
 	}
 	return changed
+}
+
+// neverSeen are the hosts of which no aggregator has said anything, ascending.
+// The caller holds mu.
+func (t *Table) neverSeen() (hosts []fleet.HostID) {
+	for id := range t.rows.IDs() {
+		if p, _ := t.seen.Since(id); p == fleet.NeverSeen {
+			hosts = append(hosts, id)
+		}
+	}
+	slices.Sort(hosts)
+	return hosts
 }

@@ -257,7 +257,7 @@ func TestWhatIsSentGoesWhereTheHostsAre(t *testing.T) {
 			t.Errorf("routes are %+v, %+v", a, b)
 		}
 		var here []fleet.HostID
-		d.table.Attached(list, time.Now(), func(r job.Reached) { here = append(here, r.Host) })
+		d.table.Events(list, time.Now(), func(ev job.Event) { here = append(here, ev.(job.Reached).Host) })
 		if len(here) != 2 {
 			t.Errorf("attached are %v", here)
 		}
@@ -359,6 +359,31 @@ func TestAHostThatComesWithoutARowAsksForAPoll(t *testing.T) {
 		other.Attach(mesh.Attachments{Via: "a1", Items: []mesh.Attachment{a}}, time.Now())
 		if len(other.Unknown()) != 0 {
 			t.Error("a host that has a row asks as well")
+		}
+	})
+}
+
+func TestAHostThatWasNeverSeenIsAwayOnceAMinuteHasPassed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t, memory.New(), "s1")
+		d.register("h1")
+		d.register("h2")
+		d.attach("agg", "h1", 1, 1, nil)
+		if got := d.table.Changed(time.Now()); len(got) != 0 || d.event("h2", 1) != "nothing" {
+			t.Errorf("at the start changed are %v, and the job is told %q", got, d.event("h2", 1))
+		}
+		born := time.Now()
+		time.Sleep(time.Minute)
+		if got := d.table.Changed(time.Now()); len(got) != 1 || got[0] != "h2" {
+			t.Errorf("after a minute changed are %v", got)
+		}
+		var told []job.Event
+		d.table.Events(targets(t, "h1", "h2"), time.Now(), func(ev job.Event) { told = append(told, ev) })
+		if len(told) != 2 || told[1] != (job.Gone{Host: "h2", Since: born}) {
+			t.Errorf("a job is told %+v", told)
+		}
+		if got := d.table.Changed(time.Now()); len(got) != 0 {
+			t.Errorf("it is said again: %v", got)
 		}
 	})
 }

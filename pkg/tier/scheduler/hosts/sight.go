@@ -35,6 +35,7 @@ func (t *Table) event(target job.Target, now time.Time) (job.Event, bool) {
 	case fleet.Unsure:
 		return job.Gone{Host: target.Host, Since: since}, now.Sub(since) >= patience
 	case fleet.NeverSeen:
+		return job.Gone{Host: target.Host, Since: t.born}, t.grown
 	}
 	return nil, false
 }
@@ -43,22 +44,21 @@ func (t *Table) event(target job.Target, now time.Time) (job.Event, bool) {
 // waiting for the largest of jobs.
 const look = 4096
 
-// Attached calls reached for every target that is attached now, by ordinal.
-func (t *Table) Attached(targets *job.Targets, now time.Time, reached func(job.Reached)) {
-	found := make([]job.Reached, 0, min(look, targets.Len()))
+// Events calls tell with what a job is to be told of each of its targets now, by
+// ordinal.
+func (t *Table) Events(targets *job.Targets, now time.Time, tell func(job.Event)) {
+	found := make([]job.Event, 0, min(look, targets.Len()))
 	for first := 0; first < targets.Len(); first += look {
 		found = found[:0]
 		t.mu.RLock()
 		for o := first; o < min(first+look, targets.Len()); o++ {
 			if ev, ok := t.event(targets.At(uint32(o)), now); ok {
-				if r, here := ev.(job.Reached); here {
-					found = append(found, r)
-				}
+				found = append(found, ev)
 			}
 		}
 		t.mu.RUnlock()
-		for _, r := range found {
-			reached(r)
+		for _, ev := range found {
+			tell(ev)
 		}
 	}
 }

@@ -31,6 +31,8 @@ type Table struct {
 	pending map[fleet.HostID]observed // under mu: hosts that say otherwise than their rows
 	reborn  []fleet.HostID            // under mu: rows with another incarnation, see Changed
 	unsure  map[fleet.Via]*lostSight  // under mu: streams that broke
+	born    time.Time                 // under mu: since when aggregators are listened to; zero: not yet
+	grown   bool                      // under mu: that is so long ago that who was never seen is away
 	news    chan struct{}             // takes one: something is pending
 	unknown chan struct{}             // takes one: a host without a row is here
 }

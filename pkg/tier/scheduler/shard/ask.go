@@ -64,10 +64,11 @@ func (q *question) apply(ctx context.Context, t *tenure) {
 	})
 }
 
-// Cancel stops a job and returns it when that is durable. Errors as Read, and
-// those of core/job.
-func (s *Shard) Cancel(ctx context.Context, id job.ID, c job.Cancel) (Accepted, error) {
-	ev := &cancel{id: id, Cancel: c, done: make(chan accepted, 1)}
+// Control applies a request of a user (job.Cancel, job.Pause or job.Resume) and
+// returns the job when its effect is durable. Errors as Read, and those of
+// core/job.
+func (s *Shard) Control(ctx context.Context, id job.ID, request job.Event) (Accepted, error) {
+	ev := &control{id: id, request: request, done: make(chan accepted, 1)}
 	t, err := s.post(ctx, ev)
 	if err != nil {
 		return Accepted{}, err
@@ -79,18 +80,18 @@ func (s *Shard) Cancel(ctx context.Context, id job.ID, c job.Cancel) (Accepted, 
 	return got.Accepted, got.err
 }
 
-type cancel struct {
-	id job.ID
-	job.Cancel
-	done chan accepted // takes one without waiting
+type control struct {
+	id      job.ID
+	request job.Event
+	done    chan accepted // takes one without waiting
 }
 
-func (c *cancel) weight() (reports, bytes int) { return 1, 0 }
+func (c *control) weight() (reports, bytes int) { return 1, 0 }
 
-func (c *cancel) apply(ctx context.Context, t *tenure) {
+func (c *control) apply(ctx context.Context, t *tenure) {
 	h, err := t.find(ctx, c.id, true)
 	if err == nil {
-		err = t.stepJob(h, c.Cancel)
+		err = t.stepJob(h, c.request)
 	}
 	if err != nil {
 		c.done <- accepted{err: err}

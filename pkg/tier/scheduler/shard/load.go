@@ -91,11 +91,11 @@ func (t *tenure) meetHosts() {
 	}
 }
 
-// meet tells a job which of its targets are attached now.
+// meet tells a job which of its targets are attached now, and which are away.
 func (t *tenure) meet(h *held) {
 	t.guard(h.id, func() {
-		t.deps.Hosts.Attached(h.machine.Targets(), t.clock, func(r job.Reached) {
-			_ = t.stepJob(h, r) // a target is never an unknown host
+		t.deps.Hosts.Events(h.machine.Targets(), t.clock, func(ev job.Event) {
+			_ = t.stepJob(h, ev) // a target is never an unknown host
 		})
 	})
 }

@@ -116,7 +116,7 @@ func (r *rig) Event(target job.Target, _ time.Time) (job.Event, bool) {
 	return job.Reached(target), true
 }
 
-func (r *rig) Attached(targets *job.Targets, now time.Time, reached func(job.Reached)) {
+func (r *rig) Events(targets *job.Targets, now time.Time, tell func(job.Event)) {
 	r.mu.Lock()
 	poisoned := targets.Len() == r.poison
 	r.mu.Unlock()
@@ -125,9 +125,7 @@ func (r *rig) Attached(targets *job.Targets, now time.Time, reached func(job.Rea
 	}
 	for o := range uint32(targets.Len()) {
 		if ev, _ := r.Event(targets.At(o), now); ev != nil {
-			if here, ok := ev.(job.Reached); ok {
-				reached(here)
-			}
+			tell(ev)
 		}
 	}
 }

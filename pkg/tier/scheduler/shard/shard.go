@@ -47,7 +47,7 @@ type Committer interface {
 // Hosts says where hosts are.
 type Hosts interface {
 	Event(target job.Target, now time.Time) (job.Event, bool)
-	Attached(targets *job.Targets, now time.Time, reached func(job.Reached))
+	Events(targets *job.Targets, now time.Time, tell func(job.Event))
 	Route(targets *job.Targets, s job.Send) map[fleet.Via]*job.Send
 	Via(host fleet.HostID) (fleet.Via, bool)
 }

@@ -42,7 +42,7 @@ func TestAJobThatCrashesItsShardTwiceIsSetAsideAndTheOthersGoOn(t *testing.T) {
 		if err := r.Read(t.Context(), bad, func(*job.Machine) {}); !errors.Is(err, job.ErrQuarantined) {
 			t.Errorf("the poisoned job can be read: %v", err)
 		}
-		if _, err := r.Cancel(t.Context(), bad, job.Cancel{RequestID: "request-number-001"}); !errors.Is(err, job.ErrQuarantined) {
+		if _, err := r.Control(t.Context(), bad, job.Cancel{RequestID: "request-number-001"}); !errors.Is(err, job.ErrQuarantined) {
 			t.Errorf("the poisoned job can be canceled: %v", err)
 		}
 		r.say(bad, 0, task.Succeeded)

@@ -1,0 +1,54 @@
+package access
+
+import (
+	"context"
+
+	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
+	identityv1 "github.com/ccs-project/ccs/api/gen/ccs/identity/v1"
+	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
+)
+
+// What controls a job goes to its owner. It is safe to repeat: its request id
+// has one effect.
+
+// CancelJob stops a job.
+func (s *Server) CancelJob(ctx context.Context, req *accessv1.CancelJobRequest) (out *accessv1.CancelJobResponse, err error) {
+	id, err := parseID(req.GetJobId())
+	if err != nil {
+		return nil, err
+	}
+	err = s.toOwner(ctx, id, func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) error {
+		resp, err := to.CancelJob(ctx, &schedulerv1.CancelJobRequest{Caller: who, Request: req})
+		out = resp.GetResponse()
+		return err
+	})
+	return out, err
+}
+
+// PauseJob stops releasing.
+func (s *Server) PauseJob(ctx context.Context, req *accessv1.PauseJobRequest) (out *accessv1.PauseJobResponse, err error) {
+	id, err := parseID(req.GetJobId())
+	if err != nil {
+		return nil, err
+	}
+	err = s.toOwner(ctx, id, func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) error {
+		resp, err := to.PauseJob(ctx, &schedulerv1.PauseJobRequest{Caller: who, Request: req})
+		out = resp.GetResponse()
+		return err
+	})
+	return out, err
+}
+
+// ResumeJob lets a paused job go on.
+func (s *Server) ResumeJob(ctx context.Context, req *accessv1.ResumeJobRequest) (out *accessv1.ResumeJobResponse, err error) {
+	id, err := parseID(req.GetJobId())
+	if err != nil {
+		return nil, err
+	}
+	err = s.toOwner(ctx, id, func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) error {
+		resp, err := to.ResumeJob(ctx, &schedulerv1.ResumeJobRequest{Caller: who, Request: req})
+		out = resp.GetResponse()
+		return err
+	})
+	return out, err
+}
