@@ -69,23 +69,38 @@ type Command struct {
 	TimeoutAction TimeoutAction
 	Grace         time.Duration // between TERM and KILL; at most 1 h; 0: the host's default, 10 s
 	OutputLimit   uint64        // bytes kept of each stream; 0: 1 MiB, at most 16 MiB
+	Attempts      int           // 2..100: started again, up to so many times in all, where a crash of the host lost it; 0 and 1: never
 }
 
 // Request is a job to be made. Hosts, Selector and All say where it runs: one of
 // them at least, and All alone. With both Hosts and Selector it runs where both
-// agree.
+// agree. A retry names RetryOf in their place: see [Client.Retry].
 type Request struct {
 	Hosts    []string // ids or IP addresses; every one must exist
 	Selector string   // over labels, such as room=bj01,app in (web,api),!canary; at most 4 KiB
 	All      bool     // every host, where nothing else is given
+	RetryOf  string   // id of the job that is retried, where nothing else is given
+	Outcomes []string // of that job, as of Retry; only with RetryOf
 
-	Command     Command
-	Class       string        // of importance; empty: DefaultClass
-	Account     string        // charged with it; may be empty
-	Note        string        // why; at most 1 KiB
-	Concurrency Amount        // released and not settled at any time; zero: all
-	TTL         time.Duration // how long a host may be away before it is too late to start; 0: the deadline
-	Deadline    time.Duration // after which the job ends; at most 30 days; 0: DefaultDeadline
+	Command    Command
+	Class      string        // of importance; empty: DefaultClass
+	Account    string        // charged with it; may be empty
+	Note       string        // why; at most 1 KiB
+	TTL        time.Duration // how long a host may be away before it is too late to start; 0: the deadline
+	Deadline   time.Duration // after which the job ends; at most 30 days; 0: DefaultDeadline
+	RerunUntil time.Duration // after which nothing is started again; 0: the deadline; only with Command.Attempts
+
+	// The rollout: in which order, how many at a time, and what stops it. What is
+	// left out stops nothing: then all targets are released at once.
+	Concurrency       Amount        // released and not settled at any time; zero: all
+	Order             Order         // in which targets are released
+	Batches           []Amount      // sizes, at most 100; the last repeats. A batch begins when the one before has settled; none: one batch of all
+	PauseAfter        []uint32      // pauses when so many targets are released and settled; ascending from 1, at most 100
+	PauseAfterBatches []uint32      // pauses when these batches, from 1, have settled; ascending, at most 100; only with Batches
+	WaitOffline       time.Duration // how long a batch waits for hosts that are away; 0: 30 s
+	MaxFailures       *Budget       // bad outcomes that are tolerated; nil: any number
+	OnFailure         FailureAction // when there are more; only with MaxFailures
+	Tolerated         []string      // outcomes that are not bad, such as EXPIRED, in any case; only with MaxFailures. UNKNOWN only together with FAILED
 }
 
 // Amount is a number of targets or a share of them, one of the two; the zero
@@ -94,3 +109,29 @@ type Amount struct {
 	Count   uint32 // targets
 	Percent uint32 // 1..100 hundredths of the targets, rounded up
 }
+
+// Budget is how many bad outcomes are tolerated, one of the two; the zero value
+// tolerates none. Bad is every outcome but SUCCEEDED, CANCELED and SKIPPED, and
+// those that a [Request] tolerates.
+type Budget struct {
+	Count   uint32 // bad outcomes; the one after these stops the job
+	Percent uint32 // 1..100 hundredths of the targets, rounded down; 0: Count counts
+}
+
+// FailureAction says what a job does that has more bad outcomes than it tolerates.
+type FailureAction int
+
+// The failure actions.
+const (
+	PauseOnFailure FailureAction = iota // release nothing more until a user resumes
+	AbortOnFailure                      // skip all that is not released
+)
+
+// Order is the order in which targets are released.
+type Order int
+
+// The orders.
+const (
+	AsListed    Order = iota // by room and host id: room after room
+	SpreadRooms              // the first host of each room, then the second of each, and so on
+)

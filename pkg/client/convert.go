@@ -18,7 +18,16 @@ func jobFrom(j *typesv1.Job) Job {
 		Revision: j.GetRevision(), ControlRevision: j.GetControlRevision(),
 		Concurrency: Amount{Count: j.GetRollout().GetConcurrency().GetCount(), Percent: j.GetRollout().GetConcurrency().GetPercent()},
 		CreatedAt:   timeFrom(j.GetCreatedAt()), StartBy: timeFrom(j.GetStartBy()),
-		Deadline: timeFrom(j.GetRollout().GetDeadline()), DoneAt: timeFrom(j.GetDoneAt()),
+		Deadline: timeFrom(j.GetRollout().GetDeadline()), DoneAt: timeFrom(j.GetDoneAt()), ParentID: j.GetParentId(),
+		Released: int(j.GetReleased()), Batch: int(j.GetBatch()), Batches: int(j.GetBatches()),
+		NextPauseAfter: int(j.GetNextPauseAfter()), NextPauseAfterBatch: int(j.GetNextPauseAfterBatch()),
+		Bad: int(j.GetBad()), Tolerates: int(j.GetTolerates()),
+	}
+	if cause := j.GetPauseCause(); cause != typesv1.PauseCause_PAUSE_CAUSE_UNSPECIFIED {
+		out.PauseCause = strings.ToLower(word(cause.String(), "PAUSE_CAUSE_"))
+	}
+	if budget := j.GetRollout().GetMaxFailures(); budget != nil {
+		out.MaxFailures = &Budget{Count: budget.GetCount(), Percent: budget.GetPercent()}
 	}
 	for _, c := range j.GetCounts() {
 		out.Counts[word(c.GetState().String(), "TASK_STATE_")] = int(c.GetCount())
@@ -36,20 +45,30 @@ func taskFrom(t *typesv1.Task) Task {
 		Revision: t.GetRevision(), Unreachable: t.GetUnreachable(), UnreachableSince: timeFrom(t.GetUnreachableSince()),
 		Overdue: t.GetOverdue(), Signature: r.GetSignature(),
 	}
-	if reason := s.GetReason(); reason != typesv1.Reason_REASON_UNSPECIFIED {
-		out.Reason = strings.ToLower(word(reason.String(), "REASON_"))
+	out.Reason = reasonFrom(s.GetReason())
+	out.Stdout, out.Stderr = outputsFrom(r.GetOutputs())
+	return out
+}
+
+func reasonFrom(r typesv1.Reason) string {
+	if r == typesv1.Reason_REASON_UNSPECIFIED {
+		return ""
 	}
-	for _, o := range r.GetOutputs() {
+	return strings.ToLower(word(r.String(), "REASON_"))
+}
+
+func outputsFrom(refs []*typesv1.OutputRef) (stdout, stderr OutputRef) {
+	for _, o := range refs {
 		ref := OutputRef{Digest: hex.EncodeToString(o.GetDigest()), Size: o.GetSize(), Cut: o.GetCut()}
 		switch o.GetStream() {
 		case typesv1.Stream_STREAM_STDOUT:
-			out.Stdout = ref
+			stdout = ref
 		case typesv1.Stream_STREAM_STDERR:
-			out.Stderr = ref
+			stderr = ref
 		case typesv1.Stream_STREAM_UNSPECIFIED:
 		}
 	}
-	return out
+	return stdout, stderr
 }
 
 func hostFrom(h *typesv1.Host) Host {

@@ -26,12 +26,16 @@ func TestAJobIsReadAsItIs(t *testing.T) {
 		Id: "j", Pool: "p", Class: "c", Account: "a", Submitter: "s", State: typesv1.JobState_JOB_STATE_DONE, Targets: 5,
 		Counts:   []*typesv1.StateCount{{State: typesv1.TaskState_TASK_STATE_SUCCEEDED, Count: 2}, {State: typesv1.TaskState_TASK_STATE_PENDING, Count: 2}},
 		Revision: 7, ControlRevision: 8, CreatedAt: createdAt, DoneAt: doneAt, StartBy: startBy, Command: "uptime", Selector: "x", Note: "n", InFlight: 1,
-		Rollout: &typesv1.Rollout{Concurrency: &typesv1.Amount{Kind: &typesv1.Amount_Percent{Percent: 9}}, Deadline: deadlineAt},
+		Rollout: &typesv1.Rollout{Concurrency: &typesv1.Amount{Kind: &typesv1.Amount_Percent{Percent: 9}}, Deadline: deadlineAt,
+			MaxFailures: &typesv1.Amount{Kind: &typesv1.Amount_Percent{Percent: 50}}},
+		ParentId: "p", PauseCause: typesv1.PauseCause_PAUSE_CAUSE_BUDGET, Batch: 2, Batches: 3, Released: 3,
+		NextPauseAfter: 4, NextPauseAfterBatch: 2, Bad: 3, Tolerates: 2,
 	})
 	want := Job{
 		ID: "j", Pool: "p", Class: "c", Account: "a", Submitter: "s", State: "DONE", Targets: 5, Counts: map[string]int{"SUCCEEDED": 2, "PENDING": 2},
 		Revision: 7, ControlRevision: 8, CreatedAt: created, DoneAt: done, StartBy: start, Deadline: deadline, Command: "uptime", Selector: "x", Note: "n", InFlight: 1,
-		Concurrency: Amount{Percent: 9},
+		Concurrency: Amount{Percent: 9}, ParentID: "p", PauseCause: "budget", Batch: 2, Batches: 3, Released: 3,
+		NextPauseAfter: 4, NextPauseAfterBatch: 2, MaxFailures: &Budget{Percent: 50}, Bad: 3, Tolerates: 2,
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -18,12 +18,23 @@ type Job struct {
 	InFlight        int            // tasks released and not settled
 	Counts          map[string]int // tasks by state, such as SUCCEEDED; states without tasks are not there
 	Revision        uint64         // grows with every durable change
-	ControlRevision uint64         // grows when somebody controls the job: see Cancel
-	Concurrency     Amount
-	CreatedAt       time.Time // these times are the servers'
-	StartBy         time.Time // no first attempt starts later
+	ControlRevision uint64         // grows when somebody controls the job, or it pauses by itself: see Cancel
+	ParentID        string         // the job that it retries; empty if none
+	Concurrency     Amount         // as requested
+	CreatedAt       time.Time      // these times are the servers'
+	StartBy         time.Time      // no first attempt starts later
 	Deadline        time.Time
 	DoneAt          time.Time // zero until then
+
+	PauseCause          string  // why it is PAUSED: user, point (a pause point is reached) or budget (is spent); else empty
+	Released            int     // targets that have been released
+	Batch               int     // in progress, from 1
+	Batches             int     // at least 1
+	NextPauseAfter      int     // it pauses when so many targets are released and settled; 0: at none
+	NextPauseAfterBatch int     // it pauses when so many batches have settled; 0: at none
+	MaxFailures         *Budget // as requested; nil: there is no failure budget
+	Bad                 int     // bad outcomes that count against the budget; 0 without one
+	Tolerates           int     // bad outcomes that the budget tolerates; 0 without one
 }
 
 // Done reports whether every target is settled.

@@ -3,7 +3,6 @@ package client
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"iter"
 	"maps"
 	"slices"
@@ -110,38 +109,6 @@ func (c *Client) Host(ctx context.Context, name string) (Host, error) {
 	err := retry(ctx, readFor, func() error {
 		resp, err := c.access.GetHost(ctx, &accessv1.GetHostRequest{Host: name})
 		out = hostFrom(resp.GetHost())
-		return failed(err)
-	})
-	return out, err
-}
-
-// Cancel says how a job is to be stopped; its zero value stops all of it.
-type Cancel struct {
-	RequestID               string // 16 to 64 characters; empty: a new one. The same again has no second effect
-	ExpectedControlRevision uint64 // of the job as the caller saw it; 0: any
-	KeepRunning             bool   // only skip what is not released
-}
-
-// Cancel stops a job: what is not released is skipped, what runs is killed. When
-// it returns the wish is durable; that it is carried out says [Client.Watch]. To
-// cancel a job that is done, or canceled, changes nothing.
-//
-// It is repeated for up to 30 s under one request id while the servers cannot be
-// reached, so it has one effect. Codes: NotFound; Conflict if the control revision
-// is not the expected one, or the request id was used for something else.
-func (c *Client) Cancel(ctx context.Context, jobID string, how Cancel) (Job, error) {
-	if how.RequestID == "" {
-		how.RequestID = rand.Text()
-	}
-	var out Job
-	if err := readable("job id", jobID, "request id", how.RequestID); err != nil {
-		return out, err
-	}
-	err := retry(ctx, retryFor, func() error {
-		resp, err := c.access.CancelJob(ctx, &accessv1.CancelJobRequest{
-			JobId: jobID, RequestId: how.RequestID, ExpectedControlRevision: how.ExpectedControlRevision, KeepRunning: how.KeepRunning,
-		})
-		out = jobFrom(resp.GetJob())
 		return failed(err)
 	})
 	return out, err

@@ -45,35 +45,39 @@ func (t *Targets) Rooms() map[string]int {
 	return out
 }
 
-// Resolve finds the hosts that a request names by its Hosts, Selector and All, and
-// freezes the list; the rest of the request is not looked at. Nothing changes by
-// it, so it is repeated for up to 5 s while the servers cannot be reached.
+// Resolve finds the hosts that a request names by its Hosts, Selector and All, or
+// by RetryOf and Outcomes, and freezes the list; the rest of the request is not
+// looked at. Nothing changes by it, so it is repeated for up to 5 s while the
+// servers cannot be reached.
 //
 // The error has code Invalid if a host does not exist, the selector cannot be
-// read, or nothing matches.
+// read, or nothing matches, and NotFound if there is no job that could be retried.
 func (c *Client) Resolve(ctx context.Context, r Request) (*Targets, error) {
 	for _, h := range r.Hosts {
 		if err := readable("host", h); err != nil {
 			return nil, err
 		}
 	}
-	if err := readable("selector", r.Selector); err != nil {
+	if err := readable("selector", r.Selector, "job id", r.RetryOf); err != nil {
 		return nil, err
 	}
+	outcomes, err := statesOf(r.Outcomes)
+	if err != nil {
+		return nil, err
+	}
+	query := &accessv1.TargetQuery{Hosts: r.Hosts, Selector: r.Selector, All: r.All, ParentJobId: r.RetryOf, Outcomes: outcomes}
 	var out *Targets
-	err := retry(ctx, readFor, func() (err error) {
-		out, err = c.resolveOnce(ctx, r)
+	err = retry(ctx, readFor, func() (err error) {
+		out, err = c.resolveOnce(ctx, query)
 		return err
 	})
 	return out, err
 }
 
-func (c *Client) resolveOnce(ctx context.Context, r Request) (*Targets, error) {
+func (c *Client) resolveOnce(ctx context.Context, query *accessv1.TargetQuery) (*Targets, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := c.access.ResolveTargets(ctx, &accessv1.ResolveTargetsRequest{
-		Query: &accessv1.TargetQuery{Hosts: r.Hosts, Selector: r.Selector, All: r.All},
-	})
+	stream, err := c.access.ResolveTargets(ctx, &accessv1.ResolveTargetsRequest{Query: query})
 	if err != nil {
 		return nil, failed(err)
 	}

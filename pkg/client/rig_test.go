@@ -102,12 +102,16 @@ type access struct {
 	job            *typesv1.Job
 	host           *typesv1.Host
 	task           func(n int) *typesv1.Task // of page n; nil: one of a host of that number
+	summary        *accessv1.SummarizeJobResponse
 
 	mu        sync.Mutex
 	answers   map[string][]error
 	calls     map[string]int
 	submitted []submission
 	cancels   []*accessv1.CancelJobRequest
+	pauses    []*accessv1.PauseJobRequest
+	resumes   []*accessv1.ResumeJobRequest
+	queries   []*accessv1.TargetQuery
 	lists     []any // list requests
 	pages     int   // that lists have
 	watching  sync.WaitGroup
@@ -136,7 +140,10 @@ func (a *access) next(method string) error {
 
 func unavailable() error { return status.Error(codes.Unavailable, "no scheduler owns this part") }
 
-func (a *access) ResolveTargets(_ *accessv1.ResolveTargetsRequest, out grpc.ServerStreamingServer[accessv1.ResolveTargetsResponse]) error {
+func (a *access) ResolveTargets(req *accessv1.ResolveTargetsRequest, out grpc.ServerStreamingServer[accessv1.ResolveTargetsResponse]) error {
+	a.mu.Lock()
+	a.queries = append(a.queries, req.GetQuery())
+	a.mu.Unlock()
 	if err := a.next("ResolveTargets"); err != nil {
 		return err
 	}
@@ -203,6 +210,26 @@ func (a *access) CancelJob(_ context.Context, req *accessv1.CancelJobRequest) (*
 	a.cancels = append(a.cancels, req)
 	a.mu.Unlock()
 	return &accessv1.CancelJobResponse{Job: &typesv1.Job{Id: req.GetJobId(), State: typesv1.JobState_JOB_STATE_STOPPING}}, a.next("CancelJob")
+}
+
+func (a *access) PauseJob(_ context.Context, req *accessv1.PauseJobRequest) (*accessv1.PauseJobResponse, error) {
+	a.mu.Lock()
+	a.pauses = append(a.pauses, req)
+	a.mu.Unlock()
+	return &accessv1.PauseJobResponse{Job: &typesv1.Job{
+		Id: req.GetJobId(), State: typesv1.JobState_JOB_STATE_PAUSED, PauseCause: typesv1.PauseCause_PAUSE_CAUSE_USER,
+	}}, a.next("PauseJob")
+}
+
+func (a *access) ResumeJob(_ context.Context, req *accessv1.ResumeJobRequest) (*accessv1.ResumeJobResponse, error) {
+	a.mu.Lock()
+	a.resumes = append(a.resumes, req)
+	a.mu.Unlock()
+	return &accessv1.ResumeJobResponse{Job: &typesv1.Job{Id: req.GetJobId(), State: typesv1.JobState_JOB_STATE_RUNNING}}, a.next("ResumeJob")
+}
+
+func (a *access) SummarizeJob(context.Context, *accessv1.SummarizeJobRequest) (*accessv1.SummarizeJobResponse, error) {
+	return a.summary, a.next("SummarizeJob")
 }
 
 // page is the token of the next page of a list, and the number of this one.

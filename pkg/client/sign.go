@@ -6,7 +6,6 @@ import (
 	"time"
 
 	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
-	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
 	"github.com/ccs-project/ccs/pkg/wire"
@@ -47,14 +46,22 @@ func (c *Client) signAs(id job.ID, now time.Time, r Request, t *Targets) (*Signe
 	if err != nil {
 		return nil, err
 	}
+	rollout, err := rolloutOf(r, times.deadline)
+	if err != nil {
+		return nil, err
+	}
+	parent, err := parentOf(r)
+	if err != nil {
+		return nil, err
+	}
 	if r.Class == "" {
 		r.Class = DefaultClass
 	}
 	payload := capsule.Payload{
 		JobID: id, Account: r.Account, Class: r.Class, Selector: r.Selector,
 		Root: t.root(), Count: uint64(t.Len()),
-		NotBefore: now.Add(-clockSkew), NotAfter: times.startBy,
-		Command: command,
+		NotBefore: now.Add(-clockSkew), NotAfter: times.startBy, RerunUntil: times.rerunUntil,
+		Parent: parent, Command: command,
 	}
 	envelope, err := capsule.Sign(payload, c.key)
 	if err != nil {
@@ -65,7 +72,7 @@ func (c *Client) signAs(id job.ID, now time.Time, r Request, t *Targets) (*Signe
 		targets: t,
 		header: &accessv1.SubmitJobHeader{
 			Capsule:    wire.EnvelopeToProto(envelope),
-			Rollout:    rolloutOf(r, times.deadline),
+			Rollout:    rollout,
 			Resolution: t.resolved,
 			Note:       r.Note,
 		},
@@ -89,11 +96,23 @@ func newID(now time.Time) (job.ID, error) {
 	return job.NewID(now, random), nil
 }
 
-type times struct{ startBy, deadline time.Time }
+// parentOf is the job that a request retries; zero if none.
+func parentOf(r Request) (job.ID, error) {
+	if r.RetryOf == "" {
+		return job.ID{}, nil
+	}
+	id, err := job.ParseID(r.RetryOf)
+	if err != nil {
+		return job.ID{}, invalid("the job to retry: %q: %s", r.RetryOf, err)
+	}
+	return id, nil
+}
+
+type times struct{ startBy, deadline, rerunUntil time.Time }
 
 func timesOf(r Request, now time.Time) (times, error) {
-	if r.Deadline < 0 || r.TTL < 0 {
-		return times{}, invalid("deadline and ttl must not be negative; leave them out for the defaults")
+	if r.Deadline < 0 || r.TTL < 0 || r.RerunUntil < 0 {
+		return times{}, invalid("deadline, ttl and rerun-until must not be negative; leave them out for the defaults")
 	}
 	if r.Deadline == 0 {
 		r.Deadline = DefaultDeadline
@@ -107,14 +126,18 @@ func timesOf(r Request, now time.Time) (times, error) {
 	if r.TTL > r.Deadline {
 		return times{}, invalid("ttl %s is longer than the deadline %s: no host could start after the job has ended", r.TTL, r.Deadline)
 	}
-	return times{startBy: now.Add(r.TTL), deadline: now.Add(r.Deadline)}, nil
-}
-
-func rolloutOf(r Request, deadline time.Time) *typesv1.Rollout {
-	return wire.RolloutToProto(job.Rollout{
-		Concurrency: job.Amount{Count: r.Concurrency.Count, Percent: r.Concurrency.Percent},
-		Deadline:    deadline,
-	})
+	out := times{startBy: now.Add(r.TTL), deadline: now.Add(r.Deadline)}
+	switch {
+	case r.Command.Attempts <= 1 && r.RerunUntil > 0:
+		return times{}, invalid("rerun-until says until when a lost command is started again, and it never is; give attempts of 2 or more")
+	case r.RerunUntil > r.Deadline:
+		return times{}, invalid("rerun-until %s is longer than the deadline %s: nothing could start after the job has ended", r.RerunUntil, r.Deadline)
+	case r.Command.Attempts > 1 && r.RerunUntil == 0:
+		out.rerunUntil = out.deadline
+	case r.Command.Attempts > 1:
+		out.rerunUntil = now.Add(r.RerunUntil)
+	}
+	return out, nil
 }
 
 func commandOf(c Command) (capsule.Command, error) {
@@ -124,6 +147,12 @@ func commandOf(c Command) (capsule.Command, error) {
 	}
 	if c.TimeoutAction == Report {
 		out.TimeoutAction = capsule.TimeoutReport
+	}
+	switch {
+	case c.Attempts < 0 || c.Attempts > capsule.MaxAttempts:
+		return out, invalid("attempts must be 1 to %d, not %d", capsule.MaxAttempts, c.Attempts)
+	case c.Attempts > 1:
+		out.Recovery, out.MaxAttempts = capsule.RecoveryRerun, uint16(c.Attempts)
 	}
 	switch {
 	case c.Ping && len(c.Argv) == 0 && len(c.Script) == 0:

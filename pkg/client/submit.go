@@ -34,6 +34,26 @@ func (c *Client) Run(ctx context.Context, r Request) (Job, error) {
 	return c.Submit(ctx, signed)
 }
 
+// Retry runs a request on those hosts of another job whose tasks ended in one of
+// the outcomes, such as FAILED, in any case. It is [Client.Run] with RetryOf and
+// Outcomes set: a job of its own, with its own id, signed anew and naming the other
+// as its parent; what the other did stays as it is. The hosts are those of today:
+// one that has a new incarnation is a target again, in the room where it is now.
+//
+// No outcomes are FAILED, TIMED_OUT, START_FAILED, REFUSED and EXPIRED, which ended
+// or never began. UNKNOWN and LOST are retried only when they are named: there the
+// command may have run, or still run. A host on which it still does, refuses.
+//
+// Codes: NotFound if there is no such job; Invalid if the request names hosts by
+// itself, no task ended so, or one of the hosts is gone; and those of Run.
+func (c *Client) Retry(ctx context.Context, jobID string, outcomes []string, r Request) (Job, error) {
+	if jobID == "" {
+		return Job{}, invalid("no job is named that could be retried: give its id")
+	}
+	r.RetryOf, r.Outcomes = jobID, outcomes
+	return c.Run(ctx, r)
+}
+
 // Submit hands a signed job over. The same job twice is one job, so it is
 // repeated for up to 30 s while the servers cannot be reached, or are lost in the
 // middle; a caller may repeat it too, for as long as its targets are fresh.

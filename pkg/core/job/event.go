@@ -75,7 +75,7 @@ type Resume struct {
 	Targets   uint32 // with UntilNumber: so many are released before the next pause, from 1
 }
 
-// Until is how far a resumed job goes. The values are those of the wire enum.
+// Until is how far a resumed job goes.
 type Until uint8
 
 // The ways to resume.

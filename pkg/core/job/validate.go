@@ -18,7 +18,7 @@ func Validate(spec Spec, targets *Targets, now time.Time) error {
 		validateTimes(spec, now),
 		validateDurations(spec),
 		validateRerun(spec),
-		validateRollout(&spec.Rollout),
+		spec.Rollout.Validate(),
 	)
 }
 

@@ -8,9 +8,10 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/task"
 )
 
-// validateRollout lists every fault of the control information. What would be
-// taken and not kept is refused.
-func validateRollout(r *Rollout) error {
+// Validate lists every fault of the control information but its times, which
+// the function Validate judges with those of the job: each wraps an error of this
+// package and names the field. What would be taken and not kept is refused.
+func (r *Rollout) Validate() error {
 	return errors.Join(
 		validateAmounts(r),
 		validatePoints("rollout.pause_after", r.PauseAfter),
