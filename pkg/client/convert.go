@@ -43,7 +43,7 @@ func taskFrom(t *typesv1.Task) Task {
 		ExitCode: int(s.GetExitCode()), Signal: int(s.GetSignal()), Message: r.GetMessage(),
 		StartedAt: timeFrom(r.GetStartedAt()), EndedAt: timeFrom(r.GetEndedAt()),
 		Revision: t.GetRevision(), Unreachable: t.GetUnreachable(), UnreachableSince: timeFrom(t.GetUnreachableSince()),
-		Overdue: t.GetOverdue(), Signature: r.GetSignature(),
+		Overdue: t.GetOverdue(), Since: timeFrom(t.GetSince()), Signature: r.GetSignature(),
 	}
 	out.Reason = reasonFrom(s.GetReason())
 	out.Stdout, out.Stderr = outputsFrom(r.GetOutputs())

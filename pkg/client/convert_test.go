@@ -54,7 +54,7 @@ func TestATaskIsReadAsItIs(t *testing.T) {
 	away, awayAt := at(3)
 	digest := make([]byte, 32)
 	got := taskFrom(&typesv1.Task{
-		Ordinal: 4, HostId: "h", Room: "r", Incarnation: []byte{1, 2}, Revision: 9, Unreachable: true, UnreachableSince: awayAt, Overdue: true,
+		Ordinal: 4, HostId: "h", Room: "r", Incarnation: []byte{1, 2}, Revision: 9, Unreachable: true, UnreachableSince: awayAt, Overdue: true, Since: startedAt,
 		Result: &typesv1.TaskResult{
 			Status:    &typesv1.TaskStatus{Attempt: 2, State: typesv1.TaskState_TASK_STATE_FAILED, Reason: typesv1.Reason_REASON_SIGNALED, ExitCode: 1, Signal: 9},
 			Outputs:   []*typesv1.OutputRef{{Stream: typesv1.Stream_STREAM_STDERR, Digest: digest, Size: 3, Cut: 1}, {Stream: typesv1.Stream_STREAM_STDOUT}, {}},
@@ -62,7 +62,7 @@ func TestATaskIsReadAsItIs(t *testing.T) {
 		},
 	})
 	want := Task{
-		Ordinal: 4, Host: "h", Room: "r", Incarnation: "0102", Revision: 9, Unreachable: true, UnreachableSince: away, Overdue: true,
+		Ordinal: 4, Host: "h", Room: "r", Incarnation: "0102", Revision: 9, Unreachable: true, UnreachableSince: away, Overdue: true, Since: started,
 		State: "FAILED", Reason: "signaled", Attempt: 2, ExitCode: 1, Signal: 9, StartedAt: started, EndedAt: ended,
 		Stderr: OutputRef{Digest: hex.EncodeToString(digest), Size: 3, Cut: 1}, Signature: []byte("sig"), Message: "m",
 	}

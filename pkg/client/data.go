@@ -66,6 +66,7 @@ type Task struct {
 	Revision         uint64    // of the job when this was written; 0: not durable yet
 	Unreachable      bool      // the host is away
 	UnreachableSince time.Time // by the servers' clock
+	Since            time.Time // it is in its state since then, while it is not settled; zero: not known
 	Overdue          bool      // it runs past its timeout, which only reports
 	Signature        []byte    // 64 bytes, of the host's key over the result; nil if no host gave it
 }

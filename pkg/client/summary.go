@@ -13,7 +13,7 @@ type Summary struct {
 	Silent      []Task  // released, and nothing is heard, or the host is away; at most 10, the longest silent first
 	SilentCount int     // of all that are silent
 	Groups      []Group // settled tasks by equal results, the largest first; at most 50
-	GroupCount  int     // of all groups; more than 1,000 different results are not told apart
+	GroupCount  int     // of all groups
 }
 
 // Group is tasks with equal results, outputs included.
@@ -31,7 +31,7 @@ type Group struct {
 // Summarize says what stands out in a job as it is now. It reads every outcome
 // of the job, so ask it less often than [Client.Job]. It is repeated for up to 5 s
 // while the servers cannot be reached. Codes: NotFound, Invalid if jobID is none,
-// and TooMuch while the scheduler makes as many summaries as it can.
+// and WrongState of a job that is QUARANTINED.
 func (c *Client) Summarize(ctx context.Context, jobID string) (Summary, error) {
 	var out Summary
 	if err := readable("job id", jobID); err != nil {

@@ -79,6 +79,7 @@ func TaskToProto(targets *job.Targets, ordinal uint32, view job.View, detail job
 		Unreachable:      view.Unreachable,
 		UnreachableSince: TimeToProto(view.UnreachableSince),
 		Overdue:          view.Overdue,
+		Since:            TimeToProto(view.Since),
 	}
 }
 

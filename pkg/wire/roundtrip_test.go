@@ -266,10 +266,10 @@ func TestAJobAndItsTasksAreShownAsTheyAre(t *testing.T) {
 	}
 	list := twoTargets(t)
 	shown := TaskToProto(list, 1, job.View{
-		Report: task.Report{Attempt: 2, State: task.Running}, Revision: 3, Unreachable: true, UnreachableSince: time.Unix(4, 0), Overdue: true,
+		Report: task.Report{Attempt: 2, State: task.Running}, Revision: 3, Unreachable: true, UnreachableSince: time.Unix(4, 0), Overdue: true, Since: time.Unix(5, 0),
 	}, job.Detail{Message: "m"})
 	if shown.GetOrdinal() != 1 || shown.GetHostId() != "h2" || shown.GetRoom() != "sh01" || shown.GetRevision() != 3 || !shown.GetUnreachable() ||
-		shown.GetUnreachableSince().GetSeconds() != 4 || !shown.GetOverdue() || shown.GetResult().GetMessage() != "m" ||
+		shown.GetUnreachableSince().GetSeconds() != 4 || shown.GetSince().GetSeconds() != 5 || !shown.GetOverdue() || shown.GetResult().GetMessage() != "m" ||
 		shown.GetResult().GetStatus().GetState() != typesv1.TaskState_TASK_STATE_RUNNING || shown.GetResult().GetStatus().GetAttempt() != 2 {
 		t.Errorf("the task is shown as %v", shown)
 	}

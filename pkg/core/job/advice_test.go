@@ -53,6 +53,10 @@ var reasonAdvice = map[task.Reason]advice{
 		"the host has no bundle of keys, or one past its expiry. Nothing was started",
 		"publish a new bundle. If others have it and this host does not: its agent has been cut off; look at its log",
 	},
+	task.ParentLives: {
+		"the job is a retry, and on this host the task of the job that it retries has not ended: the command runs, or may still be started. Nothing was started",
+		"wait until that task has an outcome, or cancel that job; then retry again, if it is still needed",
+	},
 
 	task.BeforeStart: {"it was canceled before the command was started", "nothing"},
 	task.Killed: {
@@ -89,7 +93,7 @@ var reasonAdvice = map[task.Reason]advice{
 		"as with `state_wiped`",
 	},
 
-	task.Aborted:        {"never released: the failure budget of the job was used up. Not given yet: there are no budgets yet", "mend what failed, run it again on the hosts that were left out"},
+	task.Aborted:        {"never released: the failure budget of the job was used up, and its action is abort", "mend what failed, run it again on the hosts that were left out"},
 	task.JobCanceled:    {"never released: the job was canceled", "nothing; run it again on these hosts if you want it after all"},
 	task.DeadlinePassed: {"never released by the job's deadline: the host was away, or the concurrency was too small for the time", "run it again on these hosts, with a longer `--deadline` or a greater `--concurrency`"},
 	task.NewIncarnation: {"never released: the host has a new state directory and is no longer the one that the user signed for", "run it again: the list is resolved anew"},

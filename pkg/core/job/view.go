@@ -14,6 +14,7 @@ type View struct {
 	Released         bool      // it may be known to its host
 	Unreachable      bool      // not settled for good, and its host is away
 	UnreachableSince time.Time // zero: it has not been here under this owner
+	Since            time.Time // it is in its state since then; of what is released and not settled; zero: not known
 	Overdue          bool      // it runs past a timeout that only reports
 	Concluded        bool      // final by the scheduler's own word: an outcome of its host may still replace it
 }
@@ -38,6 +39,9 @@ func (m *Machine) Task(ordinal uint32) View {
 		Unreachable: !e.is(attached) && !e.seen.State.Final(),
 		Overdue:     e.is(overdue),
 		Concluded:   e.is(concluded),
+	}
+	if v.Released && !v.Report.State.Settled() {
+		v.Since = timeOf(e.sinceNano)
 	}
 	if v.Unreachable {
 		v.UnreachableSince = timeOf(e.awayNano)

@@ -51,6 +51,7 @@ const (
 	Frozen       Reason = 15
 	Malformed    Reason = 16
 	BundleStale  Reason = 17
+	ParentLives  Reason = 18
 
 	BeforeStart Reason = 20 // Canceled
 	Killed      Reason = 21

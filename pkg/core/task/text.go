@@ -43,6 +43,7 @@ var reasonTable = [...]struct {
 	{Frozen, Refused, "freeze", "an operator froze the host"},
 	{Malformed, Refused, "malformed", "the bytes are not a capsule that this host can read"},
 	{BundleStale, Refused, "bundle_stale", "the bundle of keys is missing or past its expiry"},
+	{ParentLives, Refused, "parent_lives", "the task of the job that this one retries still lives on this host"},
 
 	{BeforeStart, Canceled, "before_start", "before it started"},
 	{Killed, Canceled, "killed", "killed on request"},

@@ -75,7 +75,6 @@ var mapping = []struct{ inner, outer error }{
 	{hosts.ErrHost, wire.ErrInvalid},
 	{hosts.ErrChanged, wire.ErrStale},
 	{hosts.ErrBarred, wire.ErrInvalid},
-	{job.ErrRequestReused, wire.ErrInvalid},
 }
 
 // said is an error that speaks for itself, and its kind for package wire.

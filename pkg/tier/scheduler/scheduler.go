@@ -63,15 +63,17 @@ type Scheduler struct {
 	telemetry obs.Telemetry
 	requests  *obs.RequestMeter
 
-	writer   *commit.Writer
-	hosts    *hosts.Table
-	registry *hosts.Writer
-	shards   []*shard.Shard // by number
-	rooms    rooms
-	classes  *classes
-	fetches  *fetches
-	intake   *intake
-	ready    chan struct{}
+	writer       *commit.Writer
+	hosts        *hosts.Table
+	registry     *hosts.Writer
+	shards       []*shard.Shard // by number
+	rooms        rooms
+	classes      *classes
+	fetches      *fetches
+	intake       *intake
+	summaries    chan struct{} // holds one for each that is being made
+	summaryPiece int           // tasks that a shard shows at a time
+	ready        chan struct{}
 
 	receivers sync.WaitGroup // of submissions
 
@@ -109,7 +111,7 @@ func newScheduler(cfg Config, d Deps, toRooms func(*Scheduler) (rooms, error)) (
 		cfg: cfg, log: d.Log, id: d.Identity, coord: d.Coord, store: d.Store, version: d.Version,
 		telemetry: d.Telemetry, requests: obs.NewRequestMeter(d.Telemetry, "SubmitJob"),
 		writer: commit.New(d.Store, d.Log, d.Telemetry), hosts: hosts.NewTable(d.Store, d.Log), classes: newClasses(),
-		fetches: newFetches(), intake: newIntake(),
+		fetches: newFetches(), intake: newIntake(), summaries: make(chan struct{}, mostSummaries), summaryPiece: summaryPiece,
 		ready: make(chan struct{}), owns: map[uint32]job.Epoch{},
 	}
 	s.unread.Store(new(errUnread))

@@ -1632,7 +1632,8 @@ type SummarizeJobResponse struct {
 	Job *v1.Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
 	// Tasks that ran longest, or run longest so far; at most 10, the slowest first.
 	Slowest []*v1.Task `protobuf:"bytes,2,rep,name=slowest,proto3" json:"slowest,omitempty"`
-	// Released tasks of which nothing is heard, or whose hosts are away; at most 10, the longest silent first.
+	// Released tasks without a final outcome of which nothing has been heard for 30 s,
+	// or whose hosts are away; at most 10, the longest silent first.
 	Silent []*v1.Task `protobuf:"bytes,3,rep,name=silent,proto3" json:"silent,omitempty"`
 	// How many those are in all.
 	SilentCount uint32 `protobuf:"varint,4,opt,name=silent_count,json=silentCount,proto3" json:"silent_count,omitempty"`

@@ -158,6 +158,8 @@ const (
 	Reason_REASON_MALFORMED Reason = 16
 	// REFUSED: the bundle of keys is missing or past its expiry.
 	Reason_REASON_BUNDLE_STALE Reason = 17
+	// REFUSED: the task of the job that this one retries still lives on this host.
+	Reason_REASON_PARENT_LIVES Reason = 18
 	// CANCELED: before it started.
 	Reason_REASON_BEFORE_START Reason = 20
 	// CANCELED: killed on request.
@@ -212,6 +214,7 @@ var (
 		15: "REASON_FREEZE",
 		16: "REASON_MALFORMED",
 		17: "REASON_BUNDLE_STALE",
+		18: "REASON_PARENT_LIVES",
 		20: "REASON_BEFORE_START",
 		21: "REASON_KILLED",
 		30: "REASON_NO_ACCOUNT",
@@ -244,6 +247,7 @@ var (
 		"REASON_FREEZE":          15,
 		"REASON_MALFORMED":       16,
 		"REASON_BUNDLE_STALE":    17,
+		"REASON_PARENT_LIVES":    18,
 		"REASON_BEFORE_START":    20,
 		"REASON_KILLED":          21,
 		"REASON_NO_ACCOUNT":      30,
@@ -2155,7 +2159,10 @@ type Task struct {
 	// It runs past its timeout, and its timeout only reports.
 	Overdue bool `protobuf:"varint,8,opt,name=overdue,proto3" json:"overdue,omitempty"`
 	// Incarnation of the host when the list was frozen; 16 bytes. Part of what the host signs.
-	Incarnation   []byte `protobuf:"bytes,9,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Incarnation []byte `protobuf:"bytes,9,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	// Since when it is in its state, for what is not settled: of a command that runs by
+	// the host's clock; absent if that is not known.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=since,proto3" json:"since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2249,6 +2256,13 @@ func (x *Task) GetOverdue() bool {
 func (x *Task) GetIncarnation() []byte {
 	if x != nil {
 		return x.Incarnation
+	}
+	return nil
+}
+
+func (x *Task) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
 	}
 	return nil
 }
@@ -2582,7 +2596,7 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\x10next_pause_after\x18\x18 \x01(\rR\x0enextPauseAfter\x123\n" +
 	"\x16next_pause_after_batch\x18\x19 \x01(\rR\x13nextPauseAfterBatch\x12\x10\n" +
 	"\x03bad\x18\x1a \x01(\rR\x03bad\x12\x1c\n" +
-	"\ttolerates\x18\x1b \x01(\rR\ttolerates\"\xc2\x02\n" +
+	"\ttolerates\x18\x1b \x01(\rR\ttolerates\"\xf4\x02\n" +
 	"\x04Task\x12\x18\n" +
 	"\aordinal\x18\x01 \x01(\rR\aordinal\x12\x17\n" +
 	"\ahost_id\x18\x02 \x01(\tR\x06hostId\x12\x12\n" +
@@ -2592,7 +2606,9 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\vunreachable\x18\x06 \x01(\bR\vunreachable\x12G\n" +
 	"\x11unreachable_since\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x10unreachableSince\x12\x18\n" +
 	"\aoverdue\x18\b \x01(\bR\aoverdue\x12 \n" +
-	"\vincarnation\x18\t \x01(\fR\vincarnation\"\xac\x01\n" +
+	"\vincarnation\x18\t \x01(\fR\vincarnation\x120\n" +
+	"\x05since\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xac\x01\n" +
 	"\x05Cause\x12+\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x17.ccs.types.v1.CauseCodeR\x04code\x120\n" +
 	"\x05since\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
@@ -2638,7 +2654,7 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\x0fTASK_STATE_LOST\x10\xc0\x06\x12\x19\n" +
 	"\x14TASK_STATE_TIMED_OUT\x10\x80\a\x12\x16\n" +
 	"\x11TASK_STATE_FAILED\x10\xc0\a\x12\x19\n" +
-	"\x14TASK_STATE_SUCCEEDED\x10\x80\b*\xb0\x05\n" +
+	"\x14TASK_STATE_SUCCEEDED\x10\x80\b*\xc9\x05\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rREASON_SILENT\x10\x01\x12\x18\n" +
@@ -2652,6 +2668,7 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\rREASON_FREEZE\x10\x0f\x12\x14\n" +
 	"\x10REASON_MALFORMED\x10\x10\x12\x17\n" +
 	"\x13REASON_BUNDLE_STALE\x10\x11\x12\x17\n" +
+	"\x13REASON_PARENT_LIVES\x10\x12\x12\x17\n" +
 	"\x13REASON_BEFORE_START\x10\x14\x12\x11\n" +
 	"\rREASON_KILLED\x10\x15\x12\x15\n" +
 	"\x11REASON_NO_ACCOUNT\x10\x1e\x12\x12\n" +
@@ -2805,18 +2822,19 @@ var file_ccs_types_v1_types_proto_depIdxs = []int32{
 	5,  // 24: ccs.types.v1.Job.pause_cause:type_name -> ccs.types.v1.PauseCause
 	12, // 25: ccs.types.v1.Task.result:type_name -> ccs.types.v1.TaskResult
 	31, // 26: ccs.types.v1.Task.unreachable_since:type_name -> google.protobuf.Timestamp
-	8,  // 27: ccs.types.v1.Cause.code:type_name -> ccs.types.v1.CauseCode
-	31, // 28: ccs.types.v1.Cause.since:type_name -> google.protobuf.Timestamp
-	31, // 29: ccs.types.v1.Cause.until:type_name -> google.protobuf.Timestamp
-	29, // 30: ccs.types.v1.Host.labels:type_name -> ccs.types.v1.Host.LabelsEntry
-	30, // 31: ccs.types.v1.Host.facts:type_name -> ccs.types.v1.Host.FactsEntry
-	9,  // 32: ccs.types.v1.Host.key_state:type_name -> ccs.types.v1.KeyState
-	31, // 33: ccs.types.v1.Host.since:type_name -> google.protobuf.Timestamp
-	34, // [34:34] is the sub-list for method output_type
-	34, // [34:34] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	31, // 27: ccs.types.v1.Task.since:type_name -> google.protobuf.Timestamp
+	8,  // 28: ccs.types.v1.Cause.code:type_name -> ccs.types.v1.CauseCode
+	31, // 29: ccs.types.v1.Cause.since:type_name -> google.protobuf.Timestamp
+	31, // 30: ccs.types.v1.Cause.until:type_name -> google.protobuf.Timestamp
+	29, // 31: ccs.types.v1.Host.labels:type_name -> ccs.types.v1.Host.LabelsEntry
+	30, // 32: ccs.types.v1.Host.facts:type_name -> ccs.types.v1.Host.FactsEntry
+	9,  // 33: ccs.types.v1.Host.key_state:type_name -> ccs.types.v1.KeyState
+	31, // 34: ccs.types.v1.Host.since:type_name -> google.protobuf.Timestamp
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_ccs_types_v1_types_proto_init() }
