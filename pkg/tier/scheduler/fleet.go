@@ -28,16 +28,8 @@ func hostToProto(h hosts.Shown) *typesv1.Host {
 // ResolveTargets answers from the host table, as any scheduler can: the hosts
 // that a query means, as they are now.
 func (s *Scheduler) ResolveTargets(req *schedulerv1.ResolveTargetsRequest, out grpc.ServerStreamingServer[schedulerv1.ResolveTargetsResponse]) error {
-	asked := req.GetRequest().GetQuery()
-	q := fleet.Query{Hosts: asked.GetHosts(), All: asked.GetAll()}
-	if text := asked.GetSelector(); text != "" {
-		var err error
-		if q.Selector, err = fleet.ParseSelector(text); err != nil {
-			return err
-		}
-	}
 	now := time.Now()
-	found, err := s.hosts.Select(q)
+	found, err := s.found(out.Context(), req.GetRequest().GetQuery())
 	if err != nil {
 		return err
 	}
@@ -57,6 +49,21 @@ func (s *Scheduler) ResolveTargets(req *schedulerv1.ResolveTargetsRequest, out g
 		resolution = nil
 	}
 	return nil
+}
+
+// found is the hosts that a query means.
+func (s *Scheduler) found(ctx context.Context, asked *accessv1.TargetQuery) ([]fleet.Host, error) {
+	if asked.GetParentJobId() != "" || len(asked.GetOutcomes()) > 0 {
+		return s.foundAgain(ctx, asked)
+	}
+	q := fleet.Query{Hosts: asked.GetHosts(), All: asked.GetAll()}
+	if text := asked.GetSelector(); text != "" {
+		var err error
+		if q.Selector, err = fleet.ParseSelector(text); err != nil {
+			return nil, err
+		}
+	}
+	return s.hosts.Select(q)
 }
 
 func targetsOf(found []fleet.Host) (*job.Targets, error) {

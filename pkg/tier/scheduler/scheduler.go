@@ -63,17 +63,17 @@ type Scheduler struct {
 	telemetry obs.Telemetry
 	requests  *obs.RequestMeter
 
-	writer       *commit.Writer
-	hosts        *hosts.Table
-	registry     *hosts.Writer
-	shards       []*shard.Shard // by number
-	rooms        rooms
-	classes      *classes
-	fetches      *fetches
-	intake       *intake
-	summaries    chan struct{} // holds one for each that is being made
-	summaryPiece int           // tasks that a shard shows at a time
-	ready        chan struct{}
+	writer    *commit.Writer
+	hosts     *hosts.Table
+	registry  *hosts.Writer
+	shards    []*shard.Shard // by number
+	rooms     rooms
+	classes   *classes
+	fetches   *fetches
+	intake    *intake
+	readers   chan struct{} // holds one for each call that reads all of a job
+	readPiece int           // tasks that a shard shows such a call at a time
+	ready     chan struct{}
 
 	receivers sync.WaitGroup // of submissions
 
@@ -111,7 +111,7 @@ func newScheduler(cfg Config, d Deps, toRooms func(*Scheduler) (rooms, error)) (
 		cfg: cfg, log: d.Log, id: d.Identity, coord: d.Coord, store: d.Store, version: d.Version,
 		telemetry: d.Telemetry, requests: obs.NewRequestMeter(d.Telemetry, "SubmitJob"),
 		writer: commit.New(d.Store, d.Log, d.Telemetry), hosts: hosts.NewTable(d.Store, d.Log), classes: newClasses(),
-		fetches: newFetches(), intake: newIntake(), summaries: make(chan struct{}, mostSummaries), summaryPiece: summaryPiece,
+		fetches: newFetches(), intake: newIntake(), readers: make(chan struct{}, mostReaders), readPiece: readPiece,
 		ready: make(chan struct{}), owns: map[uint32]job.Epoch{},
 	}
 	s.unread.Store(new(errUnread))

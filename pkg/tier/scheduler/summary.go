@@ -12,12 +12,26 @@ import (
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
-// Bounds of summaries, which read all of a job.
+// Bounds of calls that read all of a job.
 const (
-	mostSummaries = 2           // at a time
-	summaryBudget = time.Minute // of one
-	summaryPiece  = 5 * store.MaxPage
+	mostReaders = 2           // at a time
+	readBudget  = time.Minute // of one
+	readPiece   = 5 * store.MaxPage
 )
+
+// readWhole waits until a call may begin that reads all of a job. The context is
+// the one to go on with; leave must be called.
+func (s *Scheduler) readWhole(ctx context.Context) (_ context.Context, leave func(), err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, readBudget, errSlow)
+	select {
+	case s.readers <- struct{}{}:
+		return ctx, func() { <-s.readers; cancel() }, nil
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+		cancel()
+		return nil, nil, err
+	}
+}
 
 // SummarizeJob says what stands out in a job, as its owner. The shard is asked
 // for a piece of the job at a time and does nothing but show it; all else is done
@@ -27,14 +41,11 @@ func (s *Scheduler) SummarizeJob(ctx context.Context, req *schedulerv1.Summarize
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, summaryBudget, errSlow)
-	defer cancel()
-	select {
-	case s.summaries <- struct{}{}:
-		defer func() { <-s.summaries }()
-	case <-ctx.Done():
-		return nil, s.of(id, context.Cause(ctx))
+	ctx, leave, err := s.readWhole(ctx)
+	if err != nil {
+		return nil, s.of(id, err)
 	}
+	defer leave()
 	sum := &summing{Scheduler: s, id: id}
 	if err := sum.read(ctx); err != nil {
 		return nil, s.of(id, err)
@@ -58,7 +69,7 @@ type summing struct {
 
 // read tells the summary every task.
 func (s *summing) read(ctx context.Context) error {
-	for p := (&taskPage{id: s.id, limit: s.summaryPiece}); ; {
+	for p := (&taskPage{id: s.id, limit: s.readPiece}); ; {
 		if err := s.show(ctx, p); err != nil {
 			return err
 		}

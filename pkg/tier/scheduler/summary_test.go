@@ -105,7 +105,7 @@ func TestAJobOfSeveralPiecesIsSummarizedWhole(t *testing.T) {
 		r.world.does = func(host fleet.HostID, _ job.ID) outcome {
 			return outcome{state: task.Failed, exit: task.Exit{Code: int32(host[3])}}
 		}
-		r.last.summaryPiece = 2
+		r.last.readPiece = 2
 		o := r.run()
 		r.done(o.id)
 		got := r.summarizes(o.id)

@@ -3,6 +3,7 @@ package hosts
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
@@ -34,6 +35,10 @@ func (t *Table) Check(targets *job.Targets) error {
 	for first := 0; first < targets.Len(); first += look {
 		t.checkPiece(targets, first, min(first+look, targets.Len()), faults)
 	}
+	return join(faults)
+}
+
+func join(faults []*fault) error {
 	var all []error
 	for _, f := range faults {
 		if f.n > 0 {
@@ -41,6 +46,34 @@ func (t *Table) Check(targets *job.Targets) error {
 		}
 	}
 	return errors.Join(all...)
+}
+
+// Now is these hosts as they are today, in the order of a target list. An id is
+// never taken for an address. The error wraps this package's errors and names up
+// to five hosts of each kind of fault.
+func (t *Table) Now(ids []fleet.HostID) ([]fleet.Host, error) {
+	faults := []*fault{
+		{err: ErrNotKnown, do: "name those that are left by themselves"},
+		{err: ErrBarred, do: "name the others by themselves, or have an operator accept their keys"},
+	}
+	found := make([]fleet.Host, 0, len(ids))
+	for piece := range slices.Chunk(ids, look) {
+		t.mu.RLock()
+		for _, id := range piece {
+			row, known := t.row(id)
+			switch {
+			case !known:
+				faults[0].add(id)
+			case row.KeyState != fleet.KeyAccepted:
+				faults[1].add(id)
+			default:
+				found = append(found, row)
+			}
+		}
+		t.mu.RUnlock()
+	}
+	slices.SortFunc(found, fleet.CompareTargets)
+	return found, join(faults)
 }
 
 func (t *Table) checkPiece(targets *job.Targets, first, end int, faults []*fault) {
