@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -66,7 +67,7 @@ func (a *Agent) judge(ctx context.Context, e *entry) (more bool) {
 		a.answerPing(ctx, e, now)
 		return false
 	}
-	e.order = orderOf(v.payload, d.Attempt, v.ticket)
+	e.order, e.parent = orderOf(v.payload, d.Attempt, v.ticket), v.payload.Parent
 	return true
 }
 
@@ -139,8 +140,14 @@ func (a *Agent) call(ctx context.Context, e *entry, act act) {
 	if a.away || !a.snapshot {
 		return // it goes on when the executor is back
 	}
-	if act == actStart && time.Now().After(e.order.Spec.StartBy) {
+	switch {
+	case act != actStart:
+	case time.Now().After(e.order.Spec.StartBy):
 		act, e.refusal = actDecline, expired(e.seen.Attempt)
+	case a.parentLives(e):
+		act, e.refusal, e.why = actDecline, refused(task.ParentLives), fmt.Errorf("%w: job %s", errParentLives, e.parent)
+		e.refusal.Attempt = e.seen.Attempt
+		a.log.WarnContext(ctx, "retry is not taken: its parent lives here", slog.String("job", e.id.String()), slog.String("parent", e.parent.String()))
 	}
 	e.busy = true
 	if e.failures < tracedTries {
@@ -172,6 +179,15 @@ func (a *Agent) call(ctx context.Context, e *entry, act act) {
 			}
 		})
 	})
+}
+
+// parentLives reports whether the task that this one retries runs on this host,
+// or may still be started here: two of them at a time nobody has asked for. It is
+// asked when the task is handed over, and the executor's word is at hand: an
+// attempt that is started then is never refused for it.
+func (a *Agent) parentLives(e *entry) bool {
+	parent := a.tasks[e.parent]
+	return !e.parent.IsZero() && parent != nil && !parent.settled()
 }
 
 // reply is what came of a call to the executor.

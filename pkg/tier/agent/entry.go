@@ -34,6 +34,7 @@ type handover struct {
 	why      error          // of the refusal
 	trace    string         // traceparent of the span that delivered it, and then of the verdict's; empty: not traced
 	order    wire.StartOrder
+	parent   job.ID    // of the job that it retries; zero: none
 	copied   bool      // asked was given to the cache as it is now
 	cached   bool      // it is there, and counted
 	fetching bool      // its capsule is on its way

@@ -66,6 +66,9 @@ func refused(why task.Reason) task.Report {
 // errStaleBundle: there is no bundle, or it is past its expiry.
 var errStaleBundle = errors.New("the bundle of users' keys is missing or past its expiry")
 
+// errParentLives: a retry came while what it retries has not ended here.
+var errParentLives = errors.New("the task that this one retries still lives on this host: wait for its end, or cancel it")
+
 // Faults beyond those of the capsule itself. Both are REFUSED as malformed: the
 // user signed something else, or something that this host cannot honour.
 var (
