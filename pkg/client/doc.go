@@ -39,7 +39,8 @@
 //	}
 //
 // The examples show the rest: following a job while it runs, looking at the
-// targets before signing for them, stopping a job, verifying results.
+// targets before signing for them, rolling out in batches, pausing, resuming and
+// stopping a job, retrying what failed, verifying results.
 //
 // # What a job is
 //
@@ -54,6 +55,16 @@
 // A target is a [Task]. It is settled when nobody needs to wait for it any more:
 // SUCCEEDED, FAILED and so on, or UNKNOWN, which a late outcome may still replace.
 // Each command is started at most once on each host.
+//
+// # Rollout
+//
+// By default all targets of a job are released at once. A [Request] may say how
+// many run at a time (Concurrency), in which groups (Batches), in which order, at
+// which points the job waits for somebody to look and say [Client.Resume]
+// (PauseAfter, PauseAfterBatches), and how many bad outcomes it takes to stop it
+// (MaxFailures). All of it binds together, is decided before each release, and
+// holds whatever becomes of the servers meanwhile; docs/rollout.md says what each
+// rule means. [Client.Explain] says for any host which rule holds it.
 //
 // # Errors
 //
@@ -75,12 +86,13 @@
 // else is repeated, and a refusal never is; nor is a server asked again that is
 // Untrusted, or does not accept the client's certificate, before anything is sent.
 //
-//   - What only reads (Resolve, Job, Explain, Host, Verify, each page of Jobs,
-//     Tasks and Hosts) for up to 5 s. Output for up to 5 s without a byte.
+//   - What only reads (Resolve, Job, Explain, Summarize, Host, Verify, each page of
+//     Jobs, Tasks and Hosts) for up to 5 s. Output for up to 5 s without a byte.
 //   - Watch, and Results while it waits, for up to 30 s without a word.
 //   - Submit for up to 30 s, as the same job: twice accepted is once accepted.
-//   - Cancel for up to 30 s, under the same request id: it has one effect.
-//   - Run repeats its parts as they do, and never signs a second job.
+//   - Cancel, Pause and Resume for up to 30 s, under the same request id: each has
+//     one effect.
+//   - Run and Retry repeat their parts as they do, and never sign a second job.
 //   - Enrol is tried once.
 //
 // The deadline of ctx is the caller's to set; none is set here.
