@@ -57,7 +57,7 @@ func (r *rig) parent() *order {
 	o := r.run()
 	r.until("outcomes", func() bool { c := counts(r.job(o.id)); return c["FAILED"] == 2 && c["RUNNING"] == 1 })
 	r.world.detach(hostName(3))
-	time.Sleep(2 * time.Hour)
+	<-time.After(2 * time.Hour) // of the bubble
 	r.done(o.id)
 	return o
 }
