@@ -100,7 +100,7 @@ type Request struct {
 	WaitOffline       time.Duration // how long a batch waits for hosts that are away; 0: 30 s
 	MaxFailures       *Budget       // bad outcomes that are tolerated; nil: any number
 	OnFailure         FailureAction // when there are more; only with MaxFailures
-	Tolerated         []string      // outcomes that are not bad, such as EXPIRED, in any case; only with MaxFailures. UNKNOWN only together with FAILED
+	Tolerated         []string      // outcomes that are not bad, such as START_FAILED, in any case; only with MaxFailures. UNKNOWN only together with FAILED
 }
 
 // Amount is a number of targets or a share of them, one of the two; the zero

@@ -26,8 +26,10 @@ func TestAJobIsReadAsItIs(t *testing.T) {
 		Id: "j", Pool: "p", Class: "c", Account: "a", Submitter: "s", State: typesv1.JobState_JOB_STATE_DONE, Targets: 5,
 		Counts:   []*typesv1.StateCount{{State: typesv1.TaskState_TASK_STATE_SUCCEEDED, Count: 2}, {State: typesv1.TaskState_TASK_STATE_PENDING, Count: 2}},
 		Revision: 7, ControlRevision: 8, CreatedAt: createdAt, DoneAt: doneAt, StartBy: startBy, Command: "uptime", Selector: "x", Note: "n", InFlight: 1,
-		Rollout: &typesv1.Rollout{Concurrency: &typesv1.Amount{Kind: &typesv1.Amount_Percent{Percent: 9}}, Deadline: deadlineAt,
-			MaxFailures: &typesv1.Amount{Kind: &typesv1.Amount_Percent{Percent: 50}}},
+		Rollout: &typesv1.Rollout{
+			Concurrency: &typesv1.Amount{Kind: &typesv1.Amount_Percent{Percent: 9}}, Deadline: deadlineAt,
+			MaxFailures: &typesv1.Amount{Kind: &typesv1.Amount_Percent{Percent: 50}},
+		},
 		ParentId: "p", PauseCause: typesv1.PauseCause_PAUSE_CAUSE_BUDGET, Batch: 2, Batches: 3, Released: 3,
 		NextPauseAfter: 4, NextPauseAfterBatch: 2, Bad: 3, Tolerates: 2,
 	})

@@ -113,12 +113,12 @@ func (s *summing) answer(ctx context.Context) (*accessv1.SummarizeJobResponse, e
 		out.Slowest = append(out.Slowest, wire.TaskToProto(s.targets, t.Ordinal, t.View, t.Detail))
 	}
 	silent, all := s.summary.Silent()
-	out.SilentCount = uint32(all) //nolint:gosec // at most job.MaxTargets
+	out.SilentCount = uint32(all)
 	for _, t := range silent {
 		out.Silent = append(out.Silent, wire.TaskToProto(s.targets, t.Ordinal, t.View, t.Detail))
 	}
 	groups, kinds := s.summary.Groups()
-	out.GroupCount = uint32(kinds) //nolint:gosec // at most job.MaxTargets
+	out.GroupCount = uint32(kinds)
 	for _, g := range groups {
 		of, err := s.group(ctx, g)
 		if err != nil {
@@ -134,7 +134,7 @@ func (s *summing) answer(ctx context.Context) (*accessv1.SummarizeJobResponse, e
 // group is a group with what its tasks have in common, as the store has it; nil
 // if none of those that are known by name is in it any more, by late truth.
 func (s *summing) group(ctx context.Context, g summary.Group) (*accessv1.ResultGroup, error) {
-	out := &accessv1.ResultGroup{Count: uint32(g.Count)} //nolint:gosec // at most job.MaxTargets
+	out := &accessv1.ResultGroup{Count: uint32(g.Count)}
 	for _, o := range g.Ordinals {
 		out.Hosts = append(out.Hosts, string(s.targets.At(o).Host))
 	}

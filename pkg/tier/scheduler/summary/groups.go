@@ -18,8 +18,8 @@ func keyOf(r task.Report, d job.Detail) key {
 	b := make([]byte, 0, 128)
 	b = binary.BigEndian.AppendUint16(b, uint16(r.State))
 	b = binary.BigEndian.AppendUint16(b, uint16(r.Exit.Reason))
-	b = binary.BigEndian.AppendUint32(b, uint32(r.Exit.Code))   //nolint:gosec // the bits are what counts
-	b = binary.BigEndian.AppendUint32(b, uint32(r.Exit.Signal)) //nolint:gosec // the bits are what counts
+	b = binary.BigEndian.AppendUint32(b, uint32(r.Exit.Code))
+	b = binary.BigEndian.AppendUint32(b, uint32(r.Exit.Signal))
 	for _, stream := range []job.Stream{job.Stdout, job.Stderr} {
 		for _, ref := range d.Outputs {
 			if ref.Stream == stream {
