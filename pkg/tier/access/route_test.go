@@ -164,7 +164,7 @@ func TestWhatEverySchedulerKnowsIsAskedOfOneThatLives(t *testing.T) {
 				t.Errorf("got %v, %v, %v", jobs, hosts, host)
 			}
 		}
-		if dead.count("ListJobs") == 0 {
+		if dead.count("ListJobs")+dead.count("ListHosts")+dead.count("GetHost") == 0 { // once in 2^24, where it is
 			t.Error("the first scheduler was never tried: the order is not random")
 		}
 	})
