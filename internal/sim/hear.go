@@ -1,0 +1,95 @@
+package sim
+
+import (
+	"errors"
+
+	"github.com/ccs-project/ccs/pkg/core/fleet"
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/task"
+)
+
+// said is what a host says of a task.
+type said struct {
+	inc   fleet.Incarnation
+	seen  task.Report
+	pastW bool
+}
+
+// Answers to users.
+var (
+	errNotOwner = errors.New("this scheduler does not own the shard")
+	errNoJob    = errors.New("there is no such job")
+)
+
+// heard takes one report.
+func (t *tenure) heard(r report) {
+	p := t.w.plans[r.job]
+	h := t.find(p)
+	if h == nil {
+		return // not in the store: its host keeps it
+	}
+	id := t.w.hosts[r.host].id
+	if r.said.pastW {
+		t.w.tally.PastW++
+		same := h.here || t.epoch.Generation == 1 || t.w.bug("generation not looked at")
+		_ = t.step(h, job.PastW{Host: id, Incarnation: r.said.inc, SameGeneration: same})
+		return
+	}
+	if o, ok := p.targets.Find(id); ok && h.machine.Task(o).Report.State == task.Unknown && r.said.seen.State.Final() {
+		t.w.tally.Late++
+	}
+	_ = t.step(h, job.Reported{Host: id, Incarnation: r.said.inc, Report: r.said.seen})
+}
+
+// hostsChanged tells the jobs of hosts that came, went or changed.
+func (t *tenure) hostsChanged(hosts []int) {
+	for _, h := range t.jobs {
+		if h == nil {
+			continue
+		}
+		for _, n := range hosts {
+			o, ok := h.plan.ordinal[n]
+			if !ok {
+				continue
+			}
+			if ev, tell := t.sight(h.plan.targets.At(o)); tell {
+				_ = t.step(h, ev)
+			}
+		}
+	}
+}
+
+// submit accepts a job; the same one again is the same job.
+func (t *tenure) submit(p *plan, answer func(error)) {
+	if h := t.find(p); h != nil {
+		t.answers = append(t.answers, func() { answer(nil) })
+		return
+	}
+	if t.w.store.jobs[p.n] != nil || !t.w.store.answers() {
+		answer(errNotOwner) // it cannot be read now
+		return
+	}
+	if err := job.Validate(p.spec, p.targets, t.clock()); err != nil {
+		answer(err)
+		return
+	}
+	h := t.fresh(p)
+	t.jobs[p.n] = h
+	t.meet(h)
+	t.answers = append(t.answers, func() { answer(nil) })
+}
+
+// control steps a job with a request of a user.
+func (t *tenure) control(p *plan, ev job.Event, answer func(error)) {
+	h := t.find(p)
+	if h == nil {
+		answer(errNoJob)
+		return
+	}
+	t.w.controlling(p, h.machine.Row(), ev)
+	if err := t.step(h, ev); err != nil {
+		answer(err)
+		return
+	}
+	t.answers = append(t.answers, func() { answer(nil) })
+}

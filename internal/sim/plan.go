@@ -1,0 +1,208 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/ccs-project/ccs/pkg/core/fleet"
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/task"
+)
+
+// plan is a job as its user signed it, and what the world makes of it.
+type plan struct {
+	n       int
+	name    string
+	at      time.Time
+	spec    job.Spec
+	targets *job.Targets // frozen when it is signed
+	hosts   []int        // by ordinal
+	ordinal map[int]uint32
+	shard   int
+	order   []uint32 // ordinals by position
+	place   []int    // positions by ordinal
+	ends    []int    // of batches, as positions
+
+	longest  time.Duration // that a task takes
+	failing  int           // of a thousand tasks
+	attended bool          // somebody resumes it
+	controls []control
+}
+
+// startBy is the signed moment after which no attempt starts.
+func (p *plan) startBy(attempt uint32) time.Time {
+	if attempt > 1 {
+		return p.spec.RerunUntil
+	}
+	return p.spec.StartBy
+}
+
+// until is E.
+func (p *plan) until() time.Time {
+	if p.spec.RerunUntil.After(p.spec.StartBy) {
+		return p.spec.RerunUntil
+	}
+	return p.spec.StartBy
+}
+
+// over is when the last of its tasks has settled, if nobody owns it late.
+func (p *plan) over() time.Time { return p.spec.Rollout.Deadline.Add(job.DefaultGrace + job.Slack) }
+
+// batch is the batch of a position.
+func (p *plan) batch(position int) int {
+	for b, end := range p.ends {
+		if position < end {
+			return b
+		}
+	}
+	return len(p.ends) - 1
+}
+
+// ending is how a task ends by itself, and after how long. Every attempt is
+// alike on each run.
+func (p *plan) ending(h *host, attempt uint32) (time.Duration, task.Report) {
+	mix := uint64(p.n+1)*0x9e3779b97f4a7c15 ^ uint64(h.n+1)*0xbf58476d1ce4e5b9 ^ uint64(attempt)*0x94d049bb133111eb
+	mix ^= mix >> 29
+	r := task.Report{Attempt: attempt, State: task.Succeeded}
+	if int(mix%1000) < p.failing {
+		r.State, r.Exit.Code = task.Failed, int32(1+mix>>40%3)
+	}
+	return 20*time.Millisecond + time.Duration(mix>>8%uint64(p.longest)), r
+}
+
+// draw decides what is asked. The targets come when it is signed.
+func (w *world) draw(n int) *plan {
+	p := &plan{n: n, name: fmt.Sprintf("job %d", n)}
+	p.at = w.began.Add(w.span(ofPlan, time.Second, 100*time.Second))
+	var salt [10]byte
+	for i := range salt {
+		salt[i] = byte(w.pick(ofPlan, 256))
+	}
+	s := &p.spec
+	s.ID, s.Pool, s.Class, s.Created = job.NewID(p.at, salt), pool, "standard", p.at
+	s.StartBy = p.at.Add(w.span(ofPlan, 25*time.Second, 150*time.Second))
+	s.Rollout.Deadline = s.StartBy
+	if w.chance(ofPlan, 700) {
+		s.Rollout.Deadline = s.StartBy.Add(w.span(ofPlan, time.Second, 100*time.Second))
+	}
+	if w.chance(ofPlan, 150) {
+		s.NotBefore = p.at.Add(w.span(ofPlan, time.Second, 20*time.Second))
+	}
+	if w.chance(ofPlan, 500) {
+		s.Timeout = w.span(ofPlan, 3*time.Second, 20*time.Second)
+		s.TimeoutReportOnly = w.chance(ofPlan, 300)
+	}
+	if w.chance(ofPlan, 500) {
+		s.MaxAttempts = uint32(2 + w.pick(ofPlan, 2))
+		s.RerunUntil = p.at.Add(w.span(ofPlan, 20*time.Second, s.Rollout.Deadline.Sub(p.at)))
+	}
+	p.longest = w.span(ofPlan, time.Second, 25*time.Second)
+	p.failing = []int{0, 0, 150, 500}[w.pick(ofPlan, 4)]
+	p.attended = w.chance(ofPlan, 700)
+	w.drawRollout(&s.Rollout)
+	p.shard = int(job.ShardOf(s.ID, shards))
+	return p
+}
+
+func (w *world) drawRollout(r *job.Rollout) {
+	amount := func() job.Amount {
+		if w.chance(ofPlan, 300) {
+			return job.Amount{Percent: uint32(1 + w.pick(ofPlan, 60))}
+		}
+		return job.Amount{Count: uint32(1 + w.pick(ofPlan, 3))}
+	}
+	ascending := func() (list []uint32) {
+		at := uint32(0)
+		for range w.pick(ofPlan, 3) {
+			at += uint32(1 + w.pick(ofPlan, 3))
+			list = append(list, at)
+		}
+		return list
+	}
+	r.Concurrency.Count = uint32(w.pick(ofPlan, 5))
+	r.Order = []job.Order{job.AsListed, job.SpreadRooms}[w.pick(ofPlan, 2)]
+	if w.chance(ofPlan, 600) {
+		for range 1 + w.pick(ofPlan, 3) {
+			r.Batches = append(r.Batches, amount())
+		}
+		if w.chance(ofPlan, 500) {
+			r.PauseBatches = ascending()
+		}
+	}
+	if w.chance(ofPlan, 500) {
+		r.PauseAfter = ascending()
+	}
+	if w.chance(ofPlan, 600) {
+		r.MaxFailures = job.Budget{Limited: true, Count: uint32(w.pick(ofPlan, 3))}
+		r.FailureAction = []job.FailureAction{job.DefaultAction, job.PauseOnFailure, job.AbortOnFailure}[w.pick(ofPlan, 3)]
+		r.Tolerated = [][]task.State{nil, nil, {task.Failed}, {task.Failed, task.Unknown}, {task.Expired, task.Lost}}[w.pick(ofPlan, 5)]
+	}
+	r.WaitOffline = time.Duration([]int{0, 1, 20}[w.pick(ofPlan, 3)]) * time.Second
+}
+
+// sign freezes the targets, as the host table has them now.
+func (p *plan) sign(w *world) {
+	var b job.TargetsBuilder
+	p.ordinal = map[int]uint32{}
+	for room := range rooms {
+		for _, h := range w.hosts {
+			if h.room != room || w.chance(ofPlan, 100) && len(p.hosts) > 0 {
+				continue
+			}
+			p.ordinal[h.n] = uint32(len(p.hosts))
+			p.hosts = append(p.hosts, h.n)
+			if err := b.Add(roomName(room), job.Target{Host: h.id, Incarnation: w.store.rows[h.n]}); err != nil {
+				panic(err)
+			}
+		}
+	}
+	targets, err := b.Build()
+	if err != nil {
+		panic(err)
+	}
+	p.targets = targets
+	p.lay()
+}
+
+func roomName(n int) fleet.Room { return fleet.Room(fmt.Sprintf("r%d", n)) }
+
+// lay is the order of the rollout, in the words of the architecture.
+func (p *plan) lay() {
+	n := p.targets.Len()
+	r := &p.spec.Rollout
+	taken := make([]bool, n)
+	for len(p.order) < n {
+		for _, room := range p.targets.Rooms() {
+			for o := room.First; o < room.First+room.Count; o++ {
+				if taken[o] {
+					continue
+				}
+				taken[o] = true
+				p.order = append(p.order, o)
+				if r.Order == job.SpreadRooms {
+					break
+				}
+			}
+		}
+	}
+	p.place = make([]int, n)
+	for pos, o := range p.order {
+		p.place[o] = pos
+	}
+	for end, i := 0, 0; end < n; i++ {
+		size := n
+		if len(r.Batches) > 0 {
+			size = r.Batches[min(i, len(r.Batches)-1)].Of(n)
+		}
+		end = min(n, end+size)
+		p.ends = append(p.ends, end)
+	}
+}
+
+// concurrency is how many may be released and not settled.
+func (p *plan) concurrency() int {
+	if c := p.spec.Rollout.Concurrency; !c.IsZero() {
+		return c.Of(p.targets.Len())
+	}
+	return p.targets.Len()
+}
