@@ -26,9 +26,11 @@ func (t *tenure) heard(r report) {
 	p := t.w.plans[r.job]
 	h := t.find(p)
 	if h == nil {
-		return // not in the store: its host keeps it
+		t.strays[p.n] = append(t.strays[p.n], r.host) // not in the store: its host keeps it
+		return
 	}
 	id := t.w.hosts[r.host].id
+	t.w.say(t.name, "hears from %s of %s: attempt %d %s%s", id, p.name, r.said.seen.Attempt, r.said.seen.State, past(r.said.pastW))
 	if r.said.pastW {
 		t.w.tally.PastW++
 		same := h.here || t.epoch.Generation == 1 || t.w.bug("generation not looked at")
@@ -76,7 +78,23 @@ func (t *tenure) submit(p *plan, answer func(error)) {
 	h := t.fresh(p)
 	t.jobs[p.n] = h
 	t.meet(h)
-	t.answers = append(t.answers, func() { answer(nil) })
+	t.answers = append(t.answers, func() {
+		t.askStrays(h)
+		answer(nil)
+	})
+}
+
+// askStrays asks those who have spoken of a job before it was there: a restored
+// store had lost it, and their aggregators were told that they were heard.
+func (t *tenure) askStrays(h *held) {
+	var ask job.Send
+	for _, host := range t.strays[h.plan.n] {
+		ask.Query = append(ask.Query, h.plan.ordinal[host])
+	}
+	t.strays[h.plan.n] = nil
+	if !t.w.bug("strays are not asked again") {
+		t.deliver(h, ask)
+	}
 }
 
 // control steps a job with a request of a user.
@@ -86,10 +104,20 @@ func (t *tenure) control(p *plan, ev job.Event, answer func(error)) {
 		answer(errNoJob)
 		return
 	}
-	t.w.controlling(p, h.machine.Row(), ev)
+	before := h.machine.Row()
 	if err := t.step(h, ev); err != nil {
 		answer(err)
 		return
 	}
+	if h.machine.Row().ControlRevision > before.ControlRevision {
+		t.w.controlled(p, before, ev)
+	}
 	t.answers = append(t.answers, func() { answer(nil) })
+}
+
+func past(w bool) string {
+	if w {
+		return ", past W"
+	}
+	return ""
 }

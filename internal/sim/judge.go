@@ -26,7 +26,7 @@ func (w *world) quiet() bool {
 
 func (w *world) allFinal(p *plan, row *jobRow) bool {
 	for o, n := range p.hosts {
-		if !outcomeOf(row.tasks[o]).State.Final() && !w.hosts[n].gone {
+		if !outcomeOf(row.tasks[o]).State.Final() && !w.hosts[n].gone && !w.promises.jobs[p.n].givenUp[o] {
 			return false
 		}
 	}
@@ -94,11 +94,15 @@ func (w *world) judgeTask(j *jobWatch, o uint32, got task.Report, row *jobRow) {
 	if h.gone || h.disk.inc != inc || w.excused(d) {
 		return
 	}
+	truth, did := d.truth()
+	if !got.State.Final() && !did && j.givenUp[o] {
+		return // the job was over before its host came back, who knows nothing of it
+	}
 	if !got.State.Final() {
 		w.violate(NothingLost, "%s can be heard and %s is %s %s", h.id, p.name, got.State, got.Exit.Reason)
 		return
 	}
-	if truth, did := d.truth(); did && got != truth && !w.agrees(j, row.tasks[o], truth) {
+	if did && got != truth && !w.agrees(j, row.tasks[o], truth) {
 		w.violate(Truth, "%s did %s: %v, and the job says %v", h.id, p.name, truth, got)
 	}
 }

@@ -53,7 +53,8 @@ type jobWatch struct {
 	released []bool
 	final    []bool // was ever durable
 	attempt  []uint32
-	stop     bool // the wish was ever durable
+	givenUp  []bool // became UNKNOWN while the host was away
+	stop     bool   // the wish was ever durable
 	rollout  rolloutWatch
 }
 
@@ -91,7 +92,7 @@ func (pr *promises) violate(p Promise, format string, args ...any) {
 // watch begins to watch a job that was signed.
 func (pr *promises) watch(p *plan) {
 	n := p.targets.Len()
-	pr.jobs[p.n] = jobWatch{plan: p, released: make([]bool, n), final: make([]bool, n), attempt: make([]uint32, n)}
+	pr.jobs[p.n] = jobWatch{plan: p, released: make([]bool, n), final: make([]bool, n), attempt: make([]uint32, n), givenUp: make([]bool, n)}
 	pr.jobs[p.n].rollout.begin(p)
 	pr.w.tally.Jobs++
 }

@@ -57,8 +57,9 @@ func (r *rolloutWatch) badOf(c job.Counts) int {
 	return bad
 }
 
-// controlling: an owner is about to step a job with a request.
-func (pr *promises) controlling(p *plan, row job.Row, ev job.Event) {
+// controlled: an owner has stepped a job, which was so, with a request that had
+// an effect.
+func (pr *promises) controlled(p *plan, row job.Row, ev job.Event) {
 	if ev, ok := ev.(job.Resume); ok {
 		r := &pr.jobs[p.n].rollout
 		r.resumes[ev.RequestID] = resumed{ev: ev, released: int(row.Released), bad: r.badOf(row.Counts), budget: row.Pause == job.PausedByBudget}
@@ -84,6 +85,7 @@ func (pr *promises) committing(p *part, before *jobRow) {
 	for _, o := range p.persist.Tasks {
 		if o.Report.State == task.Unknown {
 			pr.w.tally.Unknown++
+			j.givenUp[o.Ordinal] = !p.here[o.Ordinal]
 		}
 	}
 	pr.control(p, before)
@@ -240,7 +242,7 @@ func (r *rolloutWatch) resume(p *part, c job.ControlRow) {
 	case job.UntilNumber:
 		r.gate = made.released + int(made.ev.Targets)
 	case job.UntilNext:
-		if made.released >= r.gate {
+		if r.gate > 0 && made.released >= r.gate {
 			r.gate = next(points.PauseAfter, made.released)
 		}
 	}

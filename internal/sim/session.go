@@ -134,6 +134,9 @@ func (gu *guest) reopen() {
 			r.tidy()
 		default:
 			r.dirty, r.stopDue = r.queued, r.stopping
+			if r.heard && (r.said.pastW || r.said.seen.State.Final()) && !gu.agg.w.bug("outcomes are not said again") {
+				r.route() // its Forget may have come to nothing while the host was away
+			}
 		}
 	}
 }

@@ -18,13 +18,19 @@ type tenure struct {
 	number  uint64
 	jobs    []*held // by plan; nil: not in memory
 	in      []func()
+	strays  [][]int // by plan: hosts that have spoken of it, and it is not in the store
 	answers []func() // of this round
 	loaded  bool
 	serving bool
 	busy    bool // claiming, loading or writing
 	over    bool
 	due     time.Time // when it is woken next; zero: not planned
+	proven  time.Time // when the store last said that the shard is owned
 }
+
+// proveEvery is after how long without a write an owner writes an empty batch: it
+// learns only by writing that the store was restored under it.
+const proveEvery = 30 * time.Second
 
 // held is a job in memory.
 type held struct {
@@ -39,14 +45,14 @@ type held struct {
 }
 
 func newTenure(s *sched, shard int) *tenure {
-	t := &tenure{sched: s, shard: shard, busy: true, jobs: make([]*held, len(s.w.plans))}
+	t := &tenure{sched: s, shard: shard, busy: true, jobs: make([]*held, len(s.w.plans)), strays: make([][]int, len(s.w.plans))}
 	s.w.store.ask(&s.proc, func() func() {
 		epoch, era := s.w.store.claim(shard), s.w.store.era
 		return func() {
 			if t.over {
 				return
 			}
-			t.epoch, t.era = epoch, era
+			t.epoch, t.era, t.proven = epoch, era, t.w.now
 			s.w.say(s.name, "claims shard %d: epoch %d.%d", shard, epoch.Generation, epoch.N)
 			t.load()
 		}
@@ -236,7 +242,7 @@ func (t *tenure) settle(then func()) {
 			t.deliver(h, job.Send{Forget: readys[i].Send.Forget})
 		}
 	}
-	if len(b.parts) == 0 {
+	if proof := t.w.now.Sub(t.proven) >= proveEvery && !t.w.bug("ownership is not proven"); len(b.parts) == 0 && !proof {
 		finish()
 		return
 	}
@@ -259,6 +265,7 @@ func (t *tenure) commit(b *batch, finish func()) {
 			case !ok:
 				t.end("it is fenced")
 			default:
+				t.proven = t.w.now
 				finish()
 			}
 		}
@@ -275,7 +282,7 @@ func (t *tenure) plan() {
 		t.wake(0)
 		return
 	}
-	next := time.Hour
+	next := proveEvery
 	for _, h := range t.jobs {
 		if h == nil {
 			continue
@@ -318,6 +325,7 @@ func (t *tenure) deliver(h *held, s job.Send) {
 	}
 	for _, o := range s.Forget {
 		t.w.sending(p, o, task.DesiredGone, 0)
+		t.w.say(t.name, "lets %s forget %s", t.w.hosts[p.hosts[o]].id, p.name)
 		t.route(p.hosts[o], func(m *mesh) { m.stream.send(1, false, func() { m.agg.forget(p, p.hosts[o], era) }) })
 		if t.crashPoint("between two sends") {
 			return
