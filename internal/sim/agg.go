@@ -299,5 +299,5 @@ func (g *agg) query(sched int, st *stream, p *plan, ordinal uint32) {
 
 // back tells a scheduler what could not be done.
 func (g *agg) back(sched int, st *stream, p *plan, ordinal uint32, notHere bool) {
-	st.send(0, false, func() { g.w.scheds[sched].returned(p, ordinal, notHere) })
+	st.send(0, inOrder, func() { g.w.scheds[sched].returned(p, ordinal, notHere) })
 }

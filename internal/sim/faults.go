@@ -14,7 +14,7 @@ func (w *world) drawFaults() {
 		w.faults &^= StoreRestore // what it excuses is much
 	}
 	w.faults &^= w.opt.Without
-	w.calm = w.began.Add(w.span(ofPlan, 60*time.Second, 240*time.Second))
+	w.calm = w.began.Add(w.span(ofPlan, 100*time.Second, 280*time.Second))
 	if w.opt.Calm > 0 {
 		w.calm = w.began.Add(w.opt.Calm)
 	}
@@ -38,9 +38,9 @@ func (w *world) plague() {
 		{Partition, 40 * time.Second, w.part},
 		{AgentKill, 25 * time.Second, func() { w.anyHost().killAgent("killed") }},
 		{ExecutorKill, 25 * time.Second, func() { w.anyHost().killExecutor("killed") }},
-		{EndProcessKill, 15 * time.Second, func() { w.anyHost().killEndProcess(w.pick(ofFault, 8)) }},
-		{Reboot, 40 * time.Second, func() { w.anyHost().reboot(w.chance(ofFault, 500)) }},
-		{Wipe, 90 * time.Second, func() { w.anyHost().wipe() }},
+		{EndProcessKill, 8 * time.Second, func() { w.anyHost().killEndProcess(w.pick(ofFault, 8)) }},
+		{Reboot, 15 * time.Second, func() { w.anyHost().reboot(w.chance(ofFault, 500)) }},
+		{Wipe, 70 * time.Second, func() { w.anyHost().wipe() }},
 		{Clock, 30 * time.Second, w.jump},
 		{HostGone, 120 * time.Second, func() { w.anyHost().leave() }},
 	}
@@ -109,7 +109,7 @@ func (w *world) part() {
 	if w.chance(ofFault, 600) {
 		from = &w.anyHost().agent.proc
 	}
-	until := w.now.Add(w.span(ofFault, 2*time.Second, 90*time.Second))
+	until := w.now.Add(w.span(ofFault, 2*time.Second, 180*time.Second))
 	way := w.pick(ofFault, 3)
 	w.say("network", "%s and %s are cut off until %.3fs (way %d)", from.name, to.name, until.Sub(w.began).Seconds(), way)
 	if way != 1 {

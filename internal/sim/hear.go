@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
@@ -25,6 +26,10 @@ var (
 func (t *tenure) heard(r report) {
 	p := t.w.plans[r.job]
 	h := t.find(p)
+	if h == nil && !t.w.store.answers() && !t.w.bug("unread is unheard") {
+		t.after(10*time.Second, func() { t.hearAgain(r) }) // its aggregator was told that it has come
+		return
+	}
 	if h == nil {
 		t.strays[p.n] = append(t.strays[p.n], r.host) // not in the store: its host keeps it
 		return
@@ -41,6 +46,13 @@ func (t *tenure) heard(r report) {
 		t.w.tally.Late++
 	}
 	_ = t.step(h, job.Reported{Host: id, Incarnation: r.said.inc, Report: r.said.seen})
+}
+
+// hearAgain takes a report whose job could not be read before.
+func (t *tenure) hearAgain(r report) {
+	if !t.over {
+		t.post(func() { t.heard(r) })
+	}
 }
 
 // hostsChanged tells the jobs of hosts that came, went or changed.

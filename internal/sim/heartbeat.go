@@ -26,7 +26,7 @@ func (a *agent) connect() {
 				again()
 			}
 		}
-		st.send(1, false, func() { g.open(a, st, inc, number, spool) })
+		st.send(1, inOrder, func() { g.open(a, st, inc, number, spool) })
 	}, again)
 }
 
@@ -100,7 +100,7 @@ func (a *agent) beatNow() {
 	}
 	se := a.w.aggOf(st)
 	gu := a.host.n
-	st.send(1, true, func() {
+	st.send(1, repeated, func() {
 		if s := se.hosts[gu].session; s != nil && s.stream == st {
 			s.heard(b)
 		}

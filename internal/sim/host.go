@@ -72,7 +72,11 @@ func (h *host) reboot(power bool) {
 	}
 	h.w.say(string(h.id), "reboots; power loss: %t", power)
 	h.stop(power)
-	h.w.after(h.w.span(ofFault, 2*time.Second, 60*time.Second), h.start)
+	down := h.w.span(ofFault, time.Second, 8*time.Second)
+	if h.w.chance(ofFault, 300) {
+		down = h.w.span(ofFault, 10*time.Second, 200*time.Second)
+	}
+	h.w.after(down, h.start)
 }
 
 // wipe is a host that comes back with a new state directory, and enrols again.

@@ -78,9 +78,15 @@ func (p *proc) keep(s *stream) {
 	p.streams = append(kept, s)
 }
 
-// send delivers a message to an end, 0 or 1. Only a numbered one may be lost or
-// repeated or overtaken while the stream goes on: its receiver counts.
-func (s *stream) send(to int, numbered bool, do func()) {
+// How a message may be treated while its stream goes on.
+const (
+	inOrder  = iota // as gRPC does
+	numbered        // it may be repeated or overtaken: its receiver counts
+	repeated        // it may also be lost: another one follows for sure
+)
+
+// send delivers a message to an end, 0 or 1.
+func (s *stream) send(to, how int, do func()) {
 	w := s.w
 	if s.broken {
 		return
@@ -89,7 +95,7 @@ func (s *stream) send(to int, numbered bool, do func()) {
 		s.cut()
 		return
 	}
-	if numbered && w.strikes(Loss, 20) {
+	if how == repeated && w.strikes(Loss, 20) {
 		return
 	}
 	at := w.now.Add(w.hop())
@@ -100,13 +106,13 @@ func (s *stream) send(to int, numbered bool, do func()) {
 		}
 		at = until.Add(w.hop())
 	}
-	overtakes := numbered && w.strikes(Duplicate, 20)
+	overtakes := how != inOrder && w.strikes(Duplicate, 20)
 	if !overtakes && at.Before(s.last[to]) {
 		at = s.last[to]
 	}
 	s.last[to] = at
 	s.arrive(to, at, do)
-	if numbered && w.strikes(Duplicate, 20) {
+	if how != inOrder && w.strikes(Duplicate, 20) {
 		s.arrive(to, at.Add(w.hop()), do)
 	}
 }

@@ -80,7 +80,8 @@ func (w *world) draw(n int) *plan {
 	}
 	s := &p.spec
 	s.ID, s.Pool, s.Class, s.Created = job.NewID(p.at, salt), pool, "standard", p.at
-	s.StartBy = p.at.Add(w.span(ofPlan, 25*time.Second, 150*time.Second))
+	s.StartBy = p.at.Add(w.span(ofPlan, 15*time.Second, 120*time.Second))
+	s.Grace = w.span(ofPlan, time.Second, 10*time.Second)
 	s.Rollout.Deadline = s.StartBy
 	if w.chance(ofPlan, 700) {
 		s.Rollout.Deadline = s.StartBy.Add(w.span(ofPlan, time.Second, 100*time.Second))
@@ -89,14 +90,14 @@ func (w *world) draw(n int) *plan {
 		s.NotBefore = p.at.Add(w.span(ofPlan, time.Second, 20*time.Second))
 	}
 	if w.chance(ofPlan, 500) {
-		s.Timeout = w.span(ofPlan, 3*time.Second, 20*time.Second)
+		s.Timeout = w.span(ofPlan, 3*time.Second, 40*time.Second)
 		s.TimeoutReportOnly = w.chance(ofPlan, 300)
 	}
-	if w.chance(ofPlan, 500) {
+	if w.chance(ofPlan, 700) {
 		s.MaxAttempts = uint32(2 + w.pick(ofPlan, 2))
-		s.RerunUntil = p.at.Add(w.span(ofPlan, 20*time.Second, s.Rollout.Deadline.Sub(p.at)))
+		s.RerunUntil = p.at.Add(w.span(ofPlan, 10*time.Second, s.Rollout.Deadline.Sub(p.at)))
 	}
-	p.longest = w.span(ofPlan, time.Second, 25*time.Second)
+	p.longest = w.span(ofPlan, time.Second, 60*time.Second)
 	p.failing = []int{0, 0, 150, 500}[w.pick(ofPlan, 4)]
 	p.attended = w.chance(ofPlan, 700)
 	w.drawRollout(&s.Rollout)

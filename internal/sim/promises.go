@@ -53,7 +53,7 @@ type jobWatch struct {
 	released []bool
 	final    []bool // was ever durable
 	attempt  []uint32
-	givenUp  []bool // became UNKNOWN while the host was away
+	givenUp  []bool // became UNKNOWN while the host was away, or may have been
 	stop     bool   // the wish was ever durable
 	rollout  rolloutWatch
 }

@@ -85,7 +85,7 @@ func (pr *promises) committing(p *part, before *jobRow) {
 	for _, o := range p.persist.Tasks {
 		if o.Report.State == task.Unknown {
 			pr.w.tally.Unknown++
-			j.givenUp[o.Ordinal] = !p.here[o.Ordinal]
+			j.givenUp[o.Ordinal] = !p.here[o.Ordinal] || pr.w.now.Before(pr.w.calm.Add(patience))
 		}
 	}
 	pr.control(p, before)

@@ -109,7 +109,7 @@ func (s *sched) connect(n int) {
 			s.lostVia(g)
 			s.after(s.w.span(ofNet, 50*time.Millisecond, 3*time.Second), again)
 		}
-		st.send(1, false, func() { g.connect(s, st) })
+		st.send(1, inOrder, func() { g.connect(s, st) })
 	}, again)
 }
 
@@ -135,7 +135,7 @@ func (s *sched) tell() {
 
 func (s *sched) tellOne(m *mesh) {
 	epochs := s.owns()
-	m.stream.send(1, false, func() { m.agg.owns(s.n, m.stream, epochs) })
+	m.stream.send(1, inOrder, func() { m.agg.owns(s.n, m.stream, epochs) })
 }
 
 // hello is the aggregator's.
@@ -166,7 +166,7 @@ func (s *sched) reports(n int, st *stream, number uint64, batch []report) {
 		}
 	}
 	have := m.cursor.Have()
-	st.send(1, false, func() { m.agg.haveReports(s.n, st, have) })
+	st.send(1, inOrder, func() { m.agg.haveReports(s.n, st, have) })
 }
 
 // report is what a host says of a task, on the mesh.

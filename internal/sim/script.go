@@ -58,3 +58,31 @@ func (h *host) describe(n int) string {
 	}
 	return text
 }
+
+// leftOver says who still has what, at the end of a transcript.
+func (w *world) leftOver() {
+	for _, h := range w.hosts {
+		for _, n := range h.remembers() {
+			w.say(string(h.id), "still has %s: %s", w.plans[n].name, h.describe(n))
+		}
+		for _, e := range h.agent.entries {
+			if e != nil {
+				w.say(h.agent.name, "knows %s: %v, wish %s, asked %t, busy %t; watches %d of %d, session %t, in flight %d, to be sent %d", e.plan.name, e.seen, e.want,
+					e.asked != nil, e.busy, h.agent.watches, h.exec.life, h.agent.welcomed, h.agent.out.InFlight(), h.agent.out.Pending())
+			}
+		}
+	}
+	for _, g := range w.aggs {
+		for _, gu := range g.hosts {
+			for _, r := range gu.records {
+				w.say(g.name, "holds %s of h%d: heard %t %v, queued %t, stopping %t, told %t, on its way %t, session %t", r.plan.name, gu.host,
+					r.heard, r.said.seen, r.queued, r.stopping, r.told, r.via != nil, gu.session != nil)
+			}
+		}
+	}
+	for _, s := range w.scheds {
+		for n, m := range s.links {
+			w.say(s.name, "aggregator %d: stream %t, sees %d hosts there", n, m != nil, s.seen.Count(w.aggs[n].via))
+		}
+	}
+}

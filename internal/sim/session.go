@@ -93,7 +93,7 @@ func (g *agg) open(a *agent, st *stream, inc fleet.Incarnation, number uint64, s
 	gu.reopen()
 	st.lost[1] = func() { gu.detach(se) }
 	gu.attachmentChanged()
-	st.send(0, false, func() { a.welcome(st, g.spool) })
+	st.send(0, inOrder, func() { a.welcome(st, g.spool) })
 	se.watch()
 }
 
@@ -249,7 +249,7 @@ func (se *session) answer() {
 		}
 	}
 	a, st := se.agent, se.stream
-	st.send(0, false, func() { a.reply(st, out) })
+	st.send(0, inOrder, func() { a.reply(st, out) })
 	if more {
 		se.poke()
 	}

@@ -18,7 +18,7 @@ type tenure struct {
 	number  uint64
 	jobs    []*held // by plan; nil: not in memory
 	in      []func()
-	strays  [][]int // by plan: hosts that have spoken of it, and it is not in the store
+	strays  [][]int  // by plan: hosts that have spoken of it, and it is not in the store
 	answers []func() // of this round
 	loaded  bool
 	serving bool
@@ -314,25 +314,25 @@ func (t *tenure) deliver(h *held, s job.Send) {
 			t.w.sending(p, d.Ordinal, task.DesiredStop, d.Attempt)
 		}
 		t.w.say(t.name, "dispatches %s, attempt %d, to %s%s", p.name, d.Attempt, t.w.hosts[p.hosts[d.Ordinal]].id, wish(d.Stop))
-		t.route(p.hosts[d.Ordinal], func(m *mesh) { m.stream.send(1, false, func() { m.agg.dispatch(t.n, m.stream, p, d) }) })
+		t.route(p.hosts[d.Ordinal], func(m *mesh) { m.stream.send(1, inOrder, func() { m.agg.dispatch(t.n, m.stream, p, d) }) })
 		if t.crashPoint("between two sends") {
 			return
 		}
 	}
 	for _, d := range s.Stop {
 		t.w.sending(p, d.Ordinal, task.DesiredStop, d.Attempt)
-		t.route(p.hosts[d.Ordinal], func(m *mesh) { m.stream.send(1, false, func() { m.agg.stop(t.n, m.stream, p, d) }) })
+		t.route(p.hosts[d.Ordinal], func(m *mesh) { m.stream.send(1, inOrder, func() { m.agg.stop(t.n, m.stream, p, d) }) })
 	}
 	for _, o := range s.Forget {
 		t.w.sending(p, o, task.DesiredGone, 0)
 		t.w.say(t.name, "lets %s forget %s", t.w.hosts[p.hosts[o]].id, p.name)
-		t.route(p.hosts[o], func(m *mesh) { m.stream.send(1, false, func() { m.agg.forget(p, p.hosts[o], era) }) })
+		t.route(p.hosts[o], func(m *mesh) { m.stream.send(1, inOrder, func() { m.agg.forget(p, p.hosts[o], era) }) })
 		if t.crashPoint("between two sends") {
 			return
 		}
 	}
 	for _, o := range s.Query {
-		t.route(p.hosts[o], func(m *mesh) { m.stream.send(1, false, func() { m.agg.query(t.n, m.stream, p, o) }) })
+		t.route(p.hosts[o], func(m *mesh) { m.stream.send(1, inOrder, func() { m.agg.query(t.n, m.stream, p, o) }) })
 	}
 }
 

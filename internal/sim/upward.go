@@ -18,7 +18,7 @@ func (g *agg) connect(s *sched, st *stream) {
 	up := &upstream{agg: g, sched: s.n, stream: st, out: link.NewOutbox[*record]()}
 	g.streams[s.n] = up
 	st.lost[1] = func() { g.disconnect(up) }
-	st.send(0, false, func() { s.hello(g.n) })
+	st.send(0, inOrder, func() { s.hello(g.n) })
 	var here []attachment
 	for _, gu := range g.hosts {
 		if gu.session != nil {
@@ -26,8 +26,8 @@ func (g *agg) connect(s *sched, st *stream) {
 		}
 	}
 	half := len(here) / 2
-	st.send(0, false, func() { s.attach(g.n, st, true, here[:half], false) })
-	st.send(0, false, func() { s.attach(g.n, st, false, here[half:], true) })
+	st.send(0, inOrder, func() { s.attach(g.n, st, true, here[:half], false) })
+	st.send(0, inOrder, func() { s.attach(g.n, st, false, here[half:], true) })
 }
 
 func (g *agg) disconnect(up *upstream) {
@@ -54,7 +54,7 @@ func (gu *guest) attachmentChanged() {
 	g, item := gu.agg, gu.last
 	for n, up := range g.streams {
 		if up != nil {
-			up.stream.send(0, false, func() { g.w.scheds[n].attach(g.n, up.stream, false, []attachment{item}, false) })
+			up.stream.send(0, inOrder, func() { g.w.scheds[n].attach(g.n, up.stream, false, []attachment{item}, false) })
 		}
 	}
 }
@@ -133,7 +133,7 @@ func (up *upstream) kick() {
 			batch = append(batch, report{job: r.plan.n, host: r.guest.host, said: r.said})
 		}
 		st, g := up.stream, up.agg
-		st.send(0, true, func() { g.w.scheds[up.sched].reports(g.n, st, number, batch) })
+		st.send(0, numbered, func() { g.w.scheds[up.sched].reports(g.n, st, number, batch) })
 		if up.out.Pending() > 0 {
 			up.kick()
 		}

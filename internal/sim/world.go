@@ -63,6 +63,9 @@ func Run(o Options) Result {
 	if w.broken == nil {
 		w.judge()
 	}
+	if o.Script {
+		w.leftOver()
+	}
 	return Result{
 		Broken: w.broken, Steps: w.steps, Faults: w.faults, Lasted: w.now.Sub(w.began),
 		Script: w.script, Tally: w.tally, Options: o,
