@@ -64,7 +64,7 @@ func (a *agent) start() {
 func (a *agent) entry(p *plan) *entry {
 	e := a.entries[p.n]
 	if e == nil {
-		e = &entry{plan: p}
+		e = &entry{plan: p, want: task.DesiredRun}
 		a.entries[p.n] = e
 	}
 	return e

@@ -81,8 +81,8 @@ func (p *proc) keep(s *stream) {
 // How a message may be treated while its stream goes on.
 const (
 	inOrder  = iota // as gRPC does
-	numbered        // it may be repeated or overtaken: its receiver counts
-	repeated        // it may also be lost: another one follows for sure
+	numbered        // it may be repeated: its receiver counts
+	repeated        // it may also be lost or overtaken: another one follows for sure
 )
 
 // send delivers a message to an end, 0 or 1.
@@ -106,7 +106,7 @@ func (s *stream) send(to, how int, do func()) {
 		}
 		at = until.Add(w.hop())
 	}
-	overtakes := how != inOrder && w.strikes(Duplicate, 20)
+	overtakes := how == repeated && w.strikes(Duplicate, 20)
 	if !overtakes && at.Before(s.last[to]) {
 		at = s.last[to]
 	}

@@ -90,6 +90,7 @@ func (g *agg) open(a *agent, st *stream, inc fleet.Incarnation, number uint64, s
 	gu.round++
 	gu.session = se
 	gu.last = attachment{host: gu.host, inc: inc, session: number, attached: true, since: g.w.now}
+	g.w.say(g.name, "session %d of %s, with the spool of before: %t", number, a.host.id, !se.all)
 	gu.reopen()
 	st.lost[1] = func() { gu.detach(se) }
 	gu.attachmentChanged()

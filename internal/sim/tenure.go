@@ -325,7 +325,8 @@ func (t *tenure) deliver(h *held, s job.Send) {
 	}
 	for _, o := range s.Forget {
 		t.w.sending(p, o, task.DesiredGone, 0)
-		t.w.say(t.name, "lets %s forget %s", t.w.hosts[p.hosts[o]].id, p.name)
+		via, _ := t.seen.Via(t.w.hosts[p.hosts[o]].id)
+		t.w.say(t.name, "lets %s forget %s, by %q", t.w.hosts[p.hosts[o]].id, p.name, via)
 		t.route(p.hosts[o], func(m *mesh) { m.stream.send(1, inOrder, func() { m.agg.forget(p, p.hosts[o], era) }) })
 		if t.crashPoint("between two sends") {
 			return
