@@ -23,14 +23,31 @@ func (m *Machine) admit(o uint32) {
 }
 
 // repeated: the task is final already, and its host has said so.
-func (m *Machine) repeated(o uint32, r task.Report, own bool) {
-	if !r.State.Final() {
+func (m *Machine) repeated(o uint32, ev Reported, own bool) {
+	if !ev.Report.State.Final() {
 		return
 	}
 	m.owed.forget.add(o)
-	if own && task.Conflict(m.tasks[o].seen, r) {
+	e := &m.tasks[o]
+	switch {
+	case !own:
+	case m.wentOn(e.seen, ev.Report):
+		said, detail := e.standing(ev)
+		m.write(o, said, &detail)
+	case task.Conflict(e.seen, ev.Report):
 		m.conflict(o)
 	}
+}
+
+// wentOn reports whether an outcome of a later attempt replaces the LOST with
+// which the task was final: an owner whose writes a restored store has lost had
+// raised the attempt, and the host ran it.
+func (m *Machine) wentOn(seen, r task.Report) bool {
+	next, ok := task.Rerun(seen)
+	if !ok || r.Attempt < next.Attempt || r.Attempt > m.spec.attempts() {
+		return false
+	}
+	return r.Attempt > next.Attempt || mayHaveRun(r)
 }
 
 func (m *Machine) conflict(o uint32) {

@@ -201,3 +201,38 @@ func TestThatALaterAttemptWasNotStartedProvesThatThereWasAnEarlierOne(t *testing
 		r.wantStates("a=LOST/forgotten")
 	}
 }
+
+// TestALaterAttemptThatARestoredStoreHasLostIsBelieved was found by the
+// simulator: the owner that had raised the attempt was of another history, the
+// one after the restore took the LOST of the attempt before for the end.
+func TestALaterAttemptThatARestoredStoreHasLostIsBelieved(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		attempt uint32
+		second  task.Report
+		want    task.Report
+	}{
+		{"it ran", 2, task.Report{State: task.Succeeded}, task.Report{Attempt: 2, State: task.Succeeded}},
+		{"it was lost too", 3, task.Report{State: task.Lost, Exit: task.Exit{Reason: task.Rebooted}}, task.Report{Attempt: 3, State: task.Lost, Exit: task.Exit{Reason: task.Rebooted}}},
+		{
+			"it was not started, so the one before stands", 2, task.Report{State: task.Expired, Exit: task.Exit{Reason: task.StartByPassed}},
+			task.Report{Attempt: 1, State: task.Lost, Exit: task.Exit{Reason: task.SupervisorLost}},
+		},
+		{
+			"the job does not allow it", 4, task.Report{State: task.Succeeded},
+			task.Report{Attempt: 1, State: task.Lost, Exit: task.Exit{Reason: task.SupervisorLost}},
+		},
+	} {
+		r := newRig(t, aSpec(rerunsTo(3)), targetsOf(t, "r1: a"))
+		r.step(reach("a"))
+		r.at(150 * time.Second) // too late for another attempt
+		r.step(report("a", task.Lost, task.SupervisorLost))
+		rd := r.step(says("a", c.attempt, c.second))
+		if got := r.m.Task(0).Report; got != c.want {
+			t.Errorf("%s: the task is %s, want %s", c.name, say(got), say(c.want))
+		}
+		if len(rd.Send.Forget) != 1 || r.m.Row().Conflicts != 0 {
+			t.Errorf("%s: forgets %v, %d conflicts", c.name, rd.Send.Forget, r.m.Row().Conflicts)
+		}
+	}
+}

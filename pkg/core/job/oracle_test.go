@@ -150,6 +150,10 @@ func (d *dumb) reported(ev Reported) {
 		if final {
 			d.forget[o] = true
 		}
+		byHost := t.seen.Exit.Reason == task.Rebooted || t.seen.Exit.Reason == task.SupervisorLost
+		if final && own && byHost && r.Attempt > t.seen.Attempt && ev.Report.Attempt <= d.spec.MaxAttempts {
+			t.seen, t.guess = r, r.Exit.Reason == task.Forgotten
+		}
 		return
 	case !own || ev.Report.Attempt > max(1, d.spec.MaxAttempts):
 		return

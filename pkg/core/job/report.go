@@ -15,9 +15,10 @@ import (
 //   - An attempt below ours means that ours has not arrived: it is dispatched
 //     again. One above ours, within what the job allows, was raised by an owner
 //     whose writes a restored store has lost: it is taken over.
-//   - Once the task is final by its host's word the report changes nothing; a
-//     final one is answered with Forget, whoever sends it, so that no host keeps
-//     it for ever.
+//   - Once the task is final by its host's word the report changes nothing,
+//     unless that was LOST and a later attempt has ended (see wentOn); a final
+//     one is answered with Forget, whoever sends it, so that no host keeps it for
+//     ever.
 //   - What the scheduler has concluded by itself is corrected (see correct).
 func (m *Machine) reported(ev Reported) error {
 	o, ok := m.targets.Find(ev.Host)
@@ -32,7 +33,7 @@ func (m *Machine) reported(ev Reported) error {
 	final := ev.Report.State.Final()
 	switch {
 	case e.seen.State.Final() && (!own || !e.is(concluded)):
-		m.repeated(o, ev.Report, own)
+		m.repeated(o, ev, own)
 		return nil
 	case !own:
 		return ErrIncarnation
