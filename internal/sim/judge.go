@@ -85,7 +85,7 @@ func (w *world) judgeTask(j *jobWatch, o uint32, got task.Report, row *jobRow) {
 	if d == nil {
 		d = &deeds{}
 	}
-	lied := got.State == task.Skipped || got.State == task.Expired || got.State == task.Canceled && got.Exit.Reason == task.BeforeStart
+	lied := got.State == task.Skipped || !mayHaveRun(got)
 	for i := range d.attempts {
 		if lied && d.attempts[i].starts > 0 && (!h.gone && h.disk.inc == inc || row.released[o]) && !w.excused(d) {
 			w.violate(Truth, "%s has started %s, which is %s", h.id, p.name, got.State)

@@ -288,7 +288,7 @@ func (t *tenure) plan() {
 			continue
 		}
 		if at, wants := h.machine.Due(); wants {
-			next = min(next, max(0, at.Sub(t.clock())))
+			next = min(next, max(time.Second/10, at.Sub(t.clock())))
 		}
 		if !h.doneAt.IsZero() {
 			next = min(next, time.Minute)

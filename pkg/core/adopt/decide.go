@@ -80,13 +80,13 @@ func Decide(f Found, l Liveness) Action {
 // mayHaveStarted holds unless everything says that the attempt never began. A
 // damaged record is evidence that something wrote it.
 func mayHaveStarted(f Found, l Liveness) bool {
-	return f.Claim != NoClaim || f.Run != Missing || f.Exit != Missing || l.Tree
+	return f.Claim != NoClaim && !bug("a begun attempt counts as not started") || f.Run != Missing || f.Exit != Missing || l.Tree
 }
 
 // mayLive reports whether an end-process can be there. Unreachable is not dead;
 // but no process survives a reboot.
 func (l Liveness) mayLive() bool {
-	return l.EndProcess == Alive || (l.EndProcess == Unclear && !l.OtherBoot)
+	return l.EndProcess == Alive || (l.EndProcess == Unclear && !l.OtherBoot && !bug("unclear counts as dead"))
 }
 
 // started decides for an attempt that may have started and has no outcome.

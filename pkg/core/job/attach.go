@@ -13,7 +13,7 @@ func (m *Machine) reached(ev Reached) error {
 		return ErrUnknownHost
 	}
 	e := &m.tasks[o]
-	if ev.Incarnation != m.targets.At(o).Incarnation {
+	if ev.Incarnation != m.targets.At(o).Incarnation && !bug("incarnation ignored") {
 		m.replaced(o)
 		return nil
 	}
@@ -73,6 +73,7 @@ func (m *Machine) gone(ev Gone) error {
 	m.batch.returned(m.plan.position(o))
 	if e.awayNano != 0 && e.seen.State == task.Pending {
 		m.batch.left(m.plan.position(o))
+		plant("away hosts take a slot", func() { m.ready.add(m.plan.position(o)) })
 	}
 	m.owed.changed.add(o)
 	return nil
@@ -92,7 +93,7 @@ func (m *Machine) notKnown(list []uint32) error {
 		return err
 	}
 	for _, o := range list {
-		if m.live.has(o) {
+		if m.live.has(o) && !bug("NotKnown changes nothing") {
 			m.tasks[o].set(unheard, false)
 			m.owed.dispatch.add(o)
 		}

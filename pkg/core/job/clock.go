@@ -15,13 +15,13 @@ func (m *Machine) elapse() {
 	if m.row.InFlight() > 0 && m.row.Wish < task.DesiredStop && m.due(m.spec.Rollout.Deadline) {
 		m.halt(task.DesiredStop)
 	}
-	if m.firsts() > 0 && m.due(m.settleBy(1)) {
+	if m.firsts() > 0 && m.due(m.settleBy(1)) && !bug("settle-by ignored") {
 		m.giveUp(func(attempt uint32) bool { return attempt == 1 })
 	}
 	if m.reruns > 0 && m.due(m.settleBy(2)) {
 		m.giveUp(func(attempt uint32) bool { return attempt > 1 })
 	}
-	if !m.live.empty() && m.due(m.nextPull) {
+	if !m.live.empty() && m.due(m.nextPull) && !bug("no pull") {
 		m.pull()
 	}
 	if !m.retry.empty() && m.due(m.retryAt) {

@@ -44,7 +44,7 @@ func (m *Machine) repeated(o uint32, ev Reported, own bool) {
 // raised the attempt, and the host ran it.
 func (m *Machine) wentOn(seen, r task.Report) bool {
 	next, ok := task.Rerun(seen)
-	if !ok || r.Attempt < next.Attempt || r.Attempt > m.spec.attempts() {
+	if !ok || r.Attempt < next.Attempt || r.Attempt > m.spec.attempts() || bug("no attempt beyond the end") {
 		return false
 	}
 	return r.Attempt > next.Attempt || mayHaveRun(r)
@@ -94,7 +94,7 @@ func mayHaveRun(r task.Report) bool {
 // lost; then it is forgotten.
 func (e *entry) standing(ev Reported) (task.Report, Detail) {
 	r := ev.Report
-	if r.Attempt == 1 || mayHaveRun(r) {
+	if r.Attempt == 1 || mayHaveRun(r) || bug("a later attempt speaks for those before") {
 		return r, ev.Detail
 	}
 	why := task.Forgotten

@@ -28,7 +28,7 @@ func canBeBad() mask {
 func (r *Rollout) Bad(c Counts) int {
 	bad, sum := canBeBad()&^maskOf(r.Tolerated...), 0
 	for s, n := range c.All() {
-		if bad.has(s) {
+		if bad.has(s) && !(s == task.Unknown && bug("UNKNOWN counts as good")) {
 			sum += n
 		}
 	}
@@ -84,6 +84,7 @@ func (m *Machine) budgetSpent() {
 func (m *Machine) stopReleasing(why PauseCause) {
 	m.row.State, m.row.Pause, m.row.PausedAt = Paused, why, m.now
 	m.row.ControlRevision++
+	plant("an automatic pause keeps the control revision", func() { m.row.ControlRevision-- })
 	m.owed.row = true
 }
 
@@ -109,7 +110,7 @@ func (m *Machine) release() {
 		return
 	}
 	for pos := range m.ready.all() {
-		if pos >= m.batch.end {
+		if pos >= m.batch.end+uint32(off("barrier off by one")) {
 			return
 		}
 		o := m.plan.ordinal(pos)
@@ -133,11 +134,11 @@ func (m *Machine) allowance() int {
 		return 0
 	}
 	inFlight := m.row.InFlight()
-	n := m.limit - inFlight
+	n := m.limit - inFlight + off("concurrency off by one")
 	if m.row.Gate > 0 {
-		n = min(n, int(m.row.Gate)-int(m.row.Released))
+		n = min(n, int(m.row.Gate)-int(m.row.Released)+off("pause point off by one"))
 	}
-	if m.spec.Rollout.MaxFailures.Limited {
+	if m.spec.Rollout.MaxFailures.Limited && !bug("budget checked after release") {
 		// Each release is allowed while charged + in flight <= budget.
 		n = min(n, m.budget-m.charged()-inFlight+1)
 	}

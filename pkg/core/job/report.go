@@ -29,10 +29,10 @@ func (m *Machine) reported(ev Reported) error {
 		return ErrReport
 	}
 	e := &m.tasks[o]
-	own := ev.Incarnation == m.targets.At(o).Incarnation
+	own := ev.Incarnation == m.targets.At(o).Incarnation || bug("incarnation ignored")
 	final := ev.Report.State.Final()
 	switch {
-	case e.seen.State.Final() && (!own || !e.is(concluded)):
+	case e.seen.State.Final() && (!own || !e.is(concluded) || bug("conclusions stand")):
 		m.repeated(o, ev, own)
 		return nil
 	case !own:
@@ -132,6 +132,7 @@ func (m *Machine) outcome(o uint32, ev Reported) {
 	}
 	said, detail := e.standing(ev)
 	m.write(o, said, &detail)
+	plant("an outcome resumes", func() { m.row.State, m.row.Pause = min(m.row.State, Running), NotPaused })
 	m.owed.forget.add(o)
 }
 
@@ -174,7 +175,7 @@ func (m *Machine) pastW(ev PastW) error {
 		return ErrNotReleased
 	}
 	silent := e.seen.State == task.Dispatched || e.seen.Exit.Reason == task.Silent
-	if ev.SameGeneration && silent && e.seen.Attempt == 1 {
+	if ev.SameGeneration && (silent || bug("PAST_W is always EXPIRED")) && e.seen.Attempt == 1 {
 		m.conclude(o, task.Expired, task.StartByPassed)
 	} else {
 		m.conclude(o, task.Lost, task.Forgotten)

@@ -36,6 +36,9 @@ func (m *Machine) Restore(r Record) error {
 	}
 	m.row = r.Row
 	m.row.Counts, m.row.Released = counts, released
+	plant("pause point lost on take-over", func() { m.row.Gate, m.row.BatchGate = 0, 0 })
+	plant("forgiven lost on take-over", func() { m.row.Forgiven = 0 })
+	plant("requests lost on take-over", func() { clear(m.answered) })
 	m.begin(m.row.Batch)
 	m.owed.row = false
 	m.owed.changed.drain()

@@ -44,7 +44,7 @@ func (c *Cursor) Observe(number uint64) Verdict {
 		c.last = number
 		return Accepted
 	}
-	c.last, c.resync = number, true
+	c.last, c.resync = number, !bug("a gap asks for nothing")
 	return Gap
 }
 

@@ -57,7 +57,7 @@ func Compare(a, b Report) int {
 // START_FAILED: a new incarnation says those in good faith of a task that the
 // one before it ran. "May have started" is never false; "did not start" may be.
 func Join(a, b Report) Report {
-	if Compare(a, b) >= 0 {
+	if Compare(a, b) >= 0 && !bug("last write wins") {
 		return a
 	}
 	return b
@@ -92,7 +92,7 @@ func hostSaid(r Report) bool {
 // asks before it releases again, the host before it accepts. How many attempts
 // and until when is the command's signed recovery, not asked here.
 func Rerun(last Report) (Report, bool) {
-	if last.State != Lost || (last.Exit.Reason != Rebooted && last.Exit.Reason != SupervisorLost) {
+	if !bug("rerun without LOST") && (last.State != Lost || (last.Exit.Reason != Rebooted && last.Exit.Reason != SupervisorLost)) {
 		return Report{}, false
 	}
 	if last.Attempt == 0 || last.Attempt+1 == 0 {

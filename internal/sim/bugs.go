@@ -1,0 +1,69 @@
+package sim
+
+// Bug is a fault that is planted by name, one at a time, to show that the
+// promises are looked at: in a shipped core, or in the order of steps of a tier
+// as it is written down here.
+type Bug struct {
+	Name  string
+	Where string // the package whose line is broken; sim: the order of steps of a tier
+}
+
+// Bugs is every bug that can be planted. Each is one marked place in the code,
+// and nothing of it is left in a build without the tag "planted".
+func Bugs() []Bug {
+	return []Bug{
+		{"send before persist", "sim"},
+		{"forget before commit", "sim"},
+		{"stale epoch accepted", "sim"},
+		{"ownership is not proven", "sim"},
+		{"generation not looked at", "sim"},
+		{"strays are not asked again", "sim"},
+		{"unread is unheard", "sim"},
+		{"outcomes are not said again", "sim"},
+		{"cursor kept over streams", "sim"},
+		{"host ignores the incarnation", "sim"},
+		{"start-by not looked at", "sim"},
+		{"no re-adoption", "sim"},
+		{"cancel without the record", "sim"},
+		{"claim not exclusive", "sim"},
+		{"no tombstone", "sim"},
+		{"tombstone not synced", "sim"},
+		{"W not kept", "sim"},
+
+		{"last write wins", "core/task"},
+		{"rerun without LOST", "core/task"},
+
+		{"a begun attempt counts as not started", "core/adopt"},
+		{"unclear counts as dead", "core/adopt"},
+
+		{"no resync on a new spool", "core/link"},
+		{"Have taken for Forget", "core/link"},
+		{"what was in flight counts as had", "core/link"},
+		{"a gap asks for nothing", "core/link"},
+
+		{"concurrency off by one", "core/job"},
+		{"pause point off by one", "core/job"},
+		{"budget checked after release", "core/job"},
+		{"UNKNOWN counts as good", "core/job"},
+		{"barrier off by one", "core/job"},
+		{"barrier does not wait for what runs", "core/job"},
+		{"batch passed with nothing settled", "core/job"},
+		{"batch passes who is not known to be away", "core/job"},
+		{"away hosts are excused at once", "core/job"},
+		{"away hosts take a slot", "core/job"},
+		{"an automatic pause keeps the control revision", "core/job"},
+		{"an outcome resumes", "core/job"},
+		{"resume repeated", "core/job"},
+		{"pause point lost on take-over", "core/job"},
+		{"forgiven lost on take-over", "core/job"},
+		{"requests lost on take-over", "core/job"},
+		{"settle-by ignored", "core/job"},
+		{"no pull", "core/job"},
+		{"NotKnown changes nothing", "core/job"},
+		{"incarnation ignored", "core/job"},
+		{"conclusions stand", "core/job"},
+		{"PAST_W is always EXPIRED", "core/job"},
+		{"a later attempt speaks for those before", "core/job"},
+		{"no attempt beyond the end", "core/job"},
+	}
+}

@@ -1,0 +1,22 @@
+//go:build planted
+
+package job
+
+// Planted is the name of the one bug that is planted; empty: none. Only the
+// simulator sets it, before it runs anything.
+var Planted string
+
+func bug(name string) bool { return Planted == name }
+
+func off(name string) int {
+	if bug(name) {
+		return 1
+	}
+	return 0
+}
+
+func plant(name string, do func()) {
+	if bug(name) {
+		do()
+	}
+}
