@@ -170,7 +170,7 @@ func (a *agent) judge(e *entry) {
 		e.refusal = task.Report{Attempt: d.attempt, State: s, Exit: task.Exit{Reason: why}}
 	}
 	switch {
-	case !named, d.plan.targets.At(o).Incarnation != h.disk.inc && !a.w.bug("host ignores the incarnation"):
+	case !named, d.plan.targets.At(o).Incarnation != h.disk.inc:
 		refuse(task.Refused, task.NotTarget)
 	case h.refuses:
 		refuse(task.Refused, task.Frozen)

@@ -56,7 +56,7 @@ func (ep *endProcess) begin() {
 	h.w.claimed(h, ep)
 	h.exec.tellIfUp(p)
 	h.crashPoint("with a record of an attempt")
-	ep.after(h.w.span(ofHost, time.Millisecond, 20*time.Millisecond), func() { ep.startLeader(c, a) })
+	ep.after(h.slow(20*time.Millisecond), func() { ep.startLeader(c, a) })
 }
 
 func (x *executor) tellIfUp(p *plan) {

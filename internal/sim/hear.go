@@ -38,7 +38,9 @@ func (t *tenure) heard(r report) {
 	t.w.say(t.name, "hears from %s of %s: attempt %d %s%s", id, p.name, r.said.seen.Attempt, r.said.seen.State, past(r.said.pastW))
 	if r.said.pastW {
 		t.w.tally.PastW++
-		same := h.here || t.epoch.Generation == 1 || t.w.bug("generation not looked at")
+		// Not even a job that this owner accepted is without a history: a restored
+		// store may have lost it, and its user has submitted it again.
+		same := t.epoch.Generation == 1 || h.here && t.w.bug("what is accepted here has no history")
 		_ = t.step(h, job.PastW{Host: id, Incarnation: r.said.inc, SameGeneration: same})
 		return
 	}

@@ -79,6 +79,14 @@ func (h *host) reboot(power bool) {
 	h.w.after(down, h.start)
 }
 
+// slow is how long something takes on this machine: now and then it has no time.
+func (h *host) slow(most time.Duration) time.Duration {
+	if h.w.chance(ofHost, 50) {
+		most = 5 * time.Second
+	}
+	return h.w.span(ofHost, time.Millisecond, most)
+}
+
 // wipe is a host that comes back with a new state directory, and enrols again.
 func (h *host) wipe() {
 	if h.gone || !h.machine.up {

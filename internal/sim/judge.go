@@ -87,7 +87,7 @@ func (w *world) judgeTask(j *jobWatch, o uint32, got task.Report, row *jobRow) {
 	}
 	lied := got.State == task.Skipped || !mayHaveRun(got)
 	for i := range d.attempts {
-		if lied && d.attempts[i].starts > 0 && (!h.gone && h.disk.inc == inc || row.released[o]) && !w.excused(d) {
+		if lied && d.attempts[i].starts > 0 && (row.released[o] || !h.gone && h.disk.inc == inc && !w.excused(d)) {
 			w.violate(Truth, "%s has started %s, which is %s", h.id, p.name, got.State)
 		}
 	}

@@ -59,7 +59,7 @@ func found(c *command, a *attempt) adopt.Found {
 // liveness is who lives of it.
 func (x *executor) liveness(c *command, a *attempt) adopt.Liveness {
 	h := x.host
-	l := adopt.Liveness{StartByPassed: h.clock().After(c.plan.startBy(c.accepted))}
+	l := adopt.Liveness{StartByPassed: h.clock().After(c.plan.startBy(c.accepted)) && !h.w.bug("start-by not looked at")}
 	switch {
 	case a.by == nil && x.supervised[c.plan.n]:
 		l.EndProcess = adopt.Alive
@@ -100,7 +100,7 @@ func (x *executor) launch(p *plan, n uint32) {
 	ep := &endProcess{proc: x.w.newProc(string(x.host.id) + " end-process"), host: x.host, plan: p, attempt: n}
 	x.host.processes = append(x.host.processes, ep)
 	ep.rise()
-	ep.after(x.host.w.span(ofHost, time.Millisecond, 10*time.Millisecond), ep.begin)
+	ep.after(x.host.slow(10*time.Millisecond), ep.begin)
 	x.host.crashPoint("with an end-process that begins")
 }
 

@@ -21,7 +21,7 @@ func (m *Machine) elapse() {
 	if m.reruns > 0 && m.due(m.settleBy(2)) {
 		m.giveUp(func(attempt uint32) bool { return attempt > 1 })
 	}
-	if !m.live.empty() && m.due(m.nextPull) && !bug("no pull") {
+	if !m.live.empty() && m.due(m.nextPull) {
 		m.pull()
 	}
 	if !m.retry.empty() && m.due(m.retryAt) {

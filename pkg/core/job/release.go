@@ -28,7 +28,7 @@ func canBeBad() mask {
 func (r *Rollout) Bad(c Counts) int {
 	bad, sum := canBeBad()&^maskOf(r.Tolerated...), 0
 	for s, n := range c.All() {
-		if bad.has(s) && !(s == task.Unknown && bug("UNKNOWN counts as good")) {
+		if bad.has(s) {
 			sum += n
 		}
 	}

@@ -175,7 +175,7 @@ func (m *Machine) pastW(ev PastW) error {
 		return ErrNotReleased
 	}
 	silent := e.seen.State == task.Dispatched || e.seen.Exit.Reason == task.Silent
-	if ev.SameGeneration && (silent || bug("PAST_W is always EXPIRED")) && e.seen.Attempt == 1 {
+	if (ev.SameGeneration || bug("generation not looked at")) && silent && e.seen.Attempt == 1 {
 		m.conclude(o, task.Expired, task.StartByPassed)
 	} else {
 		m.conclude(o, task.Lost, task.Forgotten)
