@@ -5,6 +5,7 @@ include tools/versions.mk
 
 HOSTS ?= 1000
 JOBS  ?= 200
+SEEDS ?= 2000
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # main.version is the end-process's: it is too small to import setup.
@@ -20,7 +21,7 @@ BUF_INSTALLED := .tools/buf/installed
 BUF           := .tools/buf/node_modules/.bin/buf
 CHECKS        := check-format check-lint check-vet check-mod check-proto check-gen check-arch
 
-.PHONY: help build $(BINARIES) gen format check $(CHECKS) test race e2e cover demo smoke bench-swarm bench-latency clean
+.PHONY: help build $(BINARIES) gen format check $(CHECKS) test race sim planted-bugs e2e cover demo smoke bench-core bench-swarm bench-latency clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -67,6 +68,15 @@ e2e: build ## only the end-to-end tests, with the real binaries
 
 race: build ## every test again under the race detector, nothing from the cache
 	@GOFLAGS="$(GOFLAGS) -count=1" tools/gotest/stages
+
+sim: ## run SEEDS seeds of the simulation (default 2000); ARGS="-seed=7" runs one, with its transcript
+	go test ./internal/sim -count=1 -v -timeout 60m -run TestEverySeedKeepsThePromises -args -seeds=$(SEEDS) $(ARGS)
+
+planted-bugs: ## plant every bug in turn and find it by a promise that it breaks
+	go test -tags planted ./internal/sim -count=1 -timeout 60m -run 'TestEveryPlantedBugIsFound|TestAFailingSeedIsShrunk' -args -seeds=$(SEEDS)
+
+bench-core: ## speed of the job core, and bytes live per pending task
+	go test ./pkg/core/job -count=1 -run 'TestAPendingTaskIsSmall|TestATaskThatIsDoneIsAsSmall|TestAReportCosts' -bench . -benchmem -v
 
 cover: build ## test coverage of pkg into coverage.out
 	go test -coverpkg=./pkg/... -coverprofile=coverage.out ./pkg/... ./internal/...

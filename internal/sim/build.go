@@ -26,12 +26,11 @@ func build(o Options) *world {
 	w.promises = newPromises(w)
 	w.drawFaults()
 	w.store = newStore(w)
-	hosts := 3 + w.pick(ofPlan, 5)
-	if o.Hosts > 0 {
-		hosts = min(hosts, o.Hosts)
-	}
-	for n := range hosts {
+	for n := range 3 + w.pick(ofPlan, 5) {
 		w.hosts = append(w.hosts, newHost(w, n))
+	}
+	if o.Hosts > 0 {
+		w.hosts = w.hosts[:min(len(w.hosts), o.Hosts)]
 	}
 	for n := range 2 + w.pick(ofPlan, 3) {
 		w.aggs = append(w.aggs, newAgg(w, n))
@@ -39,11 +38,8 @@ func build(o Options) *world {
 	for n := range 2 + w.pick(ofPlan, 2) {
 		w.scheds = append(w.scheds, newSched(w, n))
 	}
-	jobs := 1 + w.pick(ofPlan, 4)
-	if o.Jobs > 0 {
-		jobs = min(jobs, o.Jobs)
-	}
 	w.end = w.calm
+	jobs := 1 + w.pick(ofPlan, 4)
 	for n := range jobs {
 		p := w.draw(n)
 		w.plans = append(w.plans, p)

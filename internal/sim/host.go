@@ -29,8 +29,8 @@ func newHost(w *world, n int) *host {
 	h := &host{w: w, n: n, room: w.pick(ofPlan, rooms), id: fleet.HostID(fmt.Sprintf("h%d", n))}
 	h.machine = w.newProc(string(h.id))
 	h.refuses = w.chance(ofPlan, 60)
-	if w.faults&Clock != 0 {
-		h.skew = w.span(ofPlan, -20*time.Second, 20*time.Second)
+	if skew := w.span(ofPlan, -20*time.Second, 20*time.Second); w.faults&Clock != 0 {
+		h.skew = skew
 	}
 	h.disk = newDisk(w.newIncarnation(n, 0), w)
 	w.store.rows = append(w.store.rows, h.disk.inc)

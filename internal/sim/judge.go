@@ -8,6 +8,9 @@ import (
 // quiet reports whether nothing is left to do for anybody.
 func (w *world) quiet() bool {
 	for _, u := range w.users {
+		if u.skipped {
+			continue
+		}
 		row := w.store.jobs[u.plan.n]
 		if !u.signed || row == nil && w.now.Before(u.plan.spec.StartBy) || row != nil && row.row.State != job.Done {
 			return false

@@ -79,7 +79,7 @@ type Options struct {
 	Seed    uint64
 	Without Fault         // kinds that are left out
 	Hosts   int           // at most; 0: as the seed says
-	Jobs    int           // at most; 0: as the seed says
+	Skip    uint          // jobs that are never submitted, as bits
 	Calm    time.Duration // when the faults stop; 0: as the seed says
 	Script  bool          // write the transcript
 	Bug     string        // planted; see Bugs
@@ -94,8 +94,8 @@ func (o Options) String() string {
 	if o.Hosts > 0 {
 		text += fmt.Sprintf(" -hosts=%d", o.Hosts)
 	}
-	if o.Jobs > 0 {
-		text += fmt.Sprintf(" -jobs=%d", o.Jobs)
+	if o.Skip > 0 {
+		text += fmt.Sprintf(" -skip=%d", o.Skip)
 	}
 	if o.Calm > 0 {
 		text += " -calm=" + o.Calm.String()

@@ -30,6 +30,25 @@ func TestEveryPlantedBugIsFound(t *testing.T) {
 	}
 }
 
+// TestAFailingSeedIsShrunk plants a bug and looks at what a person gets to see.
+func TestAFailingSeedIsShrunk(t *testing.T) {
+	const name = "W not kept"
+	plant(name)
+	defer plant("")
+	for s := uint64(1); ; s++ {
+		r := Run(Options{Seed: s, Bug: name})
+		if r.Broken == nil {
+			continue
+		}
+		small := Shrink(r)
+		if small.Broken == nil || small.Broken.Promise != r.Broken.Promise || small.Options.Without == 0 {
+			t.Fatalf("%v became %v, without %s", r.Broken, small.Broken, small.Options.Without)
+		}
+		t.Log("\n" + small.Transcript())
+		return
+	}
+}
+
 // find is the first seed that breaks a promise with the bug, and keeps it without.
 func find(t *testing.T, b Bug) (found *Result, steps int) {
 	t.Helper()

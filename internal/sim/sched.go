@@ -33,8 +33,8 @@ type mesh struct {
 
 func newSched(w *world, n int) *sched {
 	s := &sched{proc: w.newProc(fmt.Sprintf("scheduler %d", n)), n: n}
-	if w.faults&Clock != 0 {
-		s.skew = w.span(ofPlan, -2*time.Second, 2*time.Second)
+	if skew := w.span(ofPlan, -2*time.Second, 2*time.Second); w.faults&Clock != 0 {
+		s.skew = skew
 	}
 	return s
 }

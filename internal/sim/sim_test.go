@@ -2,20 +2,20 @@ package sim
 
 import (
 	"flag"
-	"fmt"
+	"runtime"
 	"slices"
-	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
 var (
-	seeds   = flag.Int("seeds", 2000, "how many seeds are run")
+	seeds   = flag.Int("seeds", manySeeds, "how many seeds are run")
 	seed    = flag.Uint64("seed", 0, "the one seed to run, with its transcript")
 	first   = flag.Uint64("first", 1, "the first seed")
 	without = flag.String("without", "", "kinds of faults to leave out")
 	hosts   = flag.Int("hosts", 0, "at most so many hosts")
-	jobs    = flag.Int("jobs", 0, "at most so many jobs")
+	skip    = flag.Uint("skip", 0, "jobs that are not submitted, as bits")
 	calm    = flag.Duration("calm", 0, "when the faults stop")
 )
 
@@ -25,16 +25,41 @@ func TestEverySeedKeepsThePromises(t *testing.T) {
 		one(t)
 		return
 	}
-	began, total, steps := time.Now(), Tally{}, 0
-	for s := range uint64(*seeds) {
-		r := Run(Options{Seed: *first + s})
+	began := time.Now()
+	results := runAll(*first, *seeds)
+	total, steps, shown := Tally{}, 0, false
+	for _, r := range results {
 		steps += r.Steps
 		total.add(r.Tally)
-		if r.Broken != nil {
-			t.Errorf("seed %d: %s", r.Options.Seed, r.Broken)
+		if r.Broken == nil {
+			continue
+		}
+		t.Errorf("seed %d: %s", r.Options.Seed, r.Broken)
+		if !shown {
+			shown = true
+			t.Log("the smallest world that breaks the same promise:\n" + Shrink(r).Transcript())
 		}
 	}
 	t.Logf("%d seeds, %d steps, %s: %+v", *seeds, steps, time.Since(began).Round(time.Millisecond), total)
+	if *seeds >= 500 && (total.Reruns == 0 || total.Late == 0 || total.PastW == 0 || total.Restores == 0 || total.Fenced == 0) {
+		t.Error("the seeds do not reach what they are for")
+	}
+}
+
+// runAll runs seeds on all processors; each world by itself is one goroutine.
+func runAll(first uint64, n int) []Result {
+	results := make([]Result, n)
+	var wait sync.WaitGroup
+	workers := runtime.GOMAXPROCS(0)
+	for by := range workers {
+		wait.Go(func() {
+			for i := by; i < n; i += workers {
+				results[i] = Run(Options{Seed: first + uint64(i)})
+			}
+		})
+	}
+	wait.Wait()
+	return results
 }
 
 // one runs the one seed that was named.
@@ -44,8 +69,8 @@ func one(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := Run(Options{Seed: *seed, Without: left, Hosts: *hosts, Jobs: *jobs, Calm: *calm, Script: true})
-	fmt.Println(strings.Join(r.Script, "\n"))
+	r := Run(Options{Seed: *seed, Without: left, Hosts: *hosts, Skip: *skip, Calm: *calm, Script: true})
+	t.Log("\n" + r.Transcript())
 	if r.Broken != nil {
 		t.Fatal(r.Broken)
 	}
@@ -53,9 +78,29 @@ func one(t *testing.T) {
 
 func TestTheSameSeedIsTheSameRun(t *testing.T) {
 	for s := range uint64(20) {
-		one, two := Run(Options{Seed: s, Script: true}), Run(Options{Seed: s, Script: true})
-		if !slices.Equal(one.Script, two.Script) || one.Steps != two.Steps {
+		one, two, quiet := Run(Options{Seed: s, Script: true}), Run(Options{Seed: s, Script: true}), Run(Options{Seed: s})
+		if !slices.Equal(one.Script, two.Script) || one.Steps != two.Steps || quiet.Steps != one.Steps {
 			t.Fatalf("seed %d runs in two ways", s)
+		}
+	}
+}
+
+func TestFaultsAreReadAsTheyAreWritten(t *testing.T) {
+	for _, f := range []Fault{0, SchedulerCrash, Wipe | UserRuns, AllFaults} {
+		if got, err := ParseFaults(f.String()); err != nil || got != f {
+			t.Errorf("%q is read as %v, %v", f, got, err)
+		}
+	}
+	if _, err := ParseFaults("earthquake"); err == nil {
+		t.Error("an unknown fault was taken")
+	}
+}
+
+func TestAWorldWithoutFaultsIsCalm(t *testing.T) {
+	for s := range uint64(30) {
+		r := Run(Options{Seed: s + 1, Without: AllFaults})
+		if r.Broken != nil || r.Tally.Crashes > 0 || r.Tally.Starts == 0 {
+			t.Errorf("seed %d: %v, %+v", s+1, r.Broken, r.Tally)
 		}
 	}
 }

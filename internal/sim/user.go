@@ -12,6 +12,7 @@ import (
 type user struct {
 	proc
 	plan     *plan
+	skipped  bool
 	signed   bool
 	accepted bool
 	requests int
@@ -53,8 +54,12 @@ func (w *world) drawControl() func(string, uint64) job.Event {
 }
 
 func (u *user) start() {
-	u.rise()
 	w, p := u.w, u.plan
+	if w.opt.Skip&(1<<p.n) != 0 {
+		u.skipped = true
+		return
+	}
+	u.rise()
 	w.at(p.at, func() {
 		p.sign(w)
 		w.watch(p)

@@ -215,11 +215,13 @@ func TestALaterAttemptThatARestoredStoreHasLostIsBelieved(t *testing.T) {
 		{"it ran", 2, task.Report{State: task.Succeeded}, task.Report{Attempt: 2, State: task.Succeeded}},
 		{"it was lost too", 3, task.Report{State: task.Lost, Exit: task.Exit{Reason: task.Rebooted}}, task.Report{Attempt: 3, State: task.Lost, Exit: task.Exit{Reason: task.Rebooted}}},
 		{
-			"it was not started, so the one before stands", 2, task.Report{State: task.Expired, Exit: task.Exit{Reason: task.StartByPassed}},
+			"it was not started, so the one before stands", 2,
+			task.Report{State: task.Expired, Exit: task.Exit{Reason: task.StartByPassed}},
 			task.Report{Attempt: 1, State: task.Lost, Exit: task.Exit{Reason: task.SupervisorLost}},
 		},
 		{
-			"the job does not allow it", 4, task.Report{State: task.Succeeded},
+			"the job does not allow it", 4,
+			task.Report{State: task.Succeeded},
 			task.Report{Attempt: 1, State: task.Lost, Exit: task.Exit{Reason: task.SupervisorLost}},
 		},
 	} {
