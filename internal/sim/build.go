@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
-	"github.com/ccs-project/ccs/pkg/core/job"
 )
 
 // What there is in every world.
@@ -50,7 +49,7 @@ func build(o Options) *world {
 	}
 	w.end = w.end.Add(4 * time.Minute)
 	w.store.jobs = make([]*jobRow, jobs)
-	w.promises.jobs = make([]jobWatch, jobs)
+	w.jobs = make([]jobWatch, jobs)
 	w.start()
 	return w
 }
@@ -81,5 +80,3 @@ func (w *world) newIncarnation(host, nth int) fleet.Incarnation {
 }
 
 func requestID(p *plan, n int) string { return fmt.Sprintf("request-%04d-%08d", p.n, n) }
-
-func shardID(n int) job.ShardID { return job.ShardID{Pool: pool, N: uint16(n)} }

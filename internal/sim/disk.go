@@ -45,7 +45,7 @@ type tomb struct {
 	outcome  task.Report // if it is not released
 }
 
-func newDisk(inc fleet.Incarnation, w *world) *disk {
+func newDisk(inc fleet.Incarnation) *disk {
 	const most = 8 // plans; the world has fewer
 	return &disk{inc: inc, commands: make([]*command, most), tombs: make([]*tomb, most), copies: make([]*delivery, most)}
 }

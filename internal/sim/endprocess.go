@@ -91,10 +91,10 @@ func (ep *endProcess) startLeader(c *command, a *attempt) {
 // exit is how the attempt ended.
 func (ep *endProcess) exit() task.Report {
 	r := ep.outcome
-	switch ep.killed {
-	case task.Canceled:
+	if ep.killed == task.Canceled {
 		r.State, r.Exit = task.Canceled, task.Exit{Reason: task.Killed}
-	case task.TimedOut:
+	}
+	if ep.killed == task.TimedOut {
 		r.State, r.Exit = task.TimedOut, task.Exit{Reason: task.Timeout}
 	}
 	return r

@@ -18,7 +18,7 @@ type executor struct {
 	watched    []bool     // by plan: it is told when its end-process ends
 	tries      []int
 	purging    bool
-	w_         time.Time // W, if a planted bug keeps it in memory alone
+	volatileW  time.Time // W, if a planted bug keeps it in memory alone
 }
 
 // acceptance is what became of a request.
@@ -40,7 +40,7 @@ type answer struct {
 func (x *executor) start() {
 	n := len(x.host.disk.commands)
 	x.busy, x.line, x.supervised, x.watched, x.tries = make([]bool, n), make([][]func(), n), make([]bool, n), make([]bool, n), make([]int, n)
-	x.purging, x.w_ = false, time.Time{}
+	x.purging, x.volatileW = false, time.Time{}
 	x.rise()
 	for _, p := range x.host.w.plans {
 		if x.host.disk.commands[p.n] == nil {
@@ -100,7 +100,7 @@ func (x *executor) absent(p *plan, reply func(answer)) bool {
 	d := x.host.disk
 	w := d.w
 	if x.host.w.bug("W not kept") {
-		w = x.w_
+		w = x.volatileW
 	}
 	switch t := d.tombs[p.n]; {
 	case t != nil && t.released:
@@ -283,7 +283,7 @@ func (x *executor) purge() {
 	}
 	x.purging = true
 	x.write(func() { d.w = top }, func() {
-		x.w_ = top
+		x.volatileW = top
 		x.write(func() {
 			for _, n := range gone {
 				d.tombs[n] = nil

@@ -30,7 +30,7 @@ func (w *world) plague() {
 	}{
 		{SchedulerCrash, 60 * time.Second, func() { w.anySched().crash("killed") }},
 		{SchedulerFreeze, 50 * time.Second, w.freeze},
-		{StoreDown, 60 * time.Second, func() { w.store.away = w.now.Add(w.span(ofFault, time.Second, 20*time.Second)) }},
+		{StoreDown, 35 * time.Second, func() { w.store.away = w.now.Add(w.span(ofFault, time.Second, 25*time.Second)) }},
 		{StoreRestore, 30 * time.Second, w.backup},
 		{CoordDown, 60 * time.Second, func() { w.coord.away = w.now.Add(w.span(ofFault, time.Second, 40*time.Second)) }},
 		{AggregatorCrash, 45 * time.Second, w.crashAgg},

@@ -32,7 +32,7 @@ func newHost(w *world, n int) *host {
 	if skew := w.span(ofPlan, -20*time.Second, 20*time.Second); w.faults&Clock != 0 {
 		h.skew = skew
 	}
-	h.disk = newDisk(w.newIncarnation(n, 0), w)
+	h.disk = newDisk(w.newIncarnation(n, 0))
 	w.store.rows = append(w.store.rows, h.disk.inc)
 	h.agent = &agent{proc: w.newProc(string(h.id) + " agent"), host: h}
 	h.exec = &executor{proc: w.newProc(string(h.id) + " exec"), host: h}
@@ -94,7 +94,7 @@ func (h *host) wipe() {
 	}
 	h.stop(true)
 	h.wipes++
-	h.disk = newDisk(h.w.newIncarnation(h.n, h.wipes), h.w)
+	h.disk = newDisk(h.w.newIncarnation(h.n, h.wipes))
 	inc := h.disk.inc
 	h.w.say(string(h.id), "has lost its state: it is incarnation %d", h.wipes)
 	h.w.after(h.w.span(ofFault, 2*time.Second, 30*time.Second), func() {

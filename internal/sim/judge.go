@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
 )
@@ -29,7 +31,7 @@ func (w *world) quiet() bool {
 
 func (w *world) allFinal(p *plan, row *jobRow) bool {
 	for o, n := range p.hosts {
-		if !outcomeOf(row.tasks[o]).State.Final() && !w.hosts[n].gone && !w.promises.jobs[p.n].givenUp[o] {
+		if !outcomeOf(row.tasks[o]).State.Final() && !w.hosts[n].gone && !w.jobs[p.n].givenUp[o] {
 			return false
 		}
 	}
@@ -48,8 +50,8 @@ func (h *host) remembers() (plans []int) {
 
 // judge looks at everything when the faults have long stopped.
 func (w *world) judge() {
-	for n := range w.promises.jobs {
-		j := &w.promises.jobs[n]
+	for n := range w.jobs {
+		j := &w.jobs[n]
 		if j.plan == nil || !j.seen {
 			continue
 		}
@@ -105,7 +107,7 @@ func (w *world) judgeTask(j *jobWatch, o uint32, got task.Report, row *jobRow) {
 		w.violate(NothingLost, "%s can be heard and %s is %s %s", h.id, p.name, got.State, got.Exit.Reason)
 		return
 	}
-	if did && got != truth && !w.agrees(j, row.tasks[o], truth) {
+	if did && got != truth && !w.agrees(row.tasks[o], truth) {
 		w.violate(Truth, "%s did %s: %v, and the job says %v", h.id, p.name, truth, got)
 	}
 }
@@ -116,8 +118,8 @@ func (w *world) excused(d *deeds) bool { return d.forgotten && d.era < w.store.e
 
 // truth is the outcome of the task by what the host did; false: it did nothing.
 func (d *deeds) truth() (task.Report, bool) {
-	for i := len(d.attempts) - 1; i >= 0; i-- {
-		r := d.attempts[i].outcome
+	for i, a := range slices.Backward(d.attempts) {
+		r := a.outcome
 		if r.State == task.Unspecified {
 			continue
 		}
@@ -131,7 +133,7 @@ func (d *deeds) truth() (task.Report, bool) {
 
 // agrees reports whether the job says as much of a task as it can after the
 // store was restored.
-func (w *world) agrees(j *jobWatch, row *job.TaskRow, truth task.Report) bool {
+func (w *world) agrees(row *job.TaskRow, truth task.Report) bool {
 	if w.store.era == 0 {
 		return false
 	}

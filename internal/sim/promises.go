@@ -222,13 +222,10 @@ func (pr *promises) forgetting(h *host, p *plan, era int) {
 // mayHaveRun reports whether an outcome of a host says that the attempt ran, or
 // may have.
 func mayHaveRun(r task.Report) bool {
-	switch r.State {
-	case task.Expired, task.Refused, task.StartFailed:
-		return false
-	case task.Canceled:
+	if r.State == task.Canceled {
 		return r.Exit.Reason == task.Killed
 	}
-	return true
+	return r.State != task.Expired && r.State != task.Refused && r.State != task.StartFailed
 }
 
 // strict reports whether the rollout of a job can be judged: its store was not
