@@ -23,10 +23,10 @@ type app struct {
 	open           func(client.Config) (*client.Client, error)
 	zone           *time.Location // of this machine, or of TZ; then the one in force
 
-	config       string                 // flag --config
-	typed        config                 // flags that are settings
-	settingFlags map[string]*pflag.Flag // by key
-	output       string                 // format in force
+	config       string                   // flag --config
+	typed        config                   // flags that are settings
+	settingFlags map[string][]*pflag.Flag // by key; of several verbs
+	output       string                   // format in force
 	noColor      bool
 	confirmAbove int
 }
@@ -43,7 +43,7 @@ func (a *app) getenv(key string) string {
 // run runs the program and returns its exit status.
 func (a *app) run(ctx context.Context, args []string) int {
 	a.stdout = &sink{to: a.stdout}
-	a.settingFlags = map[string]*pflag.Flag{}
+	a.settingFlags = map[string][]*pflag.Flag{}
 	root := a.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(a.stdin)

@@ -91,44 +91,56 @@ func ask[T any](a *app, cmd *cobra.Command, of func(context.Context, *client.Cli
 	return all
 }
 
-// completeTargets completes the flags that say which hosts and how.
+// completeTargets completes the flags that say which hosts.
 func (a *app) completeTargets(cmd *cobra.Command) {
 	complete(cmd, "selector", a.completeSelector)
 	complete(cmd, "hosts", a.completeHosts)
 	complete(cmd, "room", a.completeRooms)
+}
+
+// completeControl completes the flags of the control information.
+func (a *app) completeControl(cmd *cobra.Command, control *jobFlags) {
+	control.complete(cmd)
 	complete(cmd, "class", a.completeClasses)
-	for _, free := range []string{"concurrency", "ttl", "deadline", "account", "note"} {
+	for _, free := range []string{"ttl", "deadline", "account", "note"} {
 		complete(cmd, free, nothing)
 	}
 }
 
 // completeJobs completes the first argument, newest first.
 func (a *app) completeJobs(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nothing(cmd, args, typed)
-	}
-	var out []string
-	for _, j := range a.recentJobs(cmd) {
-		if strings.HasPrefix(j.ID, typed) {
-			out = append(out, j.ID+"\t"+j.State+"  "+short(j.Command, 48))
-		}
-	}
-	return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	return a.completeJobsIn("")(cmd, args, typed)
 }
 
-func (a *app) recentJobs(cmd *cobra.Command) []client.Job {
+// completeJobsIn completes the first argument with jobs in a state; empty: any.
+func (a *app) completeJobsIn(state string) completed {
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nothing(cmd, args, typed)
+		}
+		var out []string
+		for _, j := range a.recentJobs(cmd, state) {
+			if strings.HasPrefix(j.ID, typed) {
+				out = append(out, j.ID+"\t"+j.State+"  "+short(j.Command, 48))
+			}
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+	}
+}
+
+func (a *app) recentJobs(cmd *cobra.Command, state string) []client.Job {
 	return ask(a, cmd, func(ctx context.Context, ctl *client.Client) iter.Seq2[client.Job, error] {
-		return first(ctl.Jobs(ctx, client.JobFilter{}), maxComplete)
+		return first(ctl.Jobs(ctx, client.JobFilter{State: state}), maxComplete)
 	})
 }
 
 // completeClasses are those of recent jobs: the servers list no others to users.
 func (a *app) completeClasses(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	return distinct(a.recentJobs(cmd), func(j client.Job) string { return j.Class }, client.DefaultClass), cobra.ShellCompDirectiveNoFileComp
+	return distinct(a.recentJobs(cmd, ""), func(j client.Job) string { return j.Class }, client.DefaultClass), cobra.ShellCompDirectiveNoFileComp
 }
 
 func (a *app) completeSubmitters(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
-	return distinct(a.recentJobs(cmd), func(j client.Job) string { return j.Submitter }, mine), cobra.ShellCompDirectiveNoFileComp
+	return distinct(a.recentJobs(cmd, ""), func(j client.Job) string { return j.Submitter }, mine), cobra.ShellCompDirectiveNoFileComp
 }
 
 func distinct(jobs []client.Job, of func(client.Job) string, always string) []string {

@@ -26,6 +26,8 @@ func (r *rig) complete(ctx context.Context, words ...string) string {
 func TestTheShellCompletesWhatTheServersKnow(t *testing.T) {
 	transcript(t, "complete", func(ctx context.Context, r *rig) {
 		r.run(ctx, "run", "--room", "bj01", "--detach", "--class", "critical", "--", "sleep", "60")
+		r.run(ctx, "job", "pause", "JOB")
+		r.run(ctx, "run", "--room", "sh01", "--detach", "--", "sleep", "90")
 		r.access.outcome = mixed
 		r.run(ctx, "run", "--all", "--", "sh", "-c", "df -h /data | tail -1 | awk '{print $5}' | tr -d %")
 		for _, line := range [][]string{
@@ -51,7 +53,17 @@ func TestTheShellCompletesWhatTheServersKnow(t *testing.T) {
 			{"run", "--selector", "app=web room"},
 			{"run", "--class", ""},
 			{"run", "--on-timeout", ""},
+			{"run", "--on-failure", ""},
+			{"run", "--tolerate", "failed,"},
+			{"run", "--recovery", ""},
+			{"run", "--batch", ""},
 			{"run", "--all", "--", ""},
+			{"job", "pause", ""},
+			{"job", "resume", ""},
+			{"job", "resume", "JOB", ""},
+			{"job", "resume", "JOB", "--by", ""},
+			{"job", "retry", "", "--outcome", "l"},
+			{"job", "summary", ""},
 			{"job", "get", ""},
 			{"job", "get", "00dc6acf"},
 			{"job", "get", "JOB", ""},

@@ -110,9 +110,11 @@ func (a *app) layer(f *inForce, v *viper.Viper, s setting) {
 		v.Set(s.key, text)
 		from = s.env()
 	}
-	if flag := a.settingFlags[s.key]; flag != nil && flag.Changed {
-		v.Set(s.key, reflect.ValueOf(s.of(&a.typed)).Elem().Interface())
-		from = "--" + flag.Name
+	for _, flag := range a.settingFlags[s.key] {
+		if flag.Changed {
+			v.Set(s.key, reflect.ValueOf(s.of(&a.typed)).Elem().Interface())
+			from = "--" + flag.Name
+		}
 	}
 	if from == "" || v.Get(s.key) == nil {
 		return

@@ -21,17 +21,26 @@ const (
 // notConfirmed ends a run that nobody has confirmed.
 func notConfirmed(why string) error { return usagef("nothing was submitted: %s", why) }
 
+// mustConfirm reports whether a job has so many hosts that a person is asked.
+func (a *app) mustConfirm(t *client.Targets, yes bool) bool {
+	return !yes && (a.confirmAbove <= 0 || t.Len() > a.confirmAbove)
+}
+
 // confirm asks before a job of many hosts is made.
-func (a *app) confirm(ctx context.Context, r client.Request, t *client.Targets, yes bool) error {
-	if yes || a.confirmAbove > 0 && t.Len() <= a.confirmAbove {
-		return nil
-	}
+func (a *app) confirm(ctx context.Context, r client.Request, t *client.Targets, plan, retried string) error {
 	if !a.screen.stdin || !a.screen.stderr {
 		return notConfirmed(fmt.Sprintf("%s, and more than %d must be confirmed, but there is no terminal to ask on. Give --yes to run it all the same, or a greater --confirm-above",
 			plural(t.Len(), "host"), a.confirmAbove))
 	}
-	a.say("Command:  %s\nHosts:    %s\nRun as:   %s\nAccount:  %s\n",
-		short(commandText(r.Command), 200), roomsText(t), cmp.Or(r.Command.RunAs, "the account of the executor on each host"), cmp.Or(r.Account, "none"))
+	a.say("Command:  %s\n", short(commandText(r.Command), 200))
+	if retried != "" {
+		a.say("Retry of: %s: %s\n", r.RetryOf, short(retried, 200))
+	}
+	a.say("Hosts:    %s\n", roomsText(t))
+	if plan != "" {
+		a.say("Plan:     %s\n", plan)
+	}
+	a.say("Run as:   %s\nAccount:  %s\n", cmp.Or(r.Command.RunAs, "the account of the executor on each host"), cmp.Or(r.Account, "none"))
 	for range maxAsked {
 		a.say("Run this on %s? yes/no: ", plural(t.Len(), "host"))
 		answer, err := a.screen.line(ctx)

@@ -31,22 +31,38 @@ type jobDocument struct {
 	Counts          map[string]int `json:"counts"`
 	Concurrency     int            `json:"concurrency,omitempty"`
 	ConcurrencyPct  int            `json:"concurrency_percent,omitempty"`
+	Released        int            `json:"released"`
+	Batch           int            `json:"batch"`
+	Batches         int            `json:"batches"`
+	PauseCause      string         `json:"pause_cause,omitempty"` // user, point or budget
+	PausedSince     time.Time      `json:"paused_since,omitzero"` // of job get
+	NextPauseAfter  int            `json:"next_pause_after,omitempty"`
+	NextPauseBatch  int            `json:"next_pause_after_batch,omitempty"`
+	Bad             *int           `json:"bad,omitempty"`       // with a failure budget
+	Tolerates       *int           `json:"tolerates,omitempty"` // likewise
 	CreatedAt       time.Time      `json:"created_at,omitzero"`
 	StartBy         time.Time      `json:"start_by,omitzero"`
 	Deadline        time.Time      `json:"deadline,omitzero"`
 	DoneAt          time.Time      `json:"done_at,omitzero"`
 	Revision        uint64         `json:"revision"`
 	ControlRevision uint64         `json:"control_revision"`
+	ParentID        string         `json:"parent_id,omitempty"` // of a retry
 }
 
 func (a *app) jobDocument(j client.Job) jobDocument {
-	return jobDocument{
+	d := jobDocument{
 		ID: j.ID, State: j.State, Command: j.Command, Selector: j.Selector, Note: j.Note, Submitter: j.Submitter, Account: j.Account,
 		Class: j.Class, Pool: j.Pool, Targets: j.Targets, InFlight: j.InFlight, Counts: j.Counts,
 		Concurrency: int(j.Concurrency.Count), ConcurrencyPct: int(j.Concurrency.Percent),
+		Released: j.Released, Batch: j.Batch, Batches: j.Batches, PauseCause: j.PauseCause,
+		NextPauseAfter: j.NextPauseAfter, NextPauseBatch: j.NextPauseAfterBatch,
 		CreatedAt: a.when(j.CreatedAt), StartBy: a.when(j.StartBy), Deadline: a.when(j.Deadline), DoneAt: a.when(j.DoneAt),
-		Revision: j.Revision, ControlRevision: j.ControlRevision,
+		Revision: j.Revision, ControlRevision: j.ControlRevision, ParentID: j.ParentID,
 	}
+	if j.MaxFailures != nil {
+		d.Bad, d.Tolerates = &j.Bad, &j.Tolerates
+	}
+	return d
 }
 
 type taskDocument struct {
@@ -63,6 +79,7 @@ type taskDocument struct {
 	EndedAt          time.Time `json:"ended_at,omitzero"`
 	Unreachable      bool      `json:"unreachable,omitempty"`
 	UnreachableSince time.Time `json:"unreachable_since,omitzero"`
+	Since            time.Time `json:"since,omitzero"` // in its state, while it is not settled
 	Overdue          bool      `json:"overdue,omitempty"`
 	Verified         *bool     `json:"verified,omitempty"` // with --verify: the host signed all this
 	Stdout           *string   `json:"stdout,omitempty"`   // of run, where it is UTF-8
@@ -93,7 +110,7 @@ func (a *app) taskDocument(t client.Task) taskDocument {
 	d := taskDocument{
 		Ordinal: t.Ordinal, Host: t.Host, Room: t.Room, State: t.State, Reason: t.Reason, Attempt: t.Attempt,
 		Signal: t.Signal, Message: t.Message, StartedAt: a.when(t.StartedAt), EndedAt: a.when(t.EndedAt),
-		Unreachable: t.Unreachable, UnreachableSince: a.when(t.UnreachableSince), Overdue: t.Overdue,
+		Unreachable: t.Unreachable, UnreachableSince: a.when(t.UnreachableSince), Since: a.when(t.Since), Overdue: t.Overdue,
 		StdoutSHA256: t.Stdout.Digest, StdoutSize: t.Stdout.Size, StdoutCut: t.Stdout.Cut,
 		StderrSHA256: t.Stderr.Digest, StderrSize: t.Stderr.Size, StderrCut: t.Stderr.Cut,
 	}

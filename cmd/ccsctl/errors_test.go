@@ -42,6 +42,45 @@ func TestWhatIsTypedWrongIsSaidAndChangesNothing(t *testing.T) {
 			{"run", "--all", "--timeout", "-1s", "--", "uptime"},
 			{"run", "--all", "--ttl", "48h", "--", "uptime"},
 			{"run", "--all", "--cwd", "tmp", "--", "uptime"},
+			{"run", "--all", "--batch", "1,none", "--", "uptime"},
+			{"run", "--all", "--batch", "1,", "--", "uptime"},
+			{"run", "--all", "--batch", "0", "--", "uptime"},
+			{"run", "--all", "--batch", strings.Repeat("1,", 100) + "1", "--", "uptime"},
+			{"run", "--all", "--pause-after", "10,1", "--", "uptime"},
+			{"run", "--all", "--pause-after", "1,1", "--", "uptime"},
+			{"run", "--all", "--pause-after", "0", "--", "uptime"},
+			{"run", "--all", "--pause-after", "10%", "--", "uptime"},
+			{"run", "--all", "--pause-after-batch", "1", "--", "uptime"},
+			{"run", "--all", "--batch", "1", "--pause-after-batch", "2,1", "--", "uptime"},
+			{"run", "--all", "--wait-offline", "1m", "--", "uptime"},
+			{"run", "--all", "--batch", "1", "--wait-offline", "0s", "--", "uptime"},
+			{"run", "--all", "--max-failures", "few", "--", "uptime"},
+			{"run", "--all", "--max-failures", "-1", "--", "uptime"},
+			{"run", "--all", "--max-failures", "101%", "--", "uptime"},
+			{"run", "--all", "--on-failure", "abort", "--", "uptime"},
+			{"run", "--all", "--max-failures", "1", "--on-failure", "retry", "--", "uptime"},
+			{"run", "--all", "--tolerate", "expired", "--", "uptime"},
+			{"run", "--all", "--max-failures", "1", "--tolerate", "skipped", "--", "uptime"},
+			{"run", "--all", "--max-failures", "1", "--tolerate", "unknown", "--", "uptime"},
+			{"run", "--all", "--recovery", "restart", "--", "uptime"},
+			{"run", "--all", "--attempts", "3", "--", "uptime"},
+			{"run", "--all", "--rerun-until", "1h", "--", "uptime"},
+			{"run", "--all", "--recovery", "rerun", "--attempts", "1", "--", "uptime"},
+			{"run", "--all", "--recovery", "rerun", "--rerun-until", "-1h", "--", "uptime"},
+			{"run", "--all", "--recovery", "rerun", "--rerun-until", "48h", "--", "uptime"},
+			{"run", "--all", "--detach", "--detach-on-pause", "--", "uptime"},
+			{"ping", "--all", "--recovery", "rerun"},
+			{"job", "pause"},
+			{"job", "pause", "x", "--request-id", "short"},
+			{"job", "resume", "x", "--next", "--to-end"},
+			{"job", "resume", "x", "--by", "1", "--next"},
+			{"job", "resume", "x", "--by", "0"},
+			{"job", "retry"},
+			{"job", "retry", "x"},
+			{"job", "retry", "x", "uptime"},
+			{"job", "retry", "--", "uptime"},
+			{"job", "retry", "x", "--outcome", "running", "--", "uptime"},
+			{"job", "retry", "x", "-f", "y", "--", "uptime"},
 			{"run", "--al", "--", "uptime"},
 			{"ping", "--all", "now"},
 			{"job"},
@@ -72,7 +111,7 @@ func TestWhatIsTypedWrongIsSaidAndChangesNothing(t *testing.T) {
 				t.Errorf("%v: exit status %d", line, got)
 			}
 		}
-		if len(r.access.jobs) != 0 {
+		if len(r.access.jobs) != 0 { // and nobody was asked for one
 			t.Error("a job was made")
 		}
 	})
@@ -146,7 +185,7 @@ func TestHelpAndHosts(t *testing.T) {
 	transcript(t, "help", func(ctx context.Context, r *rig) {
 		r.run(ctx, "--help")
 		for _, verb := range []string{
-			"run", "ping", "job", "job get", "job list", "job watch", "job cancel", "task", "task list",
+			"run", "ping", "job", "job get", "job list", "job watch", "job summary", "job pause", "job resume", "job cancel", "job retry", "task", "task list",
 			"output", "explain", "host", "host list", "host get", "config", "completion",
 		} {
 			r.run(ctx, append(strings.Fields(verb), "--help")...)

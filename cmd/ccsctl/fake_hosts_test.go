@@ -107,6 +107,10 @@ func (f *fake) ExplainTask(_ context.Context, req *accessv1.ExplainTaskRequest) 
 		}}
 		return out, nil
 	}
+	if t.GetResult().GetStatus().GetState() == typesv1.TaskState_TASK_STATE_PENDING {
+		out.Causes = []*typesv1.Cause{f.whyPending(j)}
+		return out, nil
+	}
 	out.Causes = []*typesv1.Cause{{
 		Code: typesv1.CauseCode_CAUSE_CODE_RUNNING, Since: since, Until: timestamppb.New(since.AsTime().Add(time.Minute)),
 		Text: "The command runs; its host kills it at its timeout.",
@@ -118,4 +122,17 @@ func (f *fake) ExplainTask(_ context.Context, req *accessv1.ExplainTaskRequest) 
 		})
 	}
 	return out, nil
+}
+
+// whyPending is since when a job is paused, or only that there are others first.
+func (f *fake) whyPending(j *fakeJob) *typesv1.Cause {
+	code := map[typesv1.PauseCause]typesv1.CauseCode{
+		typesv1.PauseCause_PAUSE_CAUSE_USER:   typesv1.CauseCode_CAUSE_CODE_PAUSED,
+		typesv1.PauseCause_PAUSE_CAUSE_POINT:  typesv1.CauseCode_CAUSE_CODE_PAUSE_POINT,
+		typesv1.PauseCause_PAUSE_CAUSE_BUDGET: typesv1.CauseCode_CAUSE_CODE_FAILURE_BUDGET,
+	}[j.job.GetPauseCause()]
+	if code == typesv1.CauseCode_CAUSE_CODE_UNSPECIFIED {
+		return &typesv1.Cause{Code: typesv1.CauseCode_CAUSE_CODE_ORDER, Text: "Targets before it are released first."}
+	}
+	return &typesv1.Cause{Code: code, Since: timestamppb.New(j.rollout.pausedAt), Text: "The job is paused."}
 }

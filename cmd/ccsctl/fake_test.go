@@ -59,6 +59,7 @@ type fakeJob struct {
 	job     *typesv1.Job
 	tasks   []*typesv1.Task
 	payload capsule.Payload
+	rollout *fakeRollout // nil: it goes to all hosts at once
 }
 
 func (f *fake) fleet() []fleet.Host {
@@ -110,6 +111,9 @@ func (f *fake) ResolveTargets(req *accessv1.ResolveTargetsRequest, out grpc.Serv
 		}
 	}
 	found, err := table.Select(q)
+	if req.GetQuery().GetParentJobId() != "" {
+		found, err = f.again(req.GetQuery())
+	}
 	if err != nil {
 		return wire.StatusError(err)
 	}
@@ -159,10 +163,15 @@ func (f *fake) accept(j *fakeJob) {
 	j.job.Command = map[capsule.Kind]string{capsule.Ping: "ping", capsule.Argv: strings.Join(p.Command.Argv, " "), capsule.Script: "script"}[p.Command.Kind]
 	j.job.CreatedAt, j.job.StartBy = timestamppb.Now(), timestamppb.New(p.NotAfter)
 	j.job.Revision, j.job.ControlRevision = 1, 1
-	for _, t := range j.tasks {
-		t.Result = wire.ResultToProto(task.Report{Attempt: 1, State: task.Running}, job.Detail{})
+	if p.Parent != (job.ID{}) {
+		j.job.ParentId = p.Parent.String()
 	}
-	f.count(j)
+	if !f.rollsOut(j) {
+		for _, t := range j.tasks {
+			t.Result, t.Since = wire.ResultToProto(task.Report{Attempt: 1, State: task.Running}, job.Detail{}), timestamppb.Now()
+		}
+		f.count(j)
+	}
 	f.jobs = append(f.jobs, j)
 }
 
@@ -179,7 +188,7 @@ func (f *fake) end(j *fakeJob, t *typesv1.Task, at time.Time) {
 		StartedAt: timestamppb.New(at.Add(-1500 * time.Millisecond)), EndedAt: timestamppb.New(at), Message: o.message,
 	}
 	j.job.Revision++
-	t.Revision = j.job.GetRevision()
+	t.Since, t.Revision = nil, j.job.GetRevision()
 	for i, content := range []string{o.stdout, o.stderr} {
 		stream := typesv1.Stream(i + 1)
 		ref := &typesv1.OutputRef{Stream: stream, Size: uint64(len(content))}
@@ -205,16 +214,19 @@ func (f *fake) count(j *fakeJob) {
 	for _, t := range j.tasks {
 		state := t.GetResult().GetStatus().GetState()
 		counts[state]++
-		if state < typesv1.TaskState_TASK_STATE_UNKNOWN {
+		if state < typesv1.TaskState_TASK_STATE_UNKNOWN && state > typesv1.TaskState_TASK_STATE_PENDING {
 			j.job.InFlight++
 		}
 	}
+	f.rolls(j)
 	j.job.Counts = nil
 	for state, n := range counts {
 		j.job.Counts = append(j.job.Counts, &typesv1.StateCount{State: state, Count: n})
 	}
-	j.job.State = typesv1.JobState_JOB_STATE_RUNNING
-	if j.job.GetInFlight() == 0 {
+	if j.job.GetState() != typesv1.JobState_JOB_STATE_PAUSED {
+		j.job.State = typesv1.JobState_JOB_STATE_RUNNING
+	}
+	if j.job.GetInFlight() == 0 && counts[typesv1.TaskState_TASK_STATE_PENDING] == 0 {
 		j.job.State, j.job.DoneAt = typesv1.JobState_JOB_STATE_DONE, timestamppb.Now()
 	}
 }
@@ -236,6 +248,12 @@ func (f *fake) WatchJob(req *accessv1.WatchJobRequest, out grpc.ServerStreamingS
 		<-out.Context().Done()
 		return out.Context().Err()
 	}
+	f.mu.Lock()
+	j, err := f.find(req.GetJobId())
+	f.mu.Unlock()
+	if err == nil && j.rollout != nil && j.rollout.steps {
+		return f.watchRollout(j, out)
+	}
 	for half := range 2 {
 		m, err := f.progress(req.GetJobId(), half)
 		if err != nil {
@@ -247,6 +265,7 @@ func (f *fake) WatchJob(req *accessv1.WatchJobRequest, out grpc.ServerStreamingS
 		wait(time.Second)
 		if f.halfway != nil {
 			f.halfway()
+			wait(time.Second) // so that it is heard before what follows
 		}
 	}
 	return nil
@@ -294,7 +313,8 @@ func (f *fake) CancelJob(_ context.Context, req *accessv1.CancelJobRequest) (*ac
 	if expected := req.GetExpectedControlRevision(); expected != 0 && expected != j.job.GetControlRevision() {
 		return nil, status.Errorf(codes.Aborted, "the job's control state has changed since it was read: read the job again and decide anew")
 	}
-	j.job.State = typesv1.JobState_JOB_STATE_STOPPING
+	f.skipRest(j)
+	j.job.State, j.job.PauseCause = typesv1.JobState_JOB_STATE_STOPPING, typesv1.PauseCause_PAUSE_CAUSE_UNSPECIFIED
 	j.job.ControlRevision++
 	return &accessv1.CancelJobResponse{Job: j.job}, nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -68,31 +67,47 @@ func (t *targetFlags) condition() string {
 
 // jobFlags are the control information of a job.
 type jobFlags struct {
-	concurrency          string
-	ttl, deadline        time.Duration
-	class, account, note string
-	detach               bool
+	rolloutFlags
+	ttl, deadline         time.Duration
+	class, account, note  string
+	detach, detachOnPause bool
 }
 
 func (j *jobFlags) add(f *pflag.FlagSet) {
-	textVar(f, &j.concurrency, "concurrency", "", "hosts at work at the same time, `N` or N% of the targets (default all)")
+	j.rolloutFlags.add(f)
 	f.DurationVar(&j.ttl, "ttl", 0, "`TIME` that a host may be away before it is too late to start, such as 1h (default the deadline)")
 	f.DurationVar(&j.deadline, "deadline", client.DefaultDeadline, "`TIME` after which the whole job ends")
 	f.StringVar(&j.class, "class", client.DefaultClass, "`CLASS` of importance")
 	f.StringVar(&j.account, "account", "", "`ACCOUNT` that is charged")
 	f.StringVar(&j.note, "note", "", "`TEXT` that says why, for those who look at the job later")
 	f.BoolVar(&j.detach, "detach", false, "print the job id as soon as the job is durable, and do not wait")
+	addDetachOnPause(f, &j.detachOnPause)
 }
 
-func (j *jobFlags) fill(r *client.Request) (err error) {
-	if r.Concurrency, err = amount(j.concurrency); err != nil {
+// addDetachOnPause is for what follows a job.
+func addDetachOnPause(f *pflag.FlagSet, detach *bool) {
+	f.BoolVar(detach, "detach-on-pause", false, "when the job pauses print its id and end with exit status 3, instead of waiting until somebody resumes")
+}
+
+// fill puts them into a request, whose command is in it already.
+func (j *jobFlags) fill(r *client.Request) error {
+	if err := j.rolloutFlags.fill(r); err != nil {
 		return err
+	}
+	if j.detach && j.detachOnPause {
+		return usagef("--detach does not wait for anything, so --detach-on-pause says nothing: give one of them")
 	}
 	if err := positive("ttl", j.ttl); err != nil {
 		return err
 	}
 	if err := positive("deadline", j.deadline); err != nil {
 		return err
+	}
+	switch {
+	case j.ttl > j.deadline && j.deadline > 0:
+		return usagef("ttl %s is longer than the deadline %s: no host could start after the job has ended", j.ttl, j.deadline)
+	case r.RerunUntil > j.deadline && j.deadline > 0:
+		return usagef("rerun-until %s is longer than the deadline %s: nothing could start after the job has ended", r.RerunUntil, j.deadline)
 	}
 	r.Class, r.Account, r.Note = j.class, j.account, j.note
 	r.TTL, r.Deadline = j.ttl, j.deadline
@@ -104,22 +119,6 @@ func positive(flag string, d time.Duration) error {
 		return usagef("--%s %s is negative: give a time such as 90s or 1h30m", flag, d)
 	}
 	return nil
-}
-
-// amount reads N or N%.
-func amount(text string) (client.Amount, error) {
-	if text == "" {
-		return client.Amount{}, nil
-	}
-	digits, percent := strings.CutSuffix(text, "%")
-	n, err := strconv.ParseUint(digits, 10, 32)
-	if err != nil || n == 0 || percent && n > 100 {
-		return client.Amount{}, usagef("--concurrency %q is no amount: give a number of hosts from 1, or 1%% to 100%%", text)
-	}
-	if percent {
-		return client.Amount{Percent: uint32(n)}, nil
-	}
-	return client.Amount{Count: uint32(n)}, nil
 }
 
 // plural is such as "1 host" or "8 hosts".

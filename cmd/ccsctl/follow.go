@@ -13,14 +13,23 @@ import (
 // redraw is how often a live line is drawn, at most.
 const redraw = 100 * time.Millisecond
 
+// following is how a job is followed.
+type following struct {
+	passThrough   bool // a single host's output and status are the program's own
+	detachOnPause bool // end where the job pauses
+}
+
 // follow shows the progress of a job until it ends, and then its results.
-func (a *app) follow(ctx context.Context, ctl *client.Client, id string, passThrough bool) error {
+func (a *app) follow(ctx context.Context, ctl *client.Client, id string, how following) error {
 	width := a.screen.width
 	if !a.moves() {
 		width = nil
 	}
-	f := follower{app: a, progress: newProgress(a.stderr, width, time.Now()), tasks: map[int]client.Task{}}
+	f := follower{app: a, progress: newProgress(a.stderr, width, time.Now()), tasks: map[int]client.Task{}, detachOnPause: how.detachOnPause}
 	if err := f.watch(ctx, ctl, id); err != nil {
+		if isExit(err) && f.job.State == statePaused {
+			return errors.Join(err, a.detached(f.job))
+		}
 		return a.leaveEarly(ctx, id, f.job, err)
 	}
 	tasks, err := f.results(ctx, ctl, id)
@@ -28,10 +37,10 @@ func (a *app) follow(ctx context.Context, ctl *client.Client, id string, passThr
 		return a.leaveEarly(ctx, id, f.job, err)
 	}
 	r := results{app: a, ctl: ctl, job: f.job, tasks: tasks, took: f.progress.elapsed(time.Now())}
-	if err := r.show(ctx, passThrough); err != nil || a.unwritten() != "" {
+	if err := r.show(ctx, how.passThrough); err != nil || a.unwritten() != "" {
 		return a.leave(ctx, id, f.job, err)
 	}
-	return r.verdict(passThrough)
+	return r.verdict(how.passThrough)
 }
 
 // leave says how to come back to a job.
@@ -45,10 +54,16 @@ func (a *app) leave(ctx context.Context, id string, job client.Job, err error) e
 		return &exit{exitSome, fmt.Sprintf("%s: job %s goes on. %s", a.unwritten(), id, back)}
 	case job.Done() && (ctx.Err() != nil || lost):
 		return &exit{exitUnknown, fmt.Sprintf("the results of job %s, which is done, were not shown to their end: %v\nSee all of them with: ccsctl job watch %s", id, err, id)}
+	case ctx.Err() != nil && job.State == statePaused:
+		return &exit{exitUnknown, fmt.Sprintf("detached: job %s is paused %s, and stays so until somebody resumes it\n%s", id, whyPaused(job), whatNow(job))}
 	case ctx.Err() != nil:
 		return &exit{exitUnknown, fmt.Sprintf("detached: job %s goes on. %s", id, back)}
 	case lost:
-		return &exit{exitUnknown, fmt.Sprintf("lost sight of job %s, which goes on: %v\n%s", id, err, back)}
+		does := "goes on"
+		if job.State == statePaused {
+			does = "was paused " + whyPaused(job)
+		}
+		return &exit{exitUnknown, fmt.Sprintf("lost sight of job %s, which %s: %v\n%s", id, does, err, back)}
 	}
 	return err
 }
@@ -72,6 +87,9 @@ type follower struct {
 	progress *progress
 	job      client.Job
 	tasks    map[int]client.Task // by ordinal
+
+	detachOnPause bool
+	paused        uint64 // control revision of the pause that was said; 0: it is not paused
 }
 
 type heard struct {
@@ -115,6 +133,9 @@ func (f *follower) listen(updates <-chan heard) error {
 			}
 			if f.job.State == stateQuarantined {
 				return &exit{exitSome, fmt.Sprintf("job %s is quarantined: it crashed its scheduler twice and is set aside; report this", f.job.ID)}
+			}
+			if err := f.notice(); err != nil {
+				return err
 			}
 		case now := <-tick.C:
 			f.progress.draw(f.job, now)

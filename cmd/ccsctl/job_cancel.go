@@ -1,15 +1,14 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"github.com/ccs-project/ccs/pkg/client"
 )
 
 func (a *app) jobCancelCommand() *cobra.Command {
-	var how client.Cancel
+	var control controlFlags
+	var keep bool
 	cmd := &cobra.Command{
 		Use:   "cancel JOB",
 		Short: "Stop a job: what is not released is skipped, what runs is killed",
@@ -23,19 +22,25 @@ with: ccsctl job watch JOB`,
 		Args:              exactly("a job id"),
 		ValidArgsFunction: a.completeJobs,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := control.name(); err != nil {
+				return err
+			}
 			return a.with(func(ctl *client.Client) error {
+				how := client.Cancel{RequestID: control.request, ExpectedControlRevision: control.revision, KeepRunning: keep}
 				job, err := ctl.Cancel(cmd.Context(), args[0], how)
-				if err != nil && statusOf(err) == exitUnknown {
-					return &exit{exitUnknown, fmt.Sprintf("it is not known whether job %s was told to stop: %v\nLook with: ccsctl job get %s; or say it again, which does no harm", args[0], err, args[0])}
-				}
 				if err != nil {
-					return hint(err, seeJobs)
+					verb := "job cancel " + args[0]
+					if keep {
+						verb += " --keep-running"
+					}
+					return control.fault(cmd.Context(), args[0], verb, err)
 				}
 				return a.showJob(job)
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&how.KeepRunning, "keep-running", false, "only skip what is not released; what runs goes on")
-	cmd.Flags().Uint64Var(&how.ExpectedControlRevision, "expect-revision", 0, "refuse if the control revision is another `N` by now; 0: any")
+	cmd.Flags().BoolVar(&keep, "keep-running", false, "only skip what is not released; what runs goes on")
+	control.add(cmd.Flags(), "; 0: any")
+	completeRequest(cmd)
 	return cmd
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,16 +24,21 @@ func (a *app) jobGetCommand() *cobra.Command {
 				if err != nil {
 					return hint(err, seeJobs)
 				}
-				return a.showJob(job)
+				return a.showJobSince(job, pausedSince(cmd.Context(), ctl, job))
 			})
 		},
 	}
 }
 
 // showJob prints all there is of a job.
-func (a *app) showJob(j client.Job) error {
+func (a *app) showJob(j client.Job) error { return a.showJobSince(j, time.Time{}) }
+
+// showJobSince prints a job, and since when it is paused; zero: not known.
+func (a *app) showJobSince(j client.Job, paused time.Time) error {
 	if a.isDocument() {
-		return a.encode(a.jobDocument(j))
+		doc := a.jobDocument(j)
+		doc.PausedSince = a.when(paused)
+		return a.encode(doc)
 	}
 	took := ""
 	if !j.DoneAt.IsZero() {
@@ -40,14 +46,20 @@ func (a *app) showJob(j client.Job) error {
 	}
 	pairs := []string{
 		"Job", j.ID,
-		"State", j.State,
+		"State", stateText(j),
+		"Paused since", a.stamp(paused),
 		"Command", j.Command,
 		"Selector", j.Selector,
 		"Note", j.Note,
+		"Retry of", j.ParentID,
 		"Submitter", j.Submitter,
 		"Account", j.Account,
 		"Class", fmt.Sprintf("%s (pool %s)", j.Class, j.Pool),
 		"Targets", countsLine(j),
+		"Released", releasedText(j),
+		"Batch", batchText(j),
+		"Next pause", nextPause(j),
+		"Bad outcomes", badOf(j),
 		"Concurrency", amountText(j.Concurrency),
 		"Created", a.stamp(j.CreatedAt),
 		"Start by", a.stamp(j.StartBy),
@@ -65,6 +77,22 @@ func (a *app) showJob(j client.Job) error {
 		}
 	}
 	return a.fields(pairs...)
+}
+
+// stateText is the state, and why a job is paused.
+func stateText(j client.Job) string {
+	if why := whyPaused(j); why != "" {
+		return j.State + " " + why
+	}
+	return j.State
+}
+
+// releasedText is how many hosts a job has gone to; empty where that is all.
+func releasedText(j client.Job) string {
+	if j.Released == j.Targets || j.Done() {
+		return ""
+	}
+	return fmt.Sprintf("%d/%d", j.Released, j.Targets)
 }
 
 func amountText(a client.Amount) string {

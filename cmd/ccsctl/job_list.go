@@ -81,7 +81,7 @@ func first[T any](all iter.Seq2[T, error], n int) iter.Seq2[T, error] {
 func (a *app) showJobs(jobs iter.Seq2[client.Job, error]) error {
 	head := []string{"JOB", "STATE", "SETTLED", "OK", "CLASS", "SUBMITTER", "CREATED", "COMMAND"}
 	if a.isWide() {
-		head = []string{"JOB", "STATE", "SETTLED", "OK", "AT WORK", "CLASS", "POOL", "SUBMITTER", "ACCOUNT", "CREATED", "TOOK", "NOTE", "COMMAND"}
+		head = []string{"JOB", "STATE", "SETTLED", "OK", "AT WORK", "RELEASED", "BATCH", "BAD", "NEXT PAUSE", "PAUSED", "CLASS", "POOL", "SUBMITTER", "ACCOUNT", "CREATED", "TOOK", "NOTE", "COMMAND"}
 	}
 	return show(a, jobs, shown[client.Job]{
 		field: "jobs", document: func(j client.Job) any { return a.jobDocument(j) },
@@ -99,7 +99,17 @@ func (a *app) jobRow(j client.Job) []string {
 		took = span(j.DoneAt.Sub(j.CreatedAt))
 	}
 	return []string{
-		j.ID, j.State, settled, ok, fmt.Sprint(j.InFlight), j.Class, j.Pool, j.Submitter, j.Account,
+		j.ID, j.State, settled, ok, fmt.Sprint(j.InFlight),
+		fmt.Sprintf("%d/%d", j.Released, j.Targets), batchText(j), badShort(j), nextPause(j), whyPaused(j), j.Class, j.Pool, j.Submitter, j.Account,
 		a.stamp(j.CreatedAt), took, short(j.Note, 48), oneLine(j.Command),
 	}
+}
+
+// badShort is such as 2/1, bad outcomes of those that are tolerated; empty
+// without a budget.
+func badShort(j client.Job) string {
+	if j.MaxFailures == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d/%d", j.Bad, j.Tolerates)
 }

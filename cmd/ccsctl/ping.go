@@ -32,7 +32,7 @@ are named and left out.`,
 				return err
 			}
 			return a.with(func(ctl *client.Client) error {
-				return a.submit(cmd.Context(), ctl, r, submission{detach: control.detach})
+				return a.submit(cmd.Context(), ctl, r, submission{detach: control.detach, detachOnPause: control.detachOnPause})
 			})
 		},
 	}
@@ -40,5 +40,6 @@ are named and left out.`,
 	control.add(cmd.Flags())
 	cmd.Flags().SortFlags = false
 	a.completeTargets(cmd)
+	a.completeControl(cmd, &control)
 	return cmd
 }

@@ -23,13 +23,14 @@ type progress struct {
 	to    io.Writer
 	width func() int // of the terminal, now; nil: there is none
 	began time.Time
-	had   int // settled when it began; -1: not known yet
+	since time.Time // that the pace is counted from
+	had   int       // settled at that time; -1: not known yet
 	said  time.Time
 	last  string
 }
 
 func newProgress(to io.Writer, width func() int, now time.Time) *progress {
-	return &progress{to: to, width: width, began: now, said: now, had: -1}
+	return &progress{to: to, width: width, began: now, since: now, said: now, had: -1}
 }
 
 func (p *progress) elapsed(now time.Time) time.Duration { return now.Sub(p.began) }
@@ -42,7 +43,10 @@ func (p *progress) draw(job client.Job, now time.Time) {
 	if p.had < 0 {
 		p.had = job.Settled()
 	}
-	pace := paceOf(job, job.Settled()-p.had, p.elapsed(now))
+	if job.State == statePaused { // the pace is that of the work after it
+		p.had, p.since = job.Settled(), now
+	}
+	pace := paceOf(job, job.Settled()-p.had, now.Sub(p.since))
 	if p.width != nil {
 		if line := liveLine(job, pace, p.width()); line != p.last {
 			p.last = line
@@ -51,17 +55,18 @@ func (p *progress) draw(job client.Job, now time.Time) {
 		return
 	}
 	line := progressLine(job)
-	if now.Sub(p.said) < plainEvery || line == p.last {
+	if now.Sub(p.said) < plainEvery || line == p.last || job.State == statePaused && job.InFlight == 0 {
 		return
 	}
 	p.last, p.said = line, now
 	_, _ = fmt.Fprintf(p.to, "%6.0f s  %s\n", p.elapsed(now).Seconds(), joined(line, pace))
 }
 
-// end takes the live line away.
+// end takes the live line away; the next draw brings another.
 func (p *progress) end() {
 	if p.width != nil && p.last != "" {
 		_, _ = io.WriteString(p.to, eraseLine)
+		p.last = ""
 	}
 }
 
@@ -117,12 +122,25 @@ func joined(a, b string) string {
 	return a + "  " + b
 }
 
-// progressLine is the counts, and the state where that is no common one.
+// progressLine is the counts, the batch if there are several, and the state where
+// that is no common one.
 func progressLine(job client.Job) string {
-	if job.State == "RUNNING" || job.State == "DONE" {
-		return countsLine(job)
+	line := countsLine(job)
+	if batch := batchText(job); batch != "" {
+		line = joined(line, "batch "+batch)
 	}
-	return joined(countsLine(job), job.State)
+	if job.State == "RUNNING" || job.State == "DONE" {
+		return line
+	}
+	return joined(line, job.State)
+}
+
+// batchText is such as "2/3"; empty of a job with one batch.
+func batchText(job client.Job) string {
+	if job.Batches < 2 {
+		return ""
+	}
+	return fmt.Sprintf("%d/%d", job.Batch, job.Batches)
 }
 
 // countsLine is such as "5/8  4 SUCCEEDED, 1 FAILED, 2 at work, 1 waiting".

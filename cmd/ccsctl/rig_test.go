@@ -103,15 +103,17 @@ func (r *rig) write(name, content string) {
 
 var (
 	jobID   = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	madeJob = regexp.MustCompile(`Job (` + jobID.String() + `) on`)
 	jobCell = regexp.MustCompile(`(?m)^` + jobID.String() + `  `)
 	digest  = regexp.MustCompile(`[0-9a-f]{64}`)
+	request = regexp.MustCompile(`[A-Z2-7]{26}`)
 )
 
 // run runs one command line, of which JOB is the last job, and notes all that
 // came of it.
 func (r *rig) run(ctx context.Context, args ...string) (status int) {
 	r.t.Helper()
-	fmt.Fprintf(&r.transcript, "$ ccsctl %s\n", commandLine(args))
+	fmt.Fprintf(&r.transcript, "$ ccsctl %s\n", r.stable(commandLine(args)))
 	for i := range args {
 		args[i] = strings.ReplaceAll(strings.ReplaceAll(args[i], "JOB", r.last), "DIR", r.dir)
 	}
@@ -130,7 +132,9 @@ func (r *rig) run(ctx context.Context, args ...string) (status int) {
 	ctx, r.interrupt = context.WithCancel(ctx)
 	defer r.interrupt()
 	status = a.run(ctx, args)
-	if id := jobID.FindString(stderr.String() + stdout.String()); id != "" {
+	if made := madeJob.FindStringSubmatch(stderr.String()); made != nil {
+		r.last = made[1]
+	} else if id := jobID.FindString(stderr.String() + stdout.String()); id != "" {
 		r.last = id
 	}
 	r.stdout = stdout.String()
@@ -195,6 +199,7 @@ func (r *rig) answer(ctx context.Context) (string, error) {
 func (r *rig) stable(text string) string {
 	text = jobCell.ReplaceAllString(text, fmt.Sprintf("%-36s  ", "JOB"))
 	text = jobID.ReplaceAllString(text, "JOB")
+	text = request.ReplaceAllString(text, "REQUEST")
 	text = digest.ReplaceAllString(text, "SHA256")
 	text = strings.ReplaceAll(text, r.dir, "DIR")
 	return controls.Replace(text)

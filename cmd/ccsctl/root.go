@@ -38,7 +38,8 @@ Exit status:
   1  the job ended, and some target did not succeed; of output: something is
      missing or did not verify; of any: stdout could not be written
   2  bad flags, bad configuration, not confirmed, or a request that cannot be
-  3  detached by Ctrl-C, or the servers could not be reached: nothing is known
+  3  detached by Ctrl-C or --detach-on-pause, or the servers could not be reached:
+     the outcome is not known
   4  refused: not authenticated, or not allowed
 A run on a single host exits with the status of its command instead, as ssh
 does, and with 128 + N where signal N ended it.`
@@ -46,6 +47,7 @@ does, and with 128 + N where signal N ended it.`
 const rootExample = `  ccsctl host list
   ccsctl run --room bj01 -- uptime
   ccsctl job list --submitter mine
+  ccsctl job resume JOB
   ccsctl task list JOB --failed
   ccsctl explain JOB HOST
   ccsctl output JOB HOST`
@@ -65,8 +67,9 @@ func (a *app) rootCommand() *cobra.Command {
 	a.addSettings(flags)
 	root.AddCommand(
 		a.runCommand(), a.pingCommand(),
-		group("job", "Look at jobs, follow them and stop them",
-			a.jobGetCommand(), a.jobListCommand(), a.jobWatchCommand(), a.jobCancelCommand()),
+		group("job", "Look at jobs, follow, pause, resume, stop and retry them",
+			a.jobGetCommand(), a.jobListCommand(), a.jobWatchCommand(), a.jobSummaryCommand(),
+			a.jobPauseCommand(), a.jobResumeCommand(), a.jobCancelCommand(), a.jobRetryCommand()),
 		group("task", "Look at the tasks of a job", a.taskListCommand()),
 		a.outputCommand(), a.explainCommand(),
 		group("host", "Look at hosts", a.hostListCommand(), a.hostGetCommand()),

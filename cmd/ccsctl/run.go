@@ -28,10 +28,21 @@ asks; without a terminal it refuses, unless --yes is given.
 
 Ctrl-C stops watching and leaves the job alone; it says how to come back, and with
 -o json or yaml prints the job without tasks. Hosts that are away get the job when
-they are back, until --ttl is over.`
+they are back, until --ttl is over.
+
+A rollout goes in batches (--batch), pauses where you say (--pause-after,
+--pause-after-batch) and stops at more bad outcomes than you tolerate
+(--max-failures). Before it begins, the plan is shown in a sentence. When it
+pauses, run says why and what to type next, and goes on waiting, on a terminal or
+not, until somebody resumes or cancels the job; --detach-on-pause ends it instead.
+
+Bad are FAILED, TIMED_OUT, START_FAILED, REFUSED, LOST, UNKNOWN and EXPIRED, but
+for what --tolerate names. With --max-failures N never more than N + 1 hosts are at
+work, so what was started can end with N + 1 bad outcomes at most.`
 
 const runExample = `  ccsctl run --room bj01 -- uptime
   ccsctl run -l 'app in (web,api),!canary' --concurrency 10% -- sh -c 'df -h | tail -1'
+  ccsctl run --all --batch 1,10,25% --pause-after-batch 1 --max-failures 2 -- systemctl restart nginx
   ccsctl run --hosts h1,10.0.0.7 -f check.sh --timeout 1m
   ccsctl run --hosts-file hosts.txt --yes -- systemctl reload nginx
   ccsctl run --all -o json -- hostname | jq -r '.tasks[] | select(.state != "SUCCEEDED") | .host'
@@ -51,6 +62,7 @@ type commandFlags struct {
 	timeout, grace           time.Duration
 	onTimeout                string
 	outputLimit              size
+	recoveryFlags
 }
 
 func (c *commandFlags) add(f *pflag.FlagSet) {
@@ -64,6 +76,13 @@ func (c *commandFlags) add(f *pflag.FlagSet) {
 	f.StringArrayVar(&c.env, "env", nil, "`NAME=VALUE` added to the clean environment of the command; may be repeated")
 	textVar(f, &c.cwd, "cwd", "", "absolute `DIRECTORY` on the host that the command starts in")
 	textVar(f, &c.runAs, "run-as", "", "`ACCOUNT` on the host (default that of the executor)")
+	c.recoveryFlags.add(f)
+}
+
+// complete completes them; the flags are on the command.
+func (c *commandFlags) complete(cmd *cobra.Command) {
+	complete(cmd, "on-timeout", fixed(onTimeoutKill, onTimeoutReport))
+	c.recoveryFlags.complete(cmd)
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -88,14 +107,14 @@ func (a *app) runCommand() *cobra.Command {
 			if err := targets.fill(&r, input{cmd.Context().Err, a.stdin}); err != nil {
 				return err
 			}
-			if err := command.fill(&r.Command, args, input{cmd.Context().Err, a.stdin}); err != nil {
+			if err := command.fill(&r, args, input{cmd.Context().Err, a.stdin}); err != nil {
 				return err
 			}
 			if err := control.fill(&r); err != nil {
 				return err
 			}
 			return a.with(func(ctl *client.Client) error {
-				return a.submit(cmd.Context(), ctl, r, submission{detach: control.detach, passThrough: true, confirm: true, yes: yes})
+				return a.submit(cmd.Context(), ctl, r, submission{detach: control.detach, detachOnPause: control.detachOnPause, passThrough: true, confirm: true, yes: yes})
 			})
 		},
 	}
@@ -106,7 +125,8 @@ func (a *app) runCommand() *cobra.Command {
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask, however many hosts there are")
 	cmd.Flags().SortFlags = false
 	a.completeTargets(cmd)
-	complete(cmd, "on-timeout", fixed(onTimeoutKill, onTimeoutReport))
+	a.completeControl(cmd, &control)
+	command.complete(cmd)
 	return cmd
 }
 
@@ -133,7 +153,7 @@ func typed(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-func (c *commandFlags) fill(to *client.Command, argv []string, in input) (err error) {
+func (c *commandFlags) fill(r *client.Request, argv []string, in input) (err error) {
 	switch {
 	case c.file != "" && len(argv) > 0:
 		return usagef("a script and a program are given: leave out --file, or what follows --")
@@ -150,6 +170,10 @@ func (c *commandFlags) fill(to *client.Command, argv []string, in input) (err er
 	if err := positive("grace", c.grace); err != nil {
 		return err
 	}
+	if err := c.recoveryFlags.fill(r); err != nil {
+		return err
+	}
+	to := &r.Command
 	to.Argv, to.Env, to.Cwd, to.RunAs = argv, c.env, c.cwd, c.runAs
 	to.Timeout, to.Grace, to.OutputLimit = c.timeout, c.grace, uint64(c.outputLimit)
 	if c.onTimeout == onTimeoutReport {

@@ -131,7 +131,7 @@ func (s setting) flagName() string {
 }
 
 // addSettings makes the flags of keys; without names: of all but confirm_above,
-// which is for run alone.
+// which is for the verbs that ask.
 func (a *app) addSettings(f *pflag.FlagSet, keys ...string) {
 	for _, s := range settings() {
 		wanted := slices.Contains(keys, s.key) || len(keys) == 0 && s.key != "confirm_above"
@@ -139,7 +139,7 @@ func (a *app) addSettings(f *pflag.FlagSet, keys ...string) {
 			continue
 		}
 		s.add(f, &a.typed, s.flagName())
-		a.settingFlags[s.key] = f.Lookup(s.flagName())
+		a.settingFlags[s.key] = append(a.settingFlags[s.key], f.Lookup(s.flagName()))
 	}
 }
 

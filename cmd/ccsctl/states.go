@@ -2,14 +2,20 @@ package main
 
 // The states of jobs and tasks, in the order in which they are counted.
 var (
-	jobStates = []string{"RUNNING", "PAUSED", "STOPPING", "DONE", stateQuarantined}
+	jobStates = []string{"RUNNING", statePaused, "STOPPING", "DONE", stateQuarantined}
 	live      = []string{"PENDING", "DISPATCHED", "ACCEPTED", "STARTING", "RUNNING"}
 	outcomes  = []string{
 		"SUCCEEDED", "FAILED", "TIMED_OUT", "START_FAILED", "REFUSED", "LOST", "UNKNOWN", "EXPIRED", "CANCELED", "SKIPPED",
 	}
 	bad = outcomes[1:]
+	// canBeBad are the outcomes that a failure budget counts, and a retry means
+	// if it names none, but for the two that may have run: LOST and UNKNOWN.
+	canBeBad = []string{"FAILED", "TIMED_OUT", "START_FAILED", "REFUSED", "LOST", "UNKNOWN", "EXPIRED"}
 )
 
 // stateQuarantined is the one state of a job that a watch does not end by
 // itself.
 const stateQuarantined = "QUARANTINED"
+
+// statePaused is of a job that waits until somebody resumes it.
+const statePaused = "PAUSED"

@@ -10,10 +10,12 @@ import (
 
 // submission is how a verb wants its job to be handled.
 type submission struct {
-	detach      bool // do not wait
-	passThrough bool // a single host's output and status are the program's own
-	confirm     bool // ask where there are many hosts
-	yes         bool // do not, after all
+	detach        bool   // do not wait
+	detachOnPause bool   // do not wait while the job is paused
+	passThrough   bool   // a single host's output and status are the program's own
+	confirm       bool   // ask where there are many hosts
+	yes           bool   // do not, after all
+	retried       string // command of the job that is retried; empty if none is
 }
 
 // submit makes a job, hands it over and follows it to its end.
@@ -28,10 +30,8 @@ func (a *app) submit(ctx context.Context, ctl *client.Client, r client.Request, 
 	if err := a.leftOut(ctx, ctl, r, targets); err != nil {
 		return err
 	}
-	if s.confirm {
-		if err := a.confirm(ctx, r, targets, s.yes); err != nil {
-			return err
-		}
+	if err := a.propose(ctx, r, targets, s); err != nil {
+		return err
 	}
 	signed, err := ctl.Sign(r, targets)
 	if err != nil {
@@ -51,7 +51,23 @@ func (a *app) submit(ctx context.Context, ctl *client.Client, r client.Request, 
 		}
 		return nil
 	}
-	return a.follow(ctx, ctl, job.ID, s.passThrough && targets.Len() == 1)
+	return a.follow(ctx, ctl, job.ID, following{passThrough: s.passThrough && targets.Len() == 1, detachOnPause: s.detachOnPause})
+}
+
+// propose says what is going to be done, where that is not plain, and asks where
+// many hosts are meant.
+func (a *app) propose(ctx context.Context, r client.Request, t *client.Targets, s submission) error {
+	plan := planText(r, t.Len())
+	if s.confirm && a.mustConfirm(t, s.yes) {
+		return a.confirm(ctx, r, t, plan, s.retried)
+	}
+	if s.retried != "" {
+		a.say("Retry of %s: %s\n", r.RetryOf, short(s.retried, 200))
+	}
+	if plan != "" {
+		a.say("Plan: %s\n", plan)
+	}
+	return nil
 }
 
 // leftOut names the hosts that were given by name and do not match what else was

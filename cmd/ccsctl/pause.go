@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ccs-project/ccs/pkg/client"
+)
+
+// Why a job is paused.
+const (
+	pausedByUser   = "user"
+	pausedAtPoint  = "point"
+	pausedByBudget = "budget"
+)
+
+// whyPaused is such as "at a pause point, after 3 hosts"; empty of a job that is
+// not paused.
+func whyPaused(j client.Job) string {
+	switch {
+	case j.State != statePaused:
+		return ""
+	case j.PauseCause == pausedByUser:
+		return "by a user"
+	case j.PauseCause == pausedByBudget:
+		return fmt.Sprintf("by its failure budget, at %s with %d tolerated", plural(j.Bad, "bad outcome"), j.Tolerates)
+	case j.PauseCause == pausedAtPoint && pointReached(j):
+		return fmt.Sprintf("at a pause point, after %s", plural(j.Released, "host"))
+	case j.PauseCause == pausedAtPoint:
+		return fmt.Sprintf("at a pause point, after batch %d", j.Batch)
+	}
+	return j.PauseCause // of a later version
+}
+
+// pointReached reports whether it is a pause point after a number of hosts that
+// a job stands at, and not one after a batch.
+func pointReached(j client.Job) bool {
+	return j.NextPauseAfter > 0 && j.Released >= j.NextPauseAfter && j.InFlight == 0
+}
+
+// badOf is such as "2, 1 tolerated"; empty without a budget.
+func badOf(j client.Job) string {
+	if j.MaxFailures == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d, %d tolerated", j.Bad, j.Tolerates)
+}
+
+// nextPause is such as "after 3 hosts or after batch 2": the points that are
+// ahead, as far as they are known. At a pause point only a resume makes the next
+// one known.
+func nextPause(j client.Job) string {
+	if j.State != "RUNNING" && (j.State != statePaused || j.PauseCause == pausedAtPoint) {
+		return ""
+	}
+	var ahead []string
+	if n := j.NextPauseAfter; n > 0 && n < j.Targets && (n > j.Released || j.InFlight > 0) {
+		ahead = append(ahead, "after "+plural(n, "host"))
+	}
+	if n := j.NextPauseAfterBatch; n > 0 && n < j.Batches {
+		ahead = append(ahead, fmt.Sprintf("after batch %d", n))
+	}
+	return strings.Join(ahead, " or ")
+}
+
+// whatNow are the commands that may follow on a pause. The revision is that of
+// what is shown: whoever was quicker is not overruled.
+func whatNow(j client.Job) string {
+	look := "ccsctl job summary " + j.ID
+	if j.PauseCause == pausedByBudget {
+		look = "ccsctl task list " + j.ID + " --failed"
+	}
+	return fmt.Sprintf("  look:   %s\n  go on:  ccsctl job resume %s --expect-revision %d\n  stop:   ccsctl job cancel %s", look, j.ID, j.ControlRevision, j.ID)
+}
+
+// notice says when a job has paused, and when it goes on.
+func (f *follower) notice() error {
+	j, paused := f.job, f.job.State == statePaused
+	if !paused && f.paused == 0 || paused && f.paused == j.ControlRevision {
+		return nil
+	}
+	switch {
+	case paused && f.detachOnPause:
+		return &exit{exitUnknown, fmt.Sprintf("detached: job %s is paused %s, and stays so until somebody resumes it\n%s", j.ID, whyPaused(j), whatNow(j))}
+	case paused:
+		f.paused = j.ControlRevision
+		f.progress.end()
+		f.app.say("Paused %s: %s\n%s\nWaiting until then; Ctrl-C only stops watching.\n", whyPaused(j), countsLine(j), whatNow(j))
+	default:
+		f.paused = 0
+		f.progress.end()
+		if j.State == "RUNNING" {
+			f.app.say("Resumed%s\n", goesOn(j))
+		}
+	}
+	return nil
+}
+
+// goesOn says how far a job goes that has been resumed.
+func goesOn(j client.Job) string {
+	if next := nextPause(j); next != "" {
+		return "; it pauses again " + next
+	}
+	return "; no pause point is ahead"
+}
+
+// pausedSince is since when a job is paused: the servers say so where they explain
+// what a host waits for. It is zero where nobody waits, or they do not say.
+func pausedSince(ctx context.Context, ctl *client.Client, j client.Job) time.Time {
+	if j.State != statePaused {
+		return time.Time{}
+	}
+	code := map[string]string{pausedByUser: "paused", pausedAtPoint: "pause_point", pausedByBudget: "failure_budget"}[j.PauseCause]
+	for t, err := range ctl.Tasks(ctx, j.ID, client.TaskFilter{States: []string{"PENDING"}}) {
+		if err != nil {
+			break
+		}
+		e, err := ctl.Explain(ctx, j.ID, t.Host)
+		if err != nil || e.Job.ControlRevision != j.ControlRevision {
+			break
+		}
+		for _, c := range e.Causes {
+			if c.Code == code {
+				return c.Since
+			}
+		}
+		break
+	}
+	return time.Time{}
+}
