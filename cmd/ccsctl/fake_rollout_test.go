@@ -82,6 +82,11 @@ func (f *fake) turn(j *fakeJob) {
 	switch {
 	case j.job.GetState() != typesv1.JobState_JOB_STATE_RUNNING:
 	case r.MaxFailures.Limited && int(j.job.GetBad()) > int(j.job.GetTolerates()):
+		if r.FailureAction == job.AbortOnFailure {
+			f.skipRest(j)
+			f.count(j)
+			return
+		}
 		f.pauseAs(j, typesv1.PauseCause_PAUSE_CAUSE_BUDGET)
 	case r.gate > 0 && released >= r.gate:
 		f.pauseAs(j, typesv1.PauseCause_PAUSE_CAUSE_POINT)
@@ -183,7 +188,7 @@ func (f *fake) PauseJob(_ context.Context, req *accessv1.PauseJobRequest) (*acce
 	if err == nil && !done && j.job.GetState() == typesv1.JobState_JOB_STATE_RUNNING {
 		f.pauseAs(j, typesv1.PauseCause_PAUSE_CAUSE_USER)
 	}
-	return &accessv1.PauseJobResponse{Job: j.job}, err
+	return &accessv1.PauseJobResponse{Job: proto.CloneOf(j.job)}, err
 }
 
 func (f *fake) ResumeJob(_ context.Context, req *accessv1.ResumeJobRequest) (*accessv1.ResumeJobResponse, error) {
@@ -200,7 +205,7 @@ func (f *fake) ResumeJob(_ context.Context, req *accessv1.ResumeJobRequest) (*ac
 	if err == nil && !done {
 		err = f.goOn(j, req)
 	}
-	return &accessv1.ResumeJobResponse{Job: j.job}, err
+	return &accessv1.ResumeJobResponse{Job: proto.CloneOf(j.job)}, err
 }
 
 func (f *fake) goOn(j *fakeJob, req *accessv1.ResumeJobRequest) error {
@@ -235,7 +240,7 @@ func (f *fake) goOn(j *fakeJob, req *accessv1.ResumeJobRequest) error {
 func (f *fake) watchRollout(j *fakeJob, out grpc.ServerStreamingServer[accessv1.WatchJobResponse]) error {
 	for {
 		f.mu.Lock()
-		m := &accessv1.WatchJobResponse{Job: proto.CloneOf(j.job), Tasks: j.tasks, CompleteRevision: j.job.GetRevision()}
+		m := proto.CloneOf(&accessv1.WatchJobResponse{Job: j.job, Tasks: j.tasks, CompleteRevision: j.job.GetRevision()})
 		done := j.job.GetState() == typesv1.JobState_JOB_STATE_DONE
 		f.mu.Unlock()
 		if err := out.Send(m); err != nil || done {

@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
 	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
@@ -46,7 +47,7 @@ func (f *fake) SummarizeJob(_ context.Context, req *accessv1.SummarizeJobRequest
 		out.Groups = out.GetGroups()[:3]
 		out.Groups[0].Count += 30
 	}
-	return out, nil
+	return proto.CloneOf(out), nil
 }
 
 // again are the hosts of a retry. The caller does not hold mu.

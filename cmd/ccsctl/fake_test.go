@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
@@ -297,7 +298,7 @@ func (f *fake) GetJob(_ context.Context, req *accessv1.GetJobRequest) (*accessv1
 	if err != nil {
 		return nil, err
 	}
-	return &accessv1.GetJobResponse{Job: j.job}, nil
+	return &accessv1.GetJobResponse{Job: proto.CloneOf(j.job)}, nil
 }
 
 func (f *fake) CancelJob(_ context.Context, req *accessv1.CancelJobRequest) (*accessv1.CancelJobResponse, error) {
@@ -316,7 +317,7 @@ func (f *fake) CancelJob(_ context.Context, req *accessv1.CancelJobRequest) (*ac
 	f.skipRest(j)
 	j.job.State, j.job.PauseCause = typesv1.JobState_JOB_STATE_STOPPING, typesv1.PauseCause_PAUSE_CAUSE_UNSPECIFIED
 	j.job.ControlRevision++
-	return &accessv1.CancelJobResponse{Job: j.job}, nil
+	return &accessv1.CancelJobResponse{Job: proto.CloneOf(j.job)}, nil
 }
 
 func (f *fake) ListJobs(_ context.Context, req *accessv1.ListJobsRequest) (*accessv1.ListJobsResponse, error) {

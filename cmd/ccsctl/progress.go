@@ -80,7 +80,7 @@ func paceOf(job client.Job, settled int, elapsed time.Duration) string {
 	if rate < 0.1 {
 		text = fmt.Sprintf("%.1f/min", rate*60)
 	}
-	if left := job.Targets - job.Settled(); left > 0 {
+	if left := job.Targets - job.Settled(); left > 0 && nextPause(job) == "" { // how long a person thinks nobody knows
 		text += fmt.Sprintf("  about %s left", span(time.Duration(float64(left)/rate*float64(time.Second)).Round(time.Second)))
 	}
 	return text

@@ -112,3 +112,43 @@ func TestWhereThereIsNoTerminalALineIsPrintedNowAndThen(t *testing.T) {
 		t.Errorf("got\n%swant\n%s", b.String(), want)
 	}
 }
+
+func TestAPauseIsNotPartOfThePace(t *testing.T) {
+	var b bytes.Buffer
+	began := time.Unix(0, 0)
+	p := newProgress(&b, func() int { return 200 }, began)
+	job := someJob()
+	p.draw(job, began)
+	job.State, job.PauseCause = statePaused, pausedByUser
+	p.draw(job, began.Add(time.Hour))
+	job.State, job.PauseCause = "RUNNING", ""
+	job.Counts["SUCCEEDED"], job.Counts["PENDING"] = 5, 0
+	p.draw(job, began.Add(time.Hour+10*time.Second))
+	if got := b.String(); !strings.Contains(got, "PAUSED") || !strings.HasSuffix(got, "  0.1/s  about 20s left") {
+		t.Errorf("got %q", got)
+	}
+	job.NextPauseAfter, job.Released = 7, 6
+	if got := paceOf(job, 1, 10*time.Second); got != "0.1/s" {
+		t.Errorf("with a pause ahead the end is foreseen: %q", got)
+	}
+}
+
+func TestWhyAJobIsPausedIsSaidOfLaterCausesToo(t *testing.T) {
+	job := client.Job{State: statePaused, Targets: 8, Released: 3, Batch: 2, Batches: 3, NextPauseAfter: 3}
+	for cause, want := range map[string]string{
+		pausedByUser: "by a user", pausedAtPoint: "at a pause point, after 3 hosts", "moon": "moon",
+		pausedByBudget: "by its failure budget, at 0 bad outcomes with 0 tolerated",
+	} {
+		if job.PauseCause = cause; whyPaused(job) != want {
+			t.Errorf("%s is %q", cause, whyPaused(job))
+		}
+	}
+	job.PauseCause, job.NextPauseAfterBatch, job.NextPauseAfter = pausedAtPoint, 2, 0
+	if got := whyPaused(job); got != "at a pause point, after batch 2" {
+		t.Errorf("got %q", got)
+	}
+	job.State = "RUNNING"
+	if got := whyPaused(job); got != "" {
+		t.Errorf("what runs is paused %q", got)
+	}
+}

@@ -151,7 +151,7 @@ func TestAPauseThatIsWatchedSaysWhyAndWaits(t *testing.T) {
 					must(t, err)
 				}
 			}
-			const between = 50 * time.Millisecond // two looks of the program, so that the order is not a matter of luck
+			const between = 350 * time.Millisecond // two things that happen in the job
 			time.AfterFunc(time.Minute+between, resume(typesv1.ResumeUntil_RESUME_UNTIL_NEXT, 0))
 			time.AfterFunc(2*time.Minute+between, resume(typesv1.ResumeUntil_RESUME_UNTIL_NUMBER, 2))
 			time.AfterFunc(3*time.Minute+between, resume(typesv1.ResumeUntil_RESUME_UNTIL_END, 0))
