@@ -105,6 +105,8 @@ func (ho *host) stopDue() bool {
 
 // reopen makes everything that the host has not answered due again: a new
 // session has begun, and what the one before has taken over may be lost.
+// Outcomes, and that one is past W, go up again: their Forget may have been made
+// while the host was away, and then it has come to nothing.
 func (ho *host) reopen() {
 	ho.forgets.reopen()
 	ho.live.fresh = false
@@ -125,6 +127,9 @@ func (ho *host) reopen() {
 			}
 			if r.stopping {
 				r.wishStop()
+			}
+			if r.said != nil && (r.pastW || r.seen.State.Final()) {
+				r.route()
 			}
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	sessionv1 "github.com/ccs-project/ccs/api/gen/ccs/session/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
+	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
@@ -78,6 +79,41 @@ func TestAHostWhoseForgetsWereDroppedIsAskedForEverything(t *testing.T) {
 		w.settle()
 		if a.resyncs() != 1 {
 			t.Error("it was not asked")
+		}
+	})
+}
+
+func TestOutcomesGoUpAgainWhenTheirHostIsBack(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.here("h1")
+		s := w.owner("s1", 1)
+		ended, past, running := w.job("standard", 0, "h1"), w.job("standard", 0, "h1"), w.job("standard", 0, "h1")
+		gone := a.report(past, task.Unspecified)
+		gone.Seen, gone.PastW = task.Report{}, true
+		a.say(a.report(ended, task.Succeeded), gone, a.report(running, task.Running))
+		s.have("standard", s.batches()[0].GetNumber())
+		a.hangUp() // now their Forgets have nowhere to go
+		s.clear()
+		if err := a.connect(); err != nil {
+			t.Fatal(err)
+		}
+		a.beat(&sessionv1.Heartbeat{ResyncComplete: true}) // it believes that all of it is had
+		w.settle()
+		again := map[job.ID]int{}
+		for _, r := range s.reports() {
+			again[r.job]++
+		}
+		if again[ended.id] != 1 || again[past.id] != 1 || again[running.id] != 0 {
+			t.Errorf("the outcome went up %d times more, that one is past W %d, that one runs %d", again[ended.id], again[past.id], again[running.id])
+		}
+		if s.seen()[len(s.seen())-1].GetReports() == nil {
+			t.Error("the outcomes came before their host, so that their Forgets would come to nothing once more")
+		}
+		s.forget(ended, "h1")
+		a.beat(&sessionv1.Heartbeat{})
+		w.settle()
+		if got := a.forgets(); len(got) != 1 || !bytes.Equal(got[0], ended.id[:]) {
+			t.Errorf("forgets are %x", got)
 		}
 	})
 }
