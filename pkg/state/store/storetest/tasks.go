@@ -64,6 +64,40 @@ func tasks() []test {
 				r.Errorf("%d rows, %v, want %d", len(got), err, store.MaxPage)
 			}
 		}},
+		{"a row that is written again replaces the one before it, final or not", func(r *rig) {
+			o := r.claim(shard(), "s1")
+			o.commit(r.newJob(id(1), "standard", 3))
+			lost := Outcome(1, task.Lost, 2)
+			lost.Report = task.Report{Attempt: 1, State: task.Lost, Exit: task.Exit{Reason: task.Rebooted}}
+			later := Outcome(1, task.Failed, 4)
+			bare := job.TaskRow{Ordinal: 1, Revision: 5, Report: task.Report{Attempt: 3, State: task.Lost, Exit: task.Exit{Reason: task.Forgotten}}, Concluded: true}
+			states := func(s ...task.State) []uint32 {
+				got, err := r.Tasks(r.Context(), id(1), store.TaskQuery{States: s})
+				if err != nil {
+					r.Fatal(err)
+				}
+				return ordinals(got)
+			}
+			for _, row := range []job.TaskRow{Again(1, 1), lost, Again(1, 3), later, bare, Outcome(1, task.Succeeded, 6)} {
+				o.commit(store.JobBatch{ID: id(1), Persist: job.Persist{Row: Row(job.Done, row.Revision, 3), Tasks: []job.TaskRow{row}}})
+				what := fmt.Sprintf("at revision %d", row.Revision)
+				r.same(what, all(r, r.TasksSince(r.Context(), id(1), 0)), []job.TaskRow{row})
+				r.same(what+", since the one before", all(r, r.TasksSince(r.Context(), id(1), row.Revision-1)), []job.TaskRow{row})
+				r.same(what+", by state", states(row.Report.State), []uint32{1})
+				var others []task.State
+				for _, s := range []task.State{task.Dispatched, task.Lost, task.Failed, task.Succeeded} {
+					if s != row.Report.State {
+						others = append(others, s)
+					}
+				}
+				r.same(what+", by the other states", len(states(others...)), 0)
+				whole, err := r.LoadJob(r.Context(), id(1))
+				if err != nil {
+					r.Fatal(err)
+				}
+				r.same(what+", with the whole job", whole.Tasks, []job.TaskRow{row})
+			}
+		}},
 		{"what was written after a revision comes by revision, all of it", func(r *rig) {
 			const n = 2*store.MaxPage + 100
 			o := r.claim(shard(), "s1")
