@@ -114,7 +114,7 @@ func (s *Scheduler) fetch(ctx context.Context, sh *shard.Shard, via fleet.Via, r
 			return // likewise
 		}
 		defer release()
-		if sh.Final(ctx, r.Job, r.Host) { // it is only repeated, because its Forget was lost
+		if sh.Final(ctx, r.Job, r.Host, r.Report.Attempt) { // it is only repeated, because its Forget was lost
 			_ = sh.Reports(ctx, shard.Heard{Reports: []mesh.Report{r}})
 			return
 		}

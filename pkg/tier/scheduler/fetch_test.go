@@ -7,12 +7,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
+	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/state/store"
 	"github.com/ccs-project/ccs/pkg/state/store/memory"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/mesh"
+	"github.com/ccs-project/ccs/pkg/trust/capsule"
 )
 
 // slowRooms is rooms of which one does not send outputs.
@@ -162,4 +165,38 @@ func TestALateOutcomeIsTakenInTheEndWhateverFailsAtFirst(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestOutputsOfALaterAttemptAreFetchedAlthoughTheTaskWasLost is for an owner that
+// a restored store has made forget that it had raised the attempt.
+func TestOutputsOfALaterAttemptAreFetchedAlthoughTheTaskWasLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := pool(t, 1)
+		r.world.does = runsOn
+		o := r.order()
+		o.payload.RerunUntil = time.Now().Add(time.Second)
+		o.payload.Command.Recovery, o.payload.Command.MaxAttempts = capsule.RecoveryRerun, 2
+		r.submit(o)
+		r.until("running task", func() bool { return counts(r.job(o.id))["RUNNING"] == 1 })
+		time.Sleep(time.Minute) // no other attempt is made any more
+		r.world.finish(hostName(0), o.id, outcome{state: task.Lost, exit: task.Exit{Reason: task.SupervisorLost}})
+		if got := counts(r.done(o.id)); got["LOST"] != 1 {
+			t.Fatalf("the task is %v", got)
+		}
+		r.world.mu.Lock()
+		tk := r.world.hosts[hostName(0)].tasks[o.id]
+		tk.report.Attempt, tk.forgotten = 2, 0
+		r.world.mu.Unlock()
+		r.world.finish(hostName(0), o.id, outcome{state: task.Failed, exit: task.Exit{Code: 9}, output: []byte("second\n"), big: true})
+		r.until("later outcome", func() bool { return counts(r.job(o.id))["FAILED"] == 1 })
+		listed := r.tasks(o.id, func(req *accessv1.ListTasksRequest) {
+			req.States = []typesv1.TaskState{typesv1.TaskState_TASK_STATE_FAILED}
+		})
+		if len(listed) != 1 || listed[0].GetResult().GetStatus().GetAttempt() != 2 || len(listed[0].GetResult().GetOutputs()) != 1 {
+			t.Fatalf("listed are %v", listed)
+		}
+		if got, err := r.output(o.id, listed[0].GetResult().GetOutputs()[0].GetDigest()); err != nil || string(got) != "second\n" {
+			t.Errorf("its output is %q, %v", got, err)
+		}
+	})
 }

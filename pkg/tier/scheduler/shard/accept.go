@@ -56,7 +56,7 @@ func (s *submission) weight() (reports, bytes int) {
 	return 1 + s.Create.Targets.Len()/16, len(s.Create.Capsule)
 }
 
-func (s *submission) apply(_ context.Context, t *tenure) {
+func (s *submission) apply(ctx context.Context, t *tenure) {
 	id := s.Create.Spec.ID
 	if _, aside := t.quarantined[id]; aside || t.crashes[id] >= crashesToQuarantine {
 		s.done <- accepted{err: job.ErrQuarantined}
@@ -80,15 +80,37 @@ func (s *submission) apply(_ context.Context, t *tenure) {
 	}
 	h := &held{
 		id: id, digest: s.Create.Digest, machine: machine,
-		capsule: s.Create.Capsule, tree: s.Tree, fresh: &s.Create, here: true, index: -1, used: t.clock,
+		capsule: s.Create.Capsule, tree: s.Tree, fresh: &s.Create, index: -1, used: t.clock,
 		traced: t.newTrace(s.Trace),
 	}
 	t.jobs[id] = h
 	t.live.Add(1) // before its hosts are looked up: see Shard.HostsChanged
+	spokenOf := t.unknown.had(id)
 	t.unknown.remove(id)
 	t.touch(h)
 	t.meet(h)
+	if spokenOf {
+		t.answer(h, func() { t.askStrays(ctx, h) })
+	}
 	t.answer(h, func() { s.reply(h, false) })
+}
+
+// askStrays asks the targets of a job that hosts have spoken of before it was
+// there: a restored store had lost it, and their aggregators were told that they
+// were heard. Whoever has a release is not asked, for that is answered as well.
+func (t *tenure) askStrays(ctx context.Context, h *held) {
+	if h.taken != nil {
+		return
+	}
+	var ask job.Send
+	for o := range uint32(h.machine.Targets().Len()) {
+		if !h.machine.Task(o).Released {
+			ask.Query = append(ask.Query, o)
+		}
+	}
+	if len(ask.Query) > 0 {
+		t.send(ctx, h, ask)
+	}
 }
 
 // reply answers when the round is durable.

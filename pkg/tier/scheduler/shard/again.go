@@ -137,6 +137,9 @@ func (t *tenure) askHosts(ctx context.Context, id job.ID, j *askAgain) {
 	case t.fault != nil:
 		return
 	case err != nil && t.lasting(err):
+		if errors.Is(err, store.ErrNotFound) {
+			t.unknown.add(id)
+		}
 		t.again.drop(id)
 		return
 	case err != nil:

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/state/store"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/mesh"
 )
@@ -78,7 +79,10 @@ func (t *tenure) hear(ctx context.Context, h *held, r *mesh.Report) error {
 			"job", h.id, "host", r.Host, "ordinal", o, "said", r.Ordinal)
 	}
 	if r.PastW {
-		same := h.here || t.epoch.Generation == 1 // else an operator may have restored the store since the release
+		// Else an operator may have restored the store since the release: not even a
+		// job that this owner accepted is without a history, for the store may have
+		// lost it, and its user has submitted it again.
+		same := t.epoch.Generation == 1
 		return t.stepJob(h, job.PastW{Host: r.Host, Incarnation: r.Incarnation, SameGeneration: same})
 	}
 	return t.stepJob(h, job.Reported{Host: r.Host, Incarnation: r.Incarnation, Report: r.Report, Detail: r.Detail})
@@ -100,13 +104,15 @@ func (t *tenure) stray(ctx context.Context, r *mesh.Report, err error) {
 }
 
 // Final reports whether a task is final and durable by its host's word, so that
-// its outputs need not be fetched. What cannot be told is not.
-func (s *Shard) Final(ctx context.Context, id job.ID, host fleet.HostID) bool {
+// the outputs of this attempt need not be fetched. What cannot be told is not,
+// nor is LOST before a later attempt, whose outcome may replace it.
+func (s *Shard) Final(ctx context.Context, id job.ID, host fleet.HostID, attempt uint32) bool {
 	final := false
 	err := s.Read(ctx, id, func(m *job.Machine) {
 		if o, ok := m.Targets().Find(host); ok {
 			v := m.Task(o)
-			final = v.Report.State.Final() && !v.Concluded
+			mayGoOn := v.Report.State == task.Lost && attempt > v.Report.Attempt
+			final = v.Report.State.Final() && !v.Concluded && !mayGoOn
 		}
 	})
 	return err == nil && final

@@ -18,7 +18,6 @@ type held struct {
 	capsule []byte             // as stored
 	tree    *capsule.RangeTree // nil until something is sent
 	payload *mesh.Payload      // nil until something is sent
-	here    bool               // accepted under this epoch: all its releases are of this generation
 	traced  *traced            // nil: it is not
 	flying  int64              // tasks that are released and not settled, as counted
 	meter   *classMeter        // nil until something is counted
@@ -125,7 +124,7 @@ func (t *tenure) wakeDue() {
 
 // untilDue is how long nothing is due.
 func (t *tenure) untilDue() time.Duration {
-	wait := time.Hour
+	wait := time.Until(t.proven.Add(proveEvery))
 	if len(t.due) > 0 {
 		wait = min(wait, time.Until(t.due[0].dueAt))
 	}

@@ -155,6 +155,7 @@ func (e *ElsewhereError) Error() string { return "the job is in shard " + e.Shar
 type recent struct {
 	limit      int
 	young, old map[job.ID]struct{}
+	forgot     bool // some were forgotten
 }
 
 func newRecent(limit int) *recent { return &recent{limit: limit, young: map[job.ID]struct{}{}} }
@@ -165,8 +166,12 @@ func (r *recent) has(id job.ID) bool {
 	return young || old
 }
 
+// had is has for whom it is worse to miss one: what was forgotten counts.
+func (r *recent) had(id job.ID) bool { return r.forgot || r.has(id) }
+
 func (r *recent) add(id job.ID) {
 	if len(r.young) >= r.limit/2 {
+		r.forgot = r.forgot || len(r.old) > 0
 		r.old, r.young = r.young, map[job.ID]struct{}{}
 	}
 	r.young[id] = struct{}{}

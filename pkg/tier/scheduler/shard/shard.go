@@ -79,6 +79,10 @@ const (
 	roundReports = 8192             // likewise
 	roundBytes   = 16 << 20         // of outputs, likewise
 	reloadPause  = time.Second      // after a fault of the shard itself
+	// proveEvery is after how long without a write an empty batch is written.
+	// Only by writing an owner learns that it is fenced: with nothing to write it
+	// would go on for ever under a store that was restored under it.
+	proveEvery = 30 * time.Second
 )
 
 // Shard is one shard of this process. Its methods are safe for concurrent use;

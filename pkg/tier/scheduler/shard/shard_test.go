@@ -338,6 +338,11 @@ func TestPastWIsCertainOnlyUnderTheGenerationThatReleased(t *testing.T) {
 		if got := r.row(before).Counts; got.Of(task.Lost) != 1 {
 			t.Errorf("a task of the generation before is %v", got)
 		}
+		submittedAgain := r.accept(jobOf(t, 4, 1, "")) // the store has lost it, and its host has run it
+		pastW(submittedAgain)
+		if got := r.row(submittedAgain).Counts; got.Of(task.Lost) != 1 {
+			t.Errorf("a task of a job that may have a history is %v", got)
+		}
 	})
 }
 
@@ -427,11 +432,11 @@ func TestOutputsAreFetchedForAnOutcomeThatMayReplaceWhatWasConcluded(t *testing.
 		if row := r.row(id); row.Counts.Of(task.Expired) != 1 {
 			t.Fatalf("the task of a host that was away is not expired: %+v", row)
 		}
-		if r.Final(t.Context(), id, host(0)) {
+		if r.Final(t.Context(), id, host(0), 1) {
 			t.Error("what the scheduler has concluded counts as the host's word")
 		}
 		r.say(id, 0, task.Succeeded)
-		if row := r.row(id); row.Counts.Of(task.Succeeded) != 1 || !r.Final(t.Context(), id, host(0)) {
+		if row := r.row(id); row.Counts.Of(task.Succeeded) != 1 || !r.Final(t.Context(), id, host(0), 1) {
 			t.Errorf("the host's word does not count: %+v", row)
 		}
 	})

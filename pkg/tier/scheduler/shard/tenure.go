@@ -17,7 +17,8 @@ import (
 type tenure struct {
 	*Shard
 	epoch  job.Epoch
-	number uint64 // of the last batch
+	number uint64    // of the last batch
+	proven time.Time // when the store last said that the shard is owned
 	in     chan event
 	ended  chan struct{} // closed when it serves no more
 
@@ -51,10 +52,11 @@ type crashError struct {
 func (e *crashError) Error() string { return "job " + e.job.String() + " crashed: " + e.value }
 
 func newTenure(s *Shard, epoch job.Epoch) *tenure {
+	now := time.Now()
 	return &tenure{
-		Shard: s, epoch: epoch, in: make(chan event, queueLen), ended: make(chan struct{}),
+		Shard: s, epoch: epoch, proven: now, in: make(chan event, queueLen), ended: make(chan struct{}),
 		jobs: map[job.ID]*held{}, quarantined: map[job.ID]struct{}{}, unknown: newRecent(maxUnknown),
-		again: again{jobs: map[job.ID]*askAgain{}}, clock: time.Now(),
+		again: again{jobs: map[job.ID]*askAgain{}}, clock: now,
 	}
 }
 
@@ -145,7 +147,7 @@ func (t *tenure) settle(ctx context.Context) error {
 			batch.Jobs = append(batch.Jobs, store.JobBatch{ID: h.id, Create: h.fresh, Persist: p, Outputs: h.named(p.Tasks)})
 		}
 	}
-	if len(batch.Jobs) > 0 {
+	if len(batch.Jobs) > 0 || !t.clock.Before(t.proven.Add(proveEvery)) {
 		taken, err := t.write(ctx, batch)
 		if errors.Is(err, store.ErrBatch) {
 			return t.culprit(ctx, batch.Jobs, err)
@@ -183,6 +185,7 @@ func (t *tenure) write(ctx context.Context, b store.Batch) ([]*store.ExistsError
 	case err != nil:
 		return nil, fmt.Errorf("cannot write batch %d: %w", t.number, err)
 	}
+	t.proven = time.Now()
 	return result.Existing, nil
 }
 
