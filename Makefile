@@ -21,7 +21,7 @@ BUF_INSTALLED := .tools/buf/installed
 BUF           := .tools/buf/node_modules/.bin/buf
 CHECKS        := check-format check-lint check-vet check-mod check-proto check-gen check-arch
 
-.PHONY: help build $(BINARIES) gen format check $(CHECKS) test race sim planted-bugs e2e cover demo smoke bench-core bench-swarm bench-latency clean
+.PHONY: help build $(BINARIES) gen format check $(CHECKS) test race sim planted-bugs e2e cover demo smoke sim-scale bench-core bench-swarm bench-latency clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -74,9 +74,13 @@ sim: ## run SEEDS seeds of the simulation (default 2000); ARGS="-seed=7" runs on
 
 planted-bugs: ## plant every bug in turn and find it by a promise that it breaks
 	go test -tags planted ./internal/sim -count=1 -timeout 60m -run 'TestEveryPlantedBugIsFound|TestAFailingSeedIsShrunk' -args -seeds=6000
+	go test -tags planted ./internal/sim/scale -count=1 -v -run TestAPlantedBugIsFoundInTheFleetToo
 
-bench-core: ## speed of the job core, and bytes live per pending task
-	go test ./pkg/core/job -count=1 -run 'TestAPendingTaskIsSmall|TestATaskThatIsDoneIsAsSmall|TestAReportCosts' -bench . -benchmem -v
+sim-scale: ## the whole fleet of architecture section 10 in virtual time: 500,000 hosts, 200 rooms, 10,001 jobs (about a minute, 2 GiB)
+	@go test ./internal/sim/scale -count=1 -v -timeout 30m -run 'TestTheFleetIsServed|TestASmallJobCosts' -args -hosts=500000 -rooms=200 -jobs=10000 $(ARGS)
+
+bench-core: ## speed of the job core and bytes live per pending task, each beside its budget
+	@go test ./internal/sim/scale -count=1 -v -run TestTheCoreKeepsItsBudgets -args -hosts=500000 -rooms=200
 
 cover: build ## test coverage of pkg into coverage.out
 	go test -coverpkg=./pkg/... -coverprofile=coverage.out ./pkg/... ./internal/...

@@ -1,0 +1,98 @@
+package scale
+
+import (
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/task"
+)
+
+// row is what is durable of a job.
+type row struct {
+	job.Row
+	released []bool
+	tasks    []job.TaskRow // by ordinal; of those without a row only the zero state
+	controls []job.ControlRow
+	watch    watch
+}
+
+// part is what one job owes the store.
+type part struct {
+	plan    *plan
+	create  bool
+	persist job.Persist
+}
+
+func (r *row) record() job.Record {
+	out := job.Record{Row: r.Row, Controls: r.controls}
+	for o, is := range r.released {
+		if is {
+			out.Released = append(out.Released, uint32(o))
+		}
+	}
+	for o := range r.tasks {
+		if r.tasks[o].Report.State != task.Unspecified {
+			out.Tasks = append(out.Tasks, r.tasks[o])
+		}
+	}
+	return out
+}
+
+// commit writes a batch, if the epoch is that of the shard's owner.
+func (w *world) commit(t *tenure, parts []part) bool {
+	if t.epoch != w.epochs[t.shard] {
+		return false
+	}
+	w.Commits++
+	t.load().Commits++
+	for i := range parts {
+		p := &parts[i]
+		plan := p.plan
+		if plan.row == nil {
+			if !p.create {
+				w.violate("one-owner", "job %d is written, and was never created", plan.n)
+			}
+			n := plan.targets.Len()
+			plan.row = &row{released: make([]bool, n), tasks: make([]job.TaskRow, n)}
+			plan.row.watch.begin(plan)
+		}
+		t.load().Rows += uint64(len(p.persist.Tasks))
+		w.look(p)
+		w.mix(uint64(plan.n), p.persist.Row.Revision, uint64(p.persist.Row.Released), uint64(len(p.persist.Tasks)))
+		r := plan.row
+		r.Row = *p.persist.Row
+		r.controls = append(r.controls, p.persist.Controls...)
+		for _, o := range p.persist.Released {
+			r.released[o] = true
+		}
+		for _, row := range p.persist.Tasks {
+			row.Detail = job.Detail{} // restored machines do not look at it
+			r.tasks[row.Ordinal] = row
+		}
+	}
+	return true
+}
+
+// mix adds to the trace of the run.
+func (w *world) mix(values ...uint64) {
+	for _, v := range append(values, uint64(w.now)) {
+		w.Trace = (w.Trace ^ v) * 0x100000001b3
+	}
+}
+
+// sending looks at what is sent: it must be durable.
+func (w *world) sending(p *plan, s *job.Send) {
+	for _, d := range s.Dispatch {
+		if !p.row.released[d.Ordinal] || d.Stop && p.row.Wish < task.DesiredStop {
+			w.violate("persist-before-send", "ordinal %d of job %d is dispatched, and that is not durable", d.Ordinal, p.n)
+		}
+	}
+	for _, d := range s.Stop {
+		if p.row.Wish < task.DesiredStop {
+			w.violate("persist-before-send", "ordinal %d of job %d is to stop, and that is not durable", d.Ordinal, p.n)
+		}
+	}
+	for _, o := range s.Forget {
+		if !p.row.tasks[o].Report.State.Final() {
+			w.violate("forget-after-commit", "ordinal %d of job %d is to be forgotten, and its outcome is not durable", o, p.n)
+		}
+	}
+}
