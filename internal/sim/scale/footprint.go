@@ -22,33 +22,41 @@ type Footprint struct {
 func Measure(rooms, hosts int) Footprint {
 	var f Footprint
 	everybody := idle(rooms, hosts)
-	before := heap()
-	m := released(idleTargets(everybody), everybody)
-	f.Pending = float64(heap()-before) / float64(m.Targets().Len())
-	for _, t := range everybody {
-		_ = m.Step(noon, outcomeOf(t.target))
-	}
-	m.Ready()
-	f.Done = float64(heap()-before) / float64(m.Targets().Len())
-	runtime.KeepAlive(m)
-
-	small := idle(5, 5)
-	before = heap()
-	several := make([]*job.Machine, 2000)
-	for i := range several {
-		several[i] = released(idleTargets(small), small)
-	}
-	f.SmallJob = float64(heap()-before) / float64(len(several))
-	runtime.KeepAlive(several)
-
-	before = heap()
-	seen := fleet.NewAttachments()
-	for i, t := range everybody {
-		seen.Attach(vias[i%len(vias)], t.target.Host, t.target.Incarnation, 1, noon)
-	}
-	f.Host = float64(heap()-before) / float64(len(everybody))
-	runtime.KeepAlive(seen)
+	n := float64(len(everybody))
+	f.Pending = kept(func() any { return released(idleTargets(everybody), everybody) }) / n
+	f.Done = kept(func() any {
+		m := released(idleTargets(everybody), everybody)
+		for _, p := range everybody {
+			_ = m.Step(noon, outcomeOf(p.target))
+		}
+		m.Ready()
+		return m
+	}) / n
+	f.Host = kept(func() any {
+		seen := fleet.NewAttachments()
+		for i, p := range everybody {
+			seen.Attach(vias[i%len(vias)], p.target.Host, p.target.Incarnation, 1, noon)
+		}
+		return seen
+	}) / n
+	small, several := idle(5, 5), make([]*job.Machine, 2000)
+	f.SmallJob = kept(func() any {
+		for i := range several {
+			several[i] = released(idleTargets(small), small)
+		}
+		return several
+	}) / float64(len(several))
+	runtime.KeepAlive(everybody) // else it would count as less
 	return f
+}
+
+// kept is how many bytes are on the heap for what is made.
+func kept(made func() any) float64 {
+	before := heap()
+	what := made()
+	after := heap()
+	runtime.KeepAlive(what)
+	return float64(after) - float64(before)
 }
 
 var (
