@@ -103,7 +103,7 @@ A ` + "`run`" + ` on a single host ends with the exit status of its command, and
 | status | means |
 | --- | --- |
 | 0 | all succeeded |
-| 1 | the job ended and some target did not succeed; of ` + "`output`" + `: something is missing or did not verify |
+| 1 | the job ended and some target did not succeed; of ` + "`output`" + `: something is missing or did not verify; of any: stdout could not be written |
 | 2 | bad flags, bad configuration, not confirmed, or a request that cannot be |
 | 3 | detached, or the servers could not be reached: the outcome is not known |
 | 4 | refused: not authenticated, or not allowed |
