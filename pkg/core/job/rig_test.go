@@ -211,7 +211,7 @@ func (d *disk) checkRollout(before Row, fresh []uint32) {
 func (d *disk) badCount() int {
 	n := 0
 	for o := range uint32(d.targets.Len()) {
-		switch s := d.report(o).State; s {
+		switch s := d.report(o).State; s { //nolint:exhaustive // by the words of the promise: all others
 		case task.Succeeded, task.Canceled, task.Skipped:
 		default:
 			if s.Settled() && !slices.Contains(d.spec.Rollout.Tolerated, s) {
