@@ -12,43 +12,25 @@ import (
 // has one effect.
 
 // CancelJob stops a job.
-func (s *Server) CancelJob(ctx context.Context, req *accessv1.CancelJobRequest) (out *accessv1.CancelJobResponse, err error) {
-	id, err := parseID(req.GetJobId())
-	if err != nil {
-		return nil, err
-	}
-	err = s.toOwner(ctx, id, func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) error {
+func (s *Server) CancelJob(ctx context.Context, req *accessv1.CancelJobRequest) (*accessv1.CancelJobResponse, error) {
+	return fromOwner(ctx, s, req.GetJobId(), func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) (*accessv1.CancelJobResponse, error) {
 		resp, err := to.CancelJob(ctx, &schedulerv1.CancelJobRequest{Caller: who, Request: req})
-		out = resp.GetResponse()
-		return err
+		return resp.GetResponse(), err
 	})
-	return out, err
 }
 
 // PauseJob stops releasing.
-func (s *Server) PauseJob(ctx context.Context, req *accessv1.PauseJobRequest) (out *accessv1.PauseJobResponse, err error) {
-	id, err := parseID(req.GetJobId())
-	if err != nil {
-		return nil, err
-	}
-	err = s.toOwner(ctx, id, func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) error {
+func (s *Server) PauseJob(ctx context.Context, req *accessv1.PauseJobRequest) (*accessv1.PauseJobResponse, error) {
+	return fromOwner(ctx, s, req.GetJobId(), func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) (*accessv1.PauseJobResponse, error) {
 		resp, err := to.PauseJob(ctx, &schedulerv1.PauseJobRequest{Caller: who, Request: req})
-		out = resp.GetResponse()
-		return err
+		return resp.GetResponse(), err
 	})
-	return out, err
 }
 
 // ResumeJob lets a paused job go on.
-func (s *Server) ResumeJob(ctx context.Context, req *accessv1.ResumeJobRequest) (out *accessv1.ResumeJobResponse, err error) {
-	id, err := parseID(req.GetJobId())
-	if err != nil {
-		return nil, err
-	}
-	err = s.toOwner(ctx, id, func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) error {
+func (s *Server) ResumeJob(ctx context.Context, req *accessv1.ResumeJobRequest) (*accessv1.ResumeJobResponse, error) {
+	return fromOwner(ctx, s, req.GetJobId(), func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) (*accessv1.ResumeJobResponse, error) {
 		resp, err := to.ResumeJob(ctx, &schedulerv1.ResumeJobRequest{Caller: who, Request: req})
-		out = resp.GetResponse()
-		return err
+		return resp.GetResponse(), err
 	})
-	return out, err
 }

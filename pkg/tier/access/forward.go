@@ -31,6 +31,28 @@ func caller(ctx context.Context) (*identityv1.Caller, error) {
 	return &identityv1.Caller{User: id.Name, SpiffeId: id.String()}, nil
 }
 
+// fromOwner is the answer of the owner of a job to one call.
+func fromOwner[R any](ctx context.Context, s *Server, jobID string, ask func(schedulerv1.SchedulerServiceClient, *identityv1.Caller) (R, error)) (out R, err error) {
+	id, err := parseID(jobID)
+	if err != nil {
+		return out, err
+	}
+	err = s.toOwner(ctx, id, func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) (err error) {
+		out, err = ask(to, who)
+		return err
+	})
+	return out, err
+}
+
+// fromAny is the answer of any scheduler to one call.
+func fromAny[R any](ctx context.Context, s *Server, ask func(schedulerv1.SchedulerServiceClient, *identityv1.Caller) (R, error)) (out R, err error) {
+	err = s.toAny(ctx, func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) (err error) {
+		out, err = ask(to, who)
+		return err
+	})
+	return out, err
+}
+
 // toOwner makes a call to the owner of a job's shard. A call that the shard's
 // taking over has met, and that had no effect, is made again.
 func (s *Server) toOwner(ctx context.Context, id job.ID, do call) error {
