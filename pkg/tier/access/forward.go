@@ -22,6 +22,9 @@ type call func(to schedulerv1.SchedulerServiceClient, caller *identityv1.Caller)
 // retryPause is the least time between two tries of one call.
 const retryPause = 50 * time.Millisecond
 
+// errNoOwner is the answer while a shard goes from one scheduler to another.
+var errNoOwner = fmt.Errorf("%w: no scheduler owns this part of the pool at the moment; try again", wire.ErrUnavailable)
+
 // caller is who makes the call, by its certificate.
 func caller(ctx context.Context) (*identityv1.Caller, error) {
 	id, err := identity.Peer(ctx)
@@ -93,7 +96,7 @@ func (s *Server) try(ctx context.Context, do call, find func() ([]coord.Member, 
 		return err
 	}
 	give := time.Now().Add(s.cfg.RouteWait)
-	err = fmt.Errorf("%w: no scheduler owns this part of the pool at the moment; try again", wire.ErrUnavailable)
+	err = errNoOwner
 	for {
 		members, changed := find()
 		for _, m := range members {
@@ -102,6 +105,9 @@ func (s *Server) try(ctx context.Context, do call, find func() ([]coord.Member, 
 			}
 		}
 		if !waitFor(ctx, changed, give) {
+			if wire.IsNotOwner(err) { // who should own it does not yet: that is no fault of the call
+				err = errNoOwner
+			}
 			return wire.StatusError(err)
 		}
 	}

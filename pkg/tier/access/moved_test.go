@@ -89,7 +89,7 @@ func TestACallThatIsSentRoundAndRoundEndsInTime(t *testing.T) {
 		r.scheduler("s1", "standard", s, everyShard()...)
 		r.scheduler("c1", "critical", &scheduler{fail: func(string) error { return ownedIn("standard") }}, everyShard()...)
 		_, err := r.user.CancelJob(t.Context(), &accessv1.CancelJobRequest{JobId: idOn(0).String()})
-		wantRefusal(t, err, codes.FailedPrecondition, "does not own")
+		wantRefusal(t, err, codes.Unavailable, "no scheduler owns this part")
 		if n := s.count("CancelJob"); n == 0 || n > 200 {
 			t.Errorf("it was asked %d times", n)
 		}
