@@ -6,6 +6,9 @@ include tools/versions.mk
 HOSTS ?= 1000
 JOBS  ?= 200
 SEEDS ?= 2000
+DURATION ?= 3m
+SEED  ?=
+STORE ?= sqlite
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # main.version is the end-process's: it is too small to import setup.
@@ -21,7 +24,7 @@ BUF_INSTALLED := .tools/buf/installed
 BUF           := .tools/buf/node_modules/.bin/buf
 CHECKS        := check-format check-lint check-vet check-mod check-proto check-gen check-arch
 
-.PHONY: help build $(BINARIES) gen format check $(CHECKS) test race sim planted-bugs e2e cover demo smoke sim-scale bench-core bench-swarm bench-latency clean
+.PHONY: help build $(BINARIES) gen format check $(CHECKS) test race sim planted-bugs torture-jobs e2e cover demo smoke sim-scale bench-core bench-swarm bench-latency clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -78,6 +81,9 @@ planted-bugs: ## plant every bug in turn and find it by a promise that it breaks
 
 sim-scale: ## the whole fleet of architecture section 10 in virtual time: 500,000 hosts, 200 rooms, 10,001 jobs (about a minute, 2 GiB)
 	@go test ./internal/sim/scale -count=1 -v -timeout 30m -run 'TestTheFleetIsServed|TestASmallJobCosts' -args -hosts=500000 -rooms=200 -jobs=10000 $(ARGS)
+
+torture-jobs: build ## kill and freeze a working cluster at random for DURATION (default 3m), SEED=, STORE=sqlite; the verdict is read outside CCS
+	@DURATION=$(DURATION) SEED=$(SEED) STORE=$(STORE) CCS_BIN=$(CURDIR)/bin go test -race ./e2e/torture -count=1 -v -timeout 60m -run TestNothingIsLost
 
 bench-core: ## speed of the job core and bytes live per pending task, each beside its budget
 	@go test ./internal/sim/scale -count=1 -v -run TestTheCoreKeepsItsBudgets -args -hosts=500000 -rooms=200
