@@ -240,6 +240,19 @@ func TestASchedulerIsNotReadyBeforeItKnowsWhatThereIs(t *testing.T) {
 	}
 }
 
+// After a start while etcd is away the map of the shards may come first.
+func TestAJobThatComesBeforeTheClassesAreKnownIsToBeSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := pool(t, 1)
+		o := r.order()
+		m := r.launch("s2", func(d *Deps) { d.Coord = &deaf{r.hub, "classes/"} })
+		_, err := r.send(m, o)
+		if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "does not know the classes of jobs yet") {
+			t.Errorf("a job before the classes are known: %v", err)
+		}
+	})
+}
+
 func TestASchedulerIsNotReadyThatOwnsNothingAlthoughItShould(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, s := newRig(t), &lame{}

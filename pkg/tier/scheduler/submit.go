@@ -90,6 +90,8 @@ func (s *Scheduler) begin(ctx context.Context, in *incoming) (*submission, error
 	sub.digest = bodyDigest(sub.envelope.Payload, sub.rollout)
 	pool, all := s.classes.of(sub.payload.Class)
 	switch {
+	case len(all) == 0: // it owned shards before it could read the classes: etcd was away meanwhile
+		return nil, &wire.RetryAfter{After: comeAgain, Err: fmt.Errorf("%w: this scheduler does not know the classes of jobs yet; try again", wire.ErrUnavailable)}
 	case pool == "":
 		return nil, fmt.Errorf("%w: there is no class %q: choose one of %s", wire.ErrInvalid, sub.payload.Class, strings.Join(all, ", "))
 	case pool != s.cfg.Pool:
