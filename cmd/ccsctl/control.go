@@ -26,7 +26,7 @@ type controlFlags struct {
 
 func (c *controlFlags) add(f *pflag.FlagSet, revision string) {
 	f.Uint64Var(&c.revision, "expect-revision", 0, "refuse if the control revision is another `N` by now"+revision)
-	f.StringVar(&c.request, "request-id", "", "`ID` of a request that may have been heard already, to say it again: it has one effect (default a new one)")
+	textVar(f, &c.request, "request-id", "", "`ID` of a request that may have been heard already, to say it again: it has one effect (default a new one)")
 }
 
 // name gives a request that has none its id.

@@ -75,10 +75,11 @@ type jobFlags struct {
 
 func (j *jobFlags) add(f *pflag.FlagSet) {
 	j.rolloutFlags.add(f)
-	f.DurationVar(&j.ttl, "ttl", 0, "`TIME` that a host may be away before it is too late to start, such as 1h (default the deadline)")
-	f.DurationVar(&j.deadline, "deadline", client.DefaultDeadline, "`TIME` after which the whole job ends")
-	f.StringVar(&j.class, "class", client.DefaultClass, "`CLASS` of importance")
-	f.StringVar(&j.account, "account", "", "`ACCOUNT` that is charged")
+	timeVar(f, &j.ttl, "ttl", "`TIME` that a host may be away before it is too late to start, such as 1h (default the deadline)")
+	j.deadline, j.class = client.DefaultDeadline, client.DefaultClass
+	timeVar(f, &j.deadline, "deadline", "`TIME` after which the whole job ends")
+	textVar(f, &j.class, "class", "", "`CLASS` of importance")
+	textVar(f, &j.account, "account", "", "`ACCOUNT` that is charged")
 	f.StringVar(&j.note, "note", "", "`TEXT` that says why, for those who look at the job later")
 	f.BoolVar(&j.detach, "detach", false, "print the job id as soon as the job is durable, and do not wait")
 	addDetachOnPause(f, &j.detachOnPause)
@@ -97,27 +98,14 @@ func (j *jobFlags) fill(r *client.Request) error {
 	if j.detach && j.detachOnPause {
 		return usagef("--detach does not wait for anything, so --detach-on-pause says nothing: give one of them")
 	}
-	if err := positive("ttl", j.ttl); err != nil {
-		return err
-	}
-	if err := positive("deadline", j.deadline); err != nil {
-		return err
-	}
 	switch {
-	case j.ttl > j.deadline && j.deadline > 0:
-		return usagef("ttl %s is longer than the deadline %s: no host could start after the job has ended", j.ttl, j.deadline)
-	case r.RerunUntil > j.deadline && j.deadline > 0:
-		return usagef("rerun-until %s is longer than the deadline %s: nothing could start after the job has ended", r.RerunUntil, j.deadline)
+	case j.ttl > j.deadline:
+		return usagef("--ttl %s is longer than the deadline %s: no host could start after the job has ended", timeText(j.ttl), timeText(j.deadline))
+	case r.RerunUntil > j.deadline:
+		return usagef("--rerun-until %s is longer than the deadline %s: nothing could start after the job has ended", timeText(r.RerunUntil), timeText(j.deadline))
 	}
 	r.Class, r.Account, r.Note = j.class, j.account, j.note
 	r.TTL, r.Deadline = j.ttl, j.deadline
-	return nil
-}
-
-func positive(flag string, d time.Duration) error {
-	if d < 0 {
-		return usagef("--%s %s is negative: give a time such as 90s or 1h30m", flag, d)
-	}
 	return nil
 }
 

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// What a flag says which hosts are meant, or how many at a time, must not be
+// What says which hosts are meant, how far a job goes or what stops it must not be
 // empty: an unset variable in a script would take it away in silence, and the job
 // would run on more hosts than was meant.
 

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestAnEmptyTargetNeverMeansMoreHosts(t *testing.T) {
+func TestAnEmptyFlagNeverMeansMoreHostsOrFewerRules(t *testing.T) {
 	transcript(t, "given", func(ctx context.Context, r *rig) {
 		for _, line := range [][]string{
 			{"run", "--hosts", "", "--room", "bj01", "--", "true"},
@@ -21,6 +21,21 @@ func TestAnEmptyTargetNeverMeansMoreHosts(t *testing.T) {
 			{"run", "--hosts-file", "", "--all", "--", "true"},
 			{"run", "--all", "--concurrency", "", "--", "true"},
 			{"run", "--all", "--run-as", "", "--", "true"},
+			{"run", "--all", "--batch", "", "--", "true"},
+			{"run", "--all", "--pause-after", "", "--", "true"},
+			{"run", "--all", "--batch", "1", "--pause-after-batch", "", "--", "true"},
+			{"run", "--all", "--max-failures", "", "--", "true"},
+			{"run", "--all", "--max-failures", "1", "--on-failure", "", "--", "true"},
+			{"run", "--all", "--max-failures", "1", "--tolerate", "", "--", "true"},
+			{"run", "--all", "--timeout", "1s", "--on-timeout", "", "--", "true"},
+			{"run", "--all", "--recovery", "", "--", "true"},
+			{"run", "--all", "--class", "", "--", "true"},
+			{"run", "--all", "--account", "", "--", "true"},
+			{"job", "retry", "x", "--outcome", "", "--", "true"},
+			{"job", "retry", "x", "--outcome", "failed,", "--", "true"},
+			{"job", "resume", "x", "--request-id", ""},
+			{"job", "list", "--state", ""},
+			{"task", "list", "x", "--state", ""},
 			{"ping", "--hosts", "", "--room", "bj01"},
 			{"ping", "--all", "--room", ""},
 			{"host", "list", "--room", ""},

@@ -42,8 +42,8 @@ func (a *app) jobListCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&filter.State, "state", "", "only jobs in this `STATE`: "+strings.ToLower(strings.Join(jobStates, ", ")))
-	cmd.Flags().StringVar(&filter.Submitter, "submitter", "", "only jobs of this `USER`; mine: yours")
+	textVar(cmd.Flags(), &filter.State, "state", "", "only jobs in this `STATE`: "+strings.ToLower(strings.Join(jobStates, ", ")))
+	textVar(cmd.Flags(), &filter.Submitter, "submitter", "", "only jobs of this `USER`; mine: yours")
 	cmd.Flags().IntVarP(&limit, "limit", "n", 20, "at most `N`; 0: all")
 	complete(cmd, "state", fixed(lower(jobStates)...))
 	complete(cmd, "submitter", a.completeSubmitters)

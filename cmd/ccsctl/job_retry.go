@@ -78,7 +78,7 @@ func (a *app) jobRetryCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringSliceVar(&which.outcomes, "outcome", nil, "hosts on which the parent ended in one of these `OUTCOMES`, such as failed,lost (default failed,timed_out,start_failed,refused,expired)")
+	listVar(cmd.Flags(), &which.outcomes, "outcome", "hosts on which the parent ended in one of these `OUTCOMES`, such as failed,lost (default failed,timed_out,start_failed,refused,expired)")
 	command.add(cmd.Flags())
 	control.add(cmd.Flags())
 	taken := cmd.Flags().Lookup("class")

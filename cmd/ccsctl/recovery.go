@@ -20,15 +20,17 @@ const maxAttempts = 100
 
 // recoveryFlags say what is done where a crash of the host loses the command.
 type recoveryFlags struct {
+	flags      *pflag.FlagSet
 	recovery   string
 	attempts   int
 	rerunUntil time.Duration
 }
 
 func (c *recoveryFlags) add(f *pflag.FlagSet) {
-	f.StringVar(&c.recovery, "recovery", recoveryReport, "what `ACTION` it is where a crash of the host loses the command: report it as LOST, or rerun it, which it must be safe for")
-	f.IntVar(&c.attempts, "attempts", 0, "times `N` that it is started in all, 2 or more; only with --recovery rerun (default 2)")
-	f.DurationVar(&c.rerunUntil, "rerun-until", 0, "`TIME` after which it is not started again; only with --recovery rerun (default the deadline)")
+	c.flags, c.recovery = f, recoveryReport
+	textVar(f, &c.recovery, "recovery", "", "`ACTION` where a crash of the host loses the command: report it as LOST, or rerun it, for which it must be safe")
+	f.IntVar(&c.attempts, "attempts", 0, "at most `N` starts on a host in all, 2 to 100; only with --recovery rerun (default 2)")
+	timeVar(f, &c.rerunUntil, "rerun-until", "`TIME` after which it is not started again; only with --recovery rerun (default the deadline)")
 }
 
 func (c *recoveryFlags) complete(cmd *cobra.Command) {
@@ -38,20 +40,18 @@ func (c *recoveryFlags) complete(cmd *cobra.Command) {
 }
 
 func (c *recoveryFlags) fill(r *client.Request) error {
+	counted := c.flags.Changed("attempts")
 	switch {
 	case c.recovery != recoveryReport && c.recovery != recoveryRerun:
 		return usagef("--recovery %s: give report or rerun", c.recovery)
-	case c.recovery == recoveryReport && (c.attempts != 0 || c.rerunUntil != 0):
+	case c.recovery == recoveryReport && (counted || c.rerunUntil != 0):
 		return usagef("--attempts and --rerun-until say nothing without --recovery rerun: give it, or leave them out")
 	case c.recovery == recoveryReport:
 		return nil
-	case c.attempts == 0:
+	case !counted:
 		c.attempts = 2
 	case c.attempts < 2 || c.attempts > maxAttempts:
 		return usagef("--attempts %d: give 2 to %d; to start it only once leave out --recovery rerun", c.attempts, maxAttempts)
-	}
-	if err := positive("rerun-until", c.rerunUntil); err != nil {
-		return err
 	}
 	r.Command.Attempts, r.RerunUntil = c.attempts, c.rerunUntil
 	return nil

@@ -20,6 +20,9 @@ const (
 // maxSteps is how many batch sizes, and pause points of a kind, a job may have.
 const maxSteps = 100
 
+// defaultWaitOffline is the servers'.
+const defaultWaitOffline = 30 * time.Second
+
 // rolloutFlags say in which order a job goes to its hosts, how many at a time,
 // and what stops it.
 type rolloutFlags struct {
@@ -35,14 +38,15 @@ type rolloutFlags struct {
 func (c *rolloutFlags) add(f *pflag.FlagSet) {
 	c.flags = f
 	textVar(f, &c.concurrency, "concurrency", "", "hosts at work at the same time, `N` or N% of the targets (default all)")
-	f.StringVar(&c.batch, "batch", "", "`SIZES` of batches, such as 1,10,25%; the last repeats; one begins when the one before has settled (default one of all)")
+	textVar(f, &c.batch, "batch", "", "`SIZES` of batches, such as 1,10,25%; the last repeats; one begins when the one before has settled (default one of all)")
 	f.BoolVar(&c.spread, "spread", false, "take a host of each room in turn, instead of room after room")
-	f.StringVar(&c.pauseAfter, "pause-after", "", "pause when `N,N` hosts are done, such as 1,100, until somebody resumes")
-	f.StringVar(&c.pauseAfterBatch, "pause-after-batch", "", "pause when batches `N,N` are done, from 1")
-	f.StringVar(&c.maxFailures, "max-failures", "", "bad outcomes that are tolerated, `N` or N% of the targets; 0: the first one stops the job (default any number)")
-	f.StringVar(&c.onFailure, "on-failure", "", "what `ACTION` it is when there are more: pause, or abort, which skips the rest (default pause)")
-	f.StringSliceVar(&c.tolerate, "tolerate", nil, "`OUTCOMES` that are not bad, such as expired,refused; only with --max-failures")
-	f.DurationVar(&c.waitOffline, "wait-offline", 30*time.Second, "`TIME` that a batch waits for hosts that are away, before the next one begins without them")
+	textVar(f, &c.pauseAfter, "pause-after", "", "`POINTS` to pause at until somebody resumes: after so many hosts are done, such as 1,100")
+	textVar(f, &c.pauseAfterBatch, "pause-after-batch", "", "`POINTS` to pause at: after these batches are done, such as 1,3; only with --batch")
+	textVar(f, &c.maxFailures, "max-failures", "", "bad outcomes that are tolerated, `N` or N% of the targets; 0: the first one stops the job (default any number)")
+	textVar(f, &c.onFailure, "on-failure", "", "`ACTION` when there are more: pause, or abort, which skips the rest (default pause)")
+	listVar(f, &c.tolerate, "tolerate", "`OUTCOMES` that are not bad, such as expired,refused; only with --max-failures")
+	c.waitOffline = defaultWaitOffline
+	timeVar(f, &c.waitOffline, "wait-offline", "`TIME` that a batch waits for hosts that are away, before the next one begins without them; only with --batch")
 }
 
 // complete completes them; the flags are on the command.
@@ -91,8 +95,6 @@ func (c *rolloutFlags) fillBarrier(r *client.Request) error {
 		return usagef("--pause-after-batch says nothing without batches: give their sizes with --batch, or use --pause-after")
 	case len(r.Batches) == 0 && waits:
 		return usagef("--wait-offline says how long a batch waits, and there are none: give their sizes with --batch, or leave it out")
-	case c.waitOffline <= 0:
-		return usagef("--wait-offline %s is no time to wait: give 1s or more", c.waitOffline)
 	case waits:
 		r.WaitOffline = c.waitOffline
 	}

@@ -67,11 +67,12 @@ type commandFlags struct {
 
 func (c *commandFlags) add(f *pflag.FlagSet) {
 	textVar(f, &c.file, "file", "f", "script `FILE` to run; - is stdin")
-	f.DurationVar(&c.timeout, "timeout", 0, "`TIME` that the command may run on a host, such as 5m (default none)")
-	f.StringVar(&c.onTimeout, "on-timeout", onTimeoutKill, "what `ACTION` the timeout is: kill the whole tree, or report it as overdue and let it run")
-	f.DurationVar(&c.grace, "grace", 0, "`TIME` between TERM and KILL, at a timeout or a cancel (default 10s)")
+	timeVar(f, &c.timeout, "timeout", "`TIME` that the command may run on a host, such as 5m (default none)")
+	c.onTimeout, c.interpreter = onTimeoutKill, "/bin/sh"
+	textVar(f, &c.onTimeout, "on-timeout", "", "`ACTION` at the timeout: kill the whole tree, or report it as overdue and let it run")
+	timeVar(f, &c.grace, "grace", "`TIME` between TERM and KILL, at a timeout or a cancel (default 10s)")
 	f.Var(&c.outputLimit, "output-limit", "`SIZE` kept of stdout and of stderr, such as 64KiB or 4MiB, at most 16MiB (default 1MiB)")
-	f.StringVar(&c.interpreter, "interpreter", "/bin/sh", "`PROGRAM` that runs the script")
+	textVar(f, &c.interpreter, "interpreter", "", "`PROGRAM` that runs the script")
 	textVar(f, &c.stdin, "stdin", "", "`FILE` that the command reads as its stdin on every host; - is stdin")
 	f.StringArrayVar(&c.env, "env", nil, "`NAME=VALUE` added to the clean environment of the command; may be repeated")
 	textVar(f, &c.cwd, "cwd", "", "absolute `DIRECTORY` on the host that the command starts in")
@@ -163,12 +164,6 @@ func (c *commandFlags) fill(r *client.Request, argv []string, in input) (err err
 		return usagef("--on-timeout %s: give kill or report", c.onTimeout)
 	case c.onTimeout == onTimeoutReport && c.timeout == 0:
 		return usagef("--on-timeout report says nothing without a --timeout: give one")
-	}
-	if err := positive("timeout", c.timeout); err != nil {
-		return err
-	}
-	if err := positive("grace", c.grace); err != nil {
-		return err
 	}
 	if err := c.recoveryFlags.fill(r); err != nil {
 		return err

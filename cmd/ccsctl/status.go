@@ -68,10 +68,15 @@ func (a *app) final(ctx context.Context, verb string, err error) *exit {
 var (
 	tooLong = regexp.MustCompile(`time: invalid duration "-?([0-9.]+(ns|us|µs|ms|s|m|h))+"`)
 	noTime  = regexp.MustCompile(`time: (invalid duration|missing unit in duration|unknown unit .* in duration) ".*"`)
+	noCount = regexp.MustCompile(`strconv\.Parse(Uint|Int): parsing ".*": invalid syntax`)
+	tooMany = regexp.MustCompile(`strconv\.Parse(Uint|Int): parsing ".*": value out of range`)
+	noYes   = regexp.MustCompile(`strconv\.ParseBool: parsing ".*": .*`)
 	meant   = regexp.MustCompile(`\n\nDid you mean this\?\n\t(.*)\n`)
 )
 
 func tidy(text string) string {
+	text = tooMany.ReplaceAllString(noCount.ReplaceAllString(text, "give a whole number from 0"), "it is too great")
+	text = noYes.ReplaceAllString(text, "give true or false, or the flag alone")
 	text = meant.ReplaceAllString(tooLong.ReplaceAllString(text, "it is too long: give a time such as 90s or 1h30m"), ": did you mean $1?")
 	return strings.TrimSpace(noTime.ReplaceAllString(text, "give a time with its unit, such as 90s or 1h30m"))
 }

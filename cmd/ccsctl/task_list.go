@@ -40,7 +40,7 @@ heard of is no success either.`,
 		},
 	}
 	cmd.Flags().BoolVar(&failed, "failed", false, "only tasks that are settled and did not succeed, in whatever way")
-	cmd.Flags().StringSliceVar(&filter.States, "state", nil, "only tasks in these `STATES`, such as failed,lost; beside those of --failed")
+	listVar(cmd.Flags(), &filter.States, "state", "only tasks in these `STATES`, such as failed,lost; beside those of --failed")
 	textVar(cmd.Flags(), &filter.Host, "host", "", "only this `HOST`, by id or IP address")
 	complete(cmd, "state", words(lower(slices.Concat(live, outcomes))))
 	complete(cmd, "host", a.completeTargetHost)
