@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"encoding/base64"
+	"fmt"
 	"time"
 	"unicode/utf8"
 
@@ -31,6 +33,7 @@ type jobDocument struct {
 	Counts          map[string]int `json:"counts"`
 	Concurrency     int            `json:"concurrency,omitempty"`
 	ConcurrencyPct  int            `json:"concurrency_percent,omitempty"`
+	Rollout         *rolloutPart   `json:"rollout,omitempty"` // as requested; besides the concurrency
 	Released        int            `json:"released"`
 	Batch           int            `json:"batch"`
 	Batches         int            `json:"batches"`
@@ -54,7 +57,7 @@ func (a *app) jobDocument(j client.Job) jobDocument {
 		ID: j.ID, State: j.State, Command: j.Command, Selector: j.Selector, Note: j.Note, Submitter: j.Submitter, Account: j.Account,
 		Class: j.Class, Pool: j.Pool, Targets: j.Targets, InFlight: j.InFlight, Counts: j.Counts,
 		Concurrency: int(j.Concurrency.Count), ConcurrencyPct: int(j.Concurrency.Percent),
-		Released: j.Released, Batch: j.Batch, Batches: j.Batches, PauseCause: j.PauseCause,
+		Rollout: rolloutOf(j), Released: j.Released, Batch: j.Batch, Batches: j.Batches, PauseCause: j.PauseCause,
 		NextPauseAfter: j.NextPauseAfter, NextPauseBatch: j.NextPauseAfterBatch,
 		CreatedAt: a.when(j.CreatedAt), StartBy: a.when(j.StartBy), Deadline: a.when(j.Deadline), DoneAt: a.when(j.DoneAt),
 		Revision: j.Revision, ControlRevision: j.ControlRevision, ParentID: j.ParentID,
@@ -63,6 +66,51 @@ func (a *app) jobDocument(j client.Job) jobDocument {
 		d.Bad, d.Tolerates = &j.Bad, &j.Tolerates
 	}
 	return d
+}
+
+// rolloutPart is what was typed: amounts are such as "3" or "25%".
+type rolloutPart struct {
+	Order            string   `json:"order"` // as_listed or spread_rooms
+	Batches          []string `json:"batches,omitempty"`
+	PauseAfter       []uint32 `json:"pause_after,omitempty"`
+	PauseAfterBatch  []uint32 `json:"pause_after_batch,omitempty"`
+	WaitOfflineInSec float64  `json:"wait_offline_seconds,omitempty"` // with batches
+	MaxFailures      string   `json:"max_failures,omitempty"`
+	OnFailure        string   `json:"on_failure,omitempty"` // pause or abort, with max_failures
+	Tolerated        []string `json:"tolerated,omitempty"`
+}
+
+// rolloutOf is nil where all targets are released at once, or as many as the
+// concurrency lets.
+func rolloutOf(j client.Job) *rolloutPart {
+	p := rolloutPart{Order: "as_listed", PauseAfter: j.PauseAfter, PauseAfterBatch: j.PauseAfterBatches, Tolerated: j.Tolerated}
+	if j.Order == client.SpreadRooms {
+		p.Order = "spread_rooms"
+	}
+	for _, size := range j.BatchSizes {
+		p.Batches = append(p.Batches, amountText(size.Count, size.Percent))
+	}
+	if len(p.Batches) > 0 {
+		p.WaitOfflineInSec = cmp.Or(j.WaitOffline, defaultWaitOffline).Seconds()
+	}
+	if b := j.MaxFailures; b != nil {
+		p.MaxFailures, p.OnFailure = amountText(b.Count, b.Percent), onFailurePause
+		if j.OnFailure == client.AbortOnFailure {
+			p.OnFailure = onFailureAbort
+		}
+	}
+	if p.Order == "as_listed" && len(p.Batches)+len(p.PauseAfter) == 0 && p.MaxFailures == "" {
+		return nil
+	}
+	return &p
+}
+
+// amountText is such as "3" or "25%".
+func amountText(count, percent uint32) string {
+	if percent > 0 {
+		return fmt.Sprintf("%d%%", percent)
+	}
+	return fmt.Sprint(count)
 }
 
 type taskDocument struct {

@@ -37,7 +37,7 @@ func (f *fake) rollsOut(j *fakeJob) bool {
 	if len(r.Batches)+len(r.PauseAfter) == 0 && !r.MaxFailures.Limited {
 		return false
 	}
-	j.rollout = &fakeRollout{Rollout: r, steps: true, answered: map[string]string{}, gate: firstAfter(r.PauseAfter, 0), batchGate: firstAfter(r.PauseBatches, 0)}
+	j.rollout = &fakeRollout{Rollout: r, steps: true, answered: map[string]string{}, gate: beyond(r.PauseAfter, 0), batchGate: beyond(r.PauseBatches, 0)}
 	var sizes []client.Amount
 	for _, b := range r.Batches {
 		sizes = append(sizes, client.Amount(b))
@@ -56,16 +56,6 @@ func (f *fake) rollsOut(j *fakeJob) bool {
 	f.count(j)
 	f.releaseMore(j)
 	return true
-}
-
-// firstAfter is the first point beyond n; 0: there is none.
-func firstAfter(points []uint32, n int) int {
-	for _, p := range points {
-		if int(p) > n {
-			return int(p)
-		}
-	}
-	return 0
 }
 
 // turn ends what runs, and then the job pauses, or goes to the next hosts. The
@@ -218,10 +208,10 @@ func (f *fake) goOn(j *fakeJob, req *accessv1.ResumeJobRequest) error {
 		r.forgiven += int(j.job.GetBad())
 	}
 	if r.gate <= released {
-		r.gate = firstAfter(r.PauseAfter, released)
+		r.gate = beyond(r.PauseAfter, released)
 	}
 	if int(j.job.GetBatch()) >= r.batchGate {
-		r.batchGate = firstAfter(r.PauseBatches, int(j.job.GetBatch()))
+		r.batchGate = beyond(r.PauseBatches, int(j.job.GetBatch()))
 	}
 	switch req.GetUntil() {
 	case typesv1.ResumeUntil_RESUME_UNTIL_END, typesv1.ResumeUntil_RESUME_UNTIL_UNSPECIFIED:

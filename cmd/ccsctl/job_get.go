@@ -60,7 +60,7 @@ func (a *app) showJobSince(j client.Job, paused time.Time) error {
 		"Batch", batchText(j),
 		"Next pause", nextPause(j),
 		"Bad outcomes", badOf(j),
-		"Concurrency", amountText(j.Concurrency),
+		"Plan", planOf(j),
 		"Created", a.stamp(j.CreatedAt),
 		"Start by", a.stamp(j.StartBy),
 		"Deadline", a.stamp(j.Deadline),
@@ -93,14 +93,4 @@ func releasedText(j client.Job) string {
 		return ""
 	}
 	return fmt.Sprintf("%d/%d", j.Released, j.Targets)
-}
-
-func amountText(a client.Amount) string {
-	switch {
-	case a.Count > 0:
-		return fmt.Sprint(a.Count)
-	case a.Percent > 0:
-		return fmt.Sprintf("%d%%", a.Percent)
-	}
-	return ""
 }

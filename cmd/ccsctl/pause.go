@@ -49,20 +49,39 @@ func badOf(j client.Job) string {
 }
 
 // nextPause is such as "after 3 hosts or after batch 2": the points that are
-// ahead, as far as they are known. At a pause point only a resume makes the next
-// one known.
+// ahead, whichever comes first. Of a job that stands at one it is those after it,
+// to which job resume goes if nothing else is said.
 func nextPause(j client.Job) string {
-	if j.State != "RUNNING" && (j.State != statePaused || j.PauseCause == pausedAtPoint) {
+	if j.State != "RUNNING" && j.State != statePaused {
 		return ""
 	}
-	var ahead []string
-	if n := j.NextPauseAfter; n > 0 && n < j.Targets && (n > j.Released || j.InFlight > 0) {
-		ahead = append(ahead, "after "+plural(n, "host"))
+	hosts, batch := j.NextPauseAfter, j.NextPauseAfterBatch
+	if j.PauseCause == pausedAtPoint {
+		if pointReached(j) {
+			hosts = beyond(j.PauseAfter, j.Released)
+		}
+		if batch > 0 && j.Batch >= batch {
+			batch = beyond(j.PauseAfterBatches, j.Batch)
+		}
 	}
-	if n := j.NextPauseAfterBatch; n > 0 && n < j.Batches {
-		ahead = append(ahead, fmt.Sprintf("after batch %d", n))
+	var ahead []string
+	if hosts > 0 && hosts < j.Targets && (hosts > j.Released || j.InFlight > 0) {
+		ahead = append(ahead, "after "+plural(hosts, "host"))
+	}
+	if batch > 0 && batch < j.Batches {
+		ahead = append(ahead, fmt.Sprintf("after batch %d", batch))
 	}
 	return strings.Join(ahead, " or ")
+}
+
+// beyond is the first of ascending points after n; 0: there is none.
+func beyond(points []uint32, n int) int {
+	for _, p := range points {
+		if int(p) > n {
+			return int(p)
+		}
+	}
+	return 0
 }
 
 // whatNow are the commands that may follow on a pause. The revision is that of

@@ -24,7 +24,7 @@ func planText(r client.Request, total int) string {
 	if r.Order == client.SpreadRooms {
 		parts = append(parts, "a host of each room in turn")
 	}
-	parts = append(parts, pausesText(r, total, len(sizes))...)
+	parts = append(parts, pausesText(r, total, sizes)...)
 	if r.Concurrency != (client.Amount{}) {
 		parts = append(parts, fmt.Sprintf("at most %d at a time", min(job.Amount(r.Concurrency).Of(total), total)))
 	}
@@ -45,6 +45,15 @@ func planText(r client.Request, total int) string {
 		head += " in 1 batch"
 	}
 	return strings.Join(append([]string{head}, parts...), "; ")
+}
+
+// planOf is planText of a job that is there; what was signed of attempts it does
+// not say.
+func planOf(j client.Job) string {
+	return planText(client.Request{
+		Concurrency: j.Concurrency, Order: j.Order, Batches: j.BatchSizes, PauseAfter: j.PauseAfter, PauseAfterBatches: j.PauseAfterBatches,
+		MaxFailures: j.MaxFailures, OnFailure: j.OnFailure, Tolerated: j.Tolerated,
+	}, j.Targets)
 }
 
 // batchSizes are the sizes of all batches; none where none are asked for.
@@ -100,20 +109,30 @@ func sizesText(sizes []int) string {
 }
 
 // pausesText says where the job pauses, and which of the points never come.
-func pausesText(r client.Request, total, batches int) (parts []string) {
-	var come, never []string
-	note := func(point uint32, limit int, text string) {
-		if int(point) < limit {
-			come = append(come, text)
-		} else {
-			never = append(never, text)
-		}
+func pausesText(r client.Request, total int, sizes []int) (parts []string) {
+	type point struct {
+		hosts int // that have been released by then
+		text  string
 	}
+	var points []point
 	for _, n := range r.PauseAfter {
-		note(n, total, "after "+plural(int(n), "host"))
+		points = append(points, point{int(n), "after " + plural(int(n), "host")})
 	}
 	for _, n := range r.PauseAfterBatches {
-		note(n, batches, fmt.Sprintf("after batch %d", n))
+		hosts := total
+		if int(n) < len(sizes) {
+			hosts = sum(sizes[:n])
+		}
+		points = append(points, point{hosts, fmt.Sprintf("after batch %d", n)})
+	}
+	slices.SortStableFunc(points, func(a, b point) int { return a.hosts - b.hosts })
+	var come, never []string
+	for _, p := range points {
+		if p.hosts < total {
+			come = append(come, p.text)
+		} else {
+			never = append(never, p.text)
+		}
 	}
 	if len(come) > 0 {
 		parts = append(parts, "pauses "+series(clipped(come), "%s"))
@@ -122,6 +141,13 @@ func pausesText(r client.Request, total, batches int) (parts []string) {
 		parts = append(parts, fmt.Sprintf("never comes to its pause %s, where nothing is left", series(clipped(never), "%s")))
 	}
 	return parts
+}
+
+func sum(sizes []int) (n int) {
+	for _, size := range sizes {
+		n += size
+	}
+	return n
 }
 
 func clipped(points []string) []string {

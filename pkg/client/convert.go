@@ -29,10 +29,32 @@ func jobFrom(j *typesv1.Job) Job {
 	if budget := j.GetRollout().GetMaxFailures(); budget != nil {
 		out.MaxFailures = &Budget{Count: budget.GetCount(), Percent: budget.GetPercent()}
 	}
+	out.addRollout(j.GetRollout())
 	for _, c := range j.GetCounts() {
 		out.Counts[word(c.GetState().String(), "TASK_STATE_")] = int(c.GetCount())
 	}
 	return out
+}
+
+// addRollout adds what is only shown. An order or an action that this version does
+// not know is taken for the first one.
+func (j *Job) addRollout(r *typesv1.Rollout) {
+	if r.GetOrder() == typesv1.ReleaseOrder_RELEASE_ORDER_SPREAD_ROOMS {
+		j.Order = SpreadRooms
+	}
+	if r.GetFailureAction() == typesv1.FailureAction_FAILURE_ACTION_ABORT {
+		j.OnFailure = AbortOnFailure
+	}
+	for _, b := range r.GetBatches() {
+		j.BatchSizes = append(j.BatchSizes, Amount{Count: b.GetCount(), Percent: b.GetPercent()})
+	}
+	for _, s := range r.GetTolerated() {
+		j.Tolerated = append(j.Tolerated, word(s.String(), "TASK_STATE_"))
+	}
+	j.PauseAfter, j.PauseAfterBatches = r.GetPauseAfter(), r.GetPauseAfterBatches()
+	if r.GetWaitOffline() != nil {
+		j.WaitOffline = r.GetWaitOffline().AsDuration()
+	}
 }
 
 func taskFrom(t *typesv1.Task) Task {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
@@ -29,6 +30,10 @@ func TestAJobIsReadAsItIs(t *testing.T) {
 		Rollout: &typesv1.Rollout{
 			Concurrency: &typesv1.Amount{Kind: &typesv1.Amount_Percent{Percent: 9}}, Deadline: deadlineAt,
 			MaxFailures: &typesv1.Amount{Kind: &typesv1.Amount_Percent{Percent: 50}},
+			Batches:     []*typesv1.Amount{{Kind: &typesv1.Amount_Count{Count: 1}}, {Kind: &typesv1.Amount_Percent{Percent: 25}}},
+			PauseAfter:  []uint32{1, 4}, PauseAfterBatches: []uint32{2}, WaitOffline: durationpb.New(time.Minute),
+			Order: typesv1.ReleaseOrder_RELEASE_ORDER_SPREAD_ROOMS, FailureAction: typesv1.FailureAction_FAILURE_ACTION_ABORT,
+			Tolerated: []typesv1.TaskState{typesv1.TaskState_TASK_STATE_START_FAILED},
 		},
 		ParentId: "p", PauseCause: typesv1.PauseCause_PAUSE_CAUSE_BUDGET, Batch: 2, Batches: 3, Released: 3,
 		NextPauseAfter: 4, NextPauseAfterBatch: 2, Bad: 3, Tolerates: 2,
@@ -38,6 +43,8 @@ func TestAJobIsReadAsItIs(t *testing.T) {
 		Revision: 7, ControlRevision: 8, CreatedAt: created, DoneAt: done, StartBy: start, Deadline: deadline, Command: "uptime", Selector: "x", Note: "n", InFlight: 1,
 		Concurrency: Amount{Percent: 9}, ParentID: "p", PauseCause: "budget", Batch: 2, Batches: 3, Released: 3,
 		NextPauseAfter: 4, NextPauseAfterBatch: 2, MaxFailures: &Budget{Percent: 50}, Bad: 3, Tolerates: 2,
+		Order: SpreadRooms, BatchSizes: []Amount{{Count: 1}, {Percent: 25}}, PauseAfter: []uint32{1, 4}, PauseAfterBatches: []uint32{2},
+		WaitOffline: time.Minute, OnFailure: AbortOnFailure, Tolerated: []string{"START_FAILED"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

@@ -35,6 +35,15 @@ type Job struct {
 	MaxFailures         *Budget // as requested; nil: there is no failure budget
 	Bad                 int     // bad outcomes that count against the budget; 0 without one
 	Tolerates           int     // bad outcomes that the budget tolerates; 0 without one
+
+	// The rest of the rollout as requested; see Request.
+	Order             Order
+	BatchSizes        []Amount // Batches of the request
+	PauseAfter        []uint32
+	PauseAfterBatches []uint32
+	WaitOffline       time.Duration
+	OnFailure         FailureAction
+	Tolerated         []string // such as START_FAILED
 }
 
 // Done reports whether every target is settled.
