@@ -52,7 +52,7 @@ func (c *controlFlags) again(verb string) string {
 var errCutOff = errors.New("interrupted")
 
 // fault is the error of a request to control a job.
-func (c *controlFlags) fault(ctx context.Context, id, verb string, err error) error {
+func (c *controlFlags) fault(ctx context.Context, ctl *client.Client, id, verb string, err error) error {
 	switch {
 	case ctx.Err() != nil || statusOf(err) == exitUnknown:
 		if ctx.Err() != nil {
@@ -60,9 +60,19 @@ func (c *controlFlags) fault(ctx context.Context, id, verb string, err error) er
 		}
 		return &exit{exitUnknown, fmt.Sprintf("it is not known whether job %s has heard this: %v\nSay it again, which has one effect, or look:\n  %s\n  ccsctl job get %s", id, err, c.again(verb), id)}
 	case client.CodeOf(err) == client.Conflict || client.CodeOf(err) == client.WrongState:
-		return fmt.Errorf("%w\nLook at it with: ccsctl job get %s", err, id)
+		return fmt.Errorf("%w\n%sLook at it with: ccsctl job get %s", err, nowText(ctx, ctl, id), id)
 	}
 	return hint(err, seeJobs)
+}
+
+// nowText says how a job is that a request did not find as it was expected;
+// empty where that cannot be said.
+func nowText(ctx context.Context, ctl *client.Client, id string) string {
+	j, err := ctl.Job(ctx, id)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("Now it is %s, at control revision %d. ", stateText(j), j.ControlRevision)
 }
 
 // completeRequest completes the flags of controlFlags with nothing.

@@ -59,7 +59,7 @@ func (a *app) showExplanation(e client.Explanation) error {
 		"Task", g.outcome(),
 		"Job", e.Job.ID,
 		"Command", e.Job.Command,
-		"Job state", e.Job.State,
+		"Job state", stateText(e.Job),
 		"Targets", countsLine(e.Job),
 	)
 	if err != nil {

@@ -314,8 +314,14 @@ func (f *fake) CancelJob(_ context.Context, req *accessv1.CancelJobRequest) (*ac
 	if expected := req.GetExpectedControlRevision(); expected != 0 && expected != j.job.GetControlRevision() {
 		return nil, status.Errorf(codes.Aborted, "the job's control state has changed since it was read: read the job again and decide anew")
 	}
+	if j.job.GetState() == typesv1.JobState_JOB_STATE_DONE {
+		return &accessv1.CancelJobResponse{Job: proto.CloneOf(j.job)}, nil
+	}
 	f.skipRest(j)
-	j.job.State, j.job.PauseCause = typesv1.JobState_JOB_STATE_STOPPING, typesv1.PauseCause_PAUSE_CAUSE_UNSPECIFIED
+	f.count(j)
+	if j.job.PauseCause = typesv1.PauseCause_PAUSE_CAUSE_UNSPECIFIED; j.job.GetState() != typesv1.JobState_JOB_STATE_DONE {
+		j.job.State = typesv1.JobState_JOB_STATE_STOPPING
+	}
 	j.job.ControlRevision++
 	return &accessv1.CancelJobResponse{Job: proto.CloneOf(j.job)}, nil
 }

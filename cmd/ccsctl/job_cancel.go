@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"github.com/ccs-project/ccs/pkg/client"
@@ -33,8 +35,9 @@ with: ccsctl job watch JOB`,
 					if keep {
 						verb += " --keep-running"
 					}
-					return control.fault(cmd.Context(), args[0], verb, err)
+					return control.fault(cmd.Context(), ctl, args[0], verb, err)
 				}
+				a.say("%s\n", canceledText(job, keep))
 				return a.showJob(job)
 			})
 		},
@@ -43,4 +46,19 @@ with: ccsctl job watch JOB`,
 	control.add(cmd.Flags(), "; 0: any")
 	completeRequest(cmd)
 	return cmd
+}
+
+// canceledText says what a cancel means to what is at work.
+func canceledText(j client.Job, keep bool) string {
+	switch {
+	case j.Done() && j.Counts["SKIPPED"] > 0:
+		return fmt.Sprintf("Job %s is DONE: %s skipped, nothing is at work", j.ID, plural(j.Counts["SKIPPED"], "host"))
+	case j.Done():
+		return fmt.Sprintf("Nothing to cancel: job %s is DONE", j.ID)
+	case j.InFlight == 0:
+		return "Canceled: nothing more is started, and nothing is at work"
+	case keep:
+		return fmt.Sprintf("Canceled: nothing more is started; %s at work may go on to the end", plural(j.InFlight, "host"))
+	}
+	return fmt.Sprintf("Canceled: nothing more is started; %s at work must end. See how it goes with: ccsctl job watch %s", plural(j.InFlight, "host"), j.ID)
 }

@@ -26,7 +26,7 @@ is paused already stays so; to pause one that is done, or canceled, changes noth
 				how := client.Pause{RequestID: control.request, ExpectedControlRevision: control.revision}
 				job, err := ctl.Pause(cmd.Context(), args[0], how)
 				if err != nil {
-					return control.fault(cmd.Context(), args[0], "job pause "+args[0], err)
+					return control.fault(cmd.Context(), ctl, args[0], "job pause "+args[0], err)
 				}
 				if job.State == statePaused {
 					a.say("Paused %s\n%s\n", whyPaused(job), whatNow(job))

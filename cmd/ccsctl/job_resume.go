@@ -91,7 +91,7 @@ func (a *app) resume(ctx context.Context, ctl *client.Client, id string, how res
 		ToNextPoint: !how.toEnd && how.by == 0, Targets: how.by,
 	})
 	if err != nil {
-		return how.fault(ctx, id, how.verb(id), err)
+		return how.fault(ctx, ctl, id, how.verb(id), err)
 	}
 	switch {
 	case job.State != "RUNNING": // it was heard before, or came to a pause at once

@@ -91,7 +91,11 @@ func whatNow(j client.Job) string {
 	if j.PauseCause == pausedByBudget {
 		look = "ccsctl task list " + j.ID + " --failed"
 	}
-	return fmt.Sprintf("  look:   %s\n  go on:  ccsctl job resume %s --expect-revision %d\n  stop:   ccsctl job cancel %s", look, j.ID, j.ControlRevision, j.ID)
+	how := "    # no pause point is ahead"
+	if next := nextPause(j); next != "" {
+		how = "    # it pauses again " + next
+	}
+	return fmt.Sprintf("  look:   %s\n  go on:  ccsctl job resume %s --expect-revision %d%s\n  stop:   ccsctl job cancel %s", look, j.ID, j.ControlRevision, how, j.ID)
 }
 
 // notice says when a job has paused, and when it goes on.

@@ -194,9 +194,15 @@ func TestAUserPausesWhatRuns(t *testing.T) {
 		r.run(ctx, "job", "pause", "JOB")
 		r.run(ctx, "job", "pause", "JOB")
 		r.run(ctx, "job", "get", "JOB", "-o", "yaml")
+		r.run(ctx, "task", "list", "JOB", "--state", "running")
 		r.run(ctx, "job", "resume", "JOB")
+		r.run(ctx, "job", "cancel", "JOB")
 		r.run(ctx, "job", "watch", "JOB")
 		r.run(ctx, "job", "pause", "JOB")
+		r.run(ctx, "job", "cancel", "JOB")
+		r.run(ctx, "run", "--all", "--detach", "--", "reboot")
+		r.run(ctx, "job", "watch", "JOB")
+		r.run(ctx, "job", "cancel", "JOB")
 	})
 }
 

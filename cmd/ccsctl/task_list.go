@@ -59,16 +59,19 @@ func (a *app) showTasks(tasks iter.Seq2[client.Task, error], none string) error 
 }
 
 func (a *app) taskRow(t client.Task) []string {
-	started, why := a.stamp(t.StartedAt), a.remarks(t)
+	started, took, why := a.stamp(t.StartedAt), runTime(t), a.remarks(t)
+	if t.State == "RUNNING" {
+		started, took = a.stamp(t.Since), soFar(t)
+	}
 	if !a.isWide() {
-		return []string{t.Host, t.Room, t.State, exitText(t), runTime(t), started, short(why, 100)}
+		return []string{t.Host, t.Room, t.State, exitText(t), took, started, short(why, 100)}
 	}
 	signed := "no"
 	if len(t.Signature) > 0 {
 		signed = "yes"
 	}
 	return []string{
-		fmt.Sprint(t.Ordinal), t.Host, t.Room, t.State, exitText(t), fmt.Sprint(t.Attempt), runTime(t), started, a.stamp(t.EndedAt),
+		fmt.Sprint(t.Ordinal), t.Host, t.Room, t.State, exitText(t), fmt.Sprint(t.Attempt), took, started, a.stamp(t.EndedAt),
 		kept(t.Stdout), kept(t.Stderr), signed, oneLine(why),
 	}
 }
