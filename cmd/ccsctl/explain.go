@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +17,8 @@ func (a *app) explainCommand() *cobra.Command {
 		Use:   "explain JOB HOST",
 		Short: "Say why a host of a job is where it is, and what it waits for",
 		Long: `Say why a host of a job is where it is: what it waits for now, since when, and
-what ends the wait at the latest. The nearest reason stands first.`,
+what ends the wait at the latest. The nearest reason stands first. Where it waits
+for others to end (concurrency, batch, failure budget), some of those are named.`,
 		Example: `  ccsctl explain JOB h1
   ccsctl explain JOB 10.0.0.7 -o json | jq -r '.causes[0].code'`,
 		Args:              exactly("a job id", "a host"),
@@ -26,7 +29,7 @@ what ends the wait at the latest. The nearest reason stands first.`,
 				if err != nil {
 					return hint(err, seeTargets)
 				}
-				return a.showExplanation(e)
+				return a.showExplanation(e, holders(cmd.Context(), ctl, e))
 			})
 		},
 	}
@@ -35,7 +38,8 @@ what ends the wait at the latest. The nearest reason stands first.`,
 type explanationDocument struct {
 	Job    jobDocument     `json:"job"`
 	Task   taskDocument    `json:"task"`
-	Causes []causeDocument `json:"causes"` // the nearest first
+	Causes []causeDocument `json:"causes"`            // the nearest first
+	AtWork []taskDocument  `json:"at_work,omitempty"` // some of those that it waits for
 }
 
 type causeDocument struct {
@@ -45,11 +49,47 @@ type causeDocument struct {
 	Text  string    `json:"text"`
 }
 
-func (a *app) showExplanation(e client.Explanation) error {
+// maxHolders is how many of those that hold a host back are named.
+const maxHolders = 5
+
+// holders are the first hosts at work, where one waits for these to end; none where
+// that cannot be said.
+func holders(ctx context.Context, ctl *client.Client, e client.Explanation) (some []client.Task) {
+	waits := slices.ContainsFunc(e.Causes, func(c client.Cause) bool {
+		return slices.Contains([]string{"batch", "concurrency", "failure_budget"}, c.Code)
+	})
+	if !waits || e.Job.InFlight == 0 {
+		return nil
+	}
+	for t, err := range ctl.Tasks(ctx, e.Job.ID, client.TaskFilter{States: atWork}) {
+		if err != nil || len(some) == maxHolders {
+			break
+		}
+		some = append(some, t)
+	}
+	return some
+}
+
+func (a *app) showHolders(e client.Explanation, some []client.Task) error {
+	if len(some) == 0 {
+		return nil
+	}
+	var rows [][]string
+	for _, t := range some {
+		rows = append(rows, []string{t.Host, t.Room, t.State, a.stamp(t.Since), a.remarks(t)})
+	}
+	return a.section("At work", e.Job.InFlight, []string{"HOST", "ROOM", "STATE", "SINCE", "REMARKS"}, rows,
+		"ccsctl task list "+e.Job.ID+" --state "+strings.Join(lower(atWork), ","))
+}
+
+func (a *app) showExplanation(e client.Explanation, holders []client.Task) error {
 	if a.isDocument() {
 		doc := explanationDocument{Job: a.jobDocument(e.Job), Task: a.taskDocument(e.Task), Causes: []causeDocument{}}
 		for _, c := range e.Causes {
 			doc.Causes = append(doc.Causes, causeDocument{Code: c.Code, Since: a.when(c.Since), Until: a.when(c.Until), Text: c.Text})
+		}
+		for _, t := range holders {
+			doc.AtWork = append(doc.AtWork, a.taskDocument(t))
 		}
 		return a.encode(doc)
 	}
@@ -70,7 +110,7 @@ func (a *app) showExplanation(e client.Explanation) error {
 			return err
 		}
 	}
-	return nil
+	return a.showHolders(e, holders)
 }
 
 // causeTimes is such as "   since 2000-01-01 00:00:00 +0000 (5s ago), until ... (in 55s)".

@@ -124,13 +124,16 @@ func (f *fake) ExplainTask(_ context.Context, req *accessv1.ExplainTaskRequest) 
 	return out, nil
 }
 
-// whyPending is since when a job is paused, or only that there are others first.
+// whyPending is since when a job is paused, or that there are others first.
 func (f *fake) whyPending(j *fakeJob) *typesv1.Cause {
 	code := map[typesv1.PauseCause]typesv1.CauseCode{
 		typesv1.PauseCause_PAUSE_CAUSE_USER:   typesv1.CauseCode_CAUSE_CODE_PAUSED,
 		typesv1.PauseCause_PAUSE_CAUSE_POINT:  typesv1.CauseCode_CAUSE_CODE_PAUSE_POINT,
 		typesv1.PauseCause_PAUSE_CAUSE_BUDGET: typesv1.CauseCode_CAUSE_CODE_FAILURE_BUDGET,
 	}[j.job.GetPauseCause()]
+	if code == typesv1.CauseCode_CAUSE_CODE_UNSPECIFIED && j.job.GetBatches() > 1 {
+		return &typesv1.Cause{Code: typesv1.CauseCode_CAUSE_CODE_BATCH, Text: "The batch before its own is in progress."}
+	}
 	if code == typesv1.CauseCode_CAUSE_CODE_UNSPECIFIED {
 		return &typesv1.Cause{Code: typesv1.CauseCode_CAUSE_CODE_ORDER, Text: "Targets before it are released first."}
 	}

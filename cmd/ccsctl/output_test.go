@@ -210,6 +210,12 @@ func TestAHostIsExplained(t *testing.T) {
 		r.run(ctx, "explain", "nothing", "h1")
 		r.run(ctx, "job", "watch", "JOB")
 		r.run(ctx, "explain", "JOB", "h1")
+		r.run(ctx, "run", "--all", "--batch", "7", "--detach", "--", "reboot")
+		r.run(ctx, "explain", "JOB", "h8")
+		r.run(ctx, "job", "pause", "JOB")
+		r.run(ctx, "explain", "JOB", "h8")
+		r.run(ctx, "run", "--all", "--batch", "2", "--detach", "--", "reboot")
+		r.run(ctx, "explain", "JOB", "h8", "-o", "json")
 	})
 }
 

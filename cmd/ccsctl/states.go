@@ -4,6 +4,7 @@ package main
 var (
 	jobStates = []string{"RUNNING", statePaused, "STOPPING", "DONE", stateQuarantined}
 	live      = []string{"PENDING", "DISPATCHED", "ACCEPTED", "STARTING", "RUNNING"}
+	atWork    = live[1:] // released and not settled
 	outcomes  = []string{
 		"SUCCEEDED", "FAILED", "TIMED_OUT", "START_FAILED", "REFUSED", "LOST", "UNKNOWN", "EXPIRED", "CANCELED", "SKIPPED",
 	}

@@ -135,6 +135,7 @@ func TestSentencesReadAsWritten(t *testing.T) {
 		waits(job.Cause{Code: job.CauseBatch, Limit: 4, Done: 2}),
 		waits(job.Cause{Code: job.CausePausePoint, Limit: 50, Done: 50, InFlight: 7}),
 		waits(job.Cause{Code: job.CausePausePoint, Since: at(1), Limit: 50, Done: 50}),
+		waits(job.Cause{Code: job.CausePausePoint, Since: at(1), Limit: 1, Done: 1}),
 		waits(job.Cause{Code: job.CausePausePoint, Since: at(1), Limit: 2, Done: 2, OfBatches: true}),
 		waits(job.Cause{Code: job.CausePaused, Since: at(1)}),
 		waits(job.Cause{Code: job.CauseFailureBudget, Since: at(1), Limit: 1, Done: 2}),

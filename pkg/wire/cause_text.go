@@ -51,18 +51,18 @@ func waitingText(c job.Cause) string {
 	case c.Code == job.CausePausePoint && c.OfBatches:
 		return fmt.Sprintf("The job is paused%s after batch %d: look at what is done, and resume or cancel it.", since(c), c.Done) + ends(c)
 	case c.Code == job.CausePausePoint && c.InFlight > 0:
-		return fmt.Sprintf("The job pauses after %d targets: %d are released%s, and %d of those have not settled. Nothing more is released until a user resumes it.",
-			c.Limit, c.Done, since(c), c.InFlight) + ends(c)
+		return fmt.Sprintf("The job pauses after %s: %d are released%s, and %d of those have not settled. Nothing more is released until a user resumes it.",
+			plural(c.Limit, "target"), c.Done, since(c), c.InFlight) + ends(c)
 	case c.Code == job.CausePausePoint:
-		return fmt.Sprintf("The job is paused%s after %d targets: look at what is done, and resume or cancel it.", since(c), c.Done) + ends(c)
+		return fmt.Sprintf("The job is paused%s after %s: look at what is done, and resume or cancel it.", since(c), plural(c.Done, "target")) + ends(c)
 	case c.Code == job.CausePaused:
 		return fmt.Sprintf("The job is paused by a user%s: resume or cancel it.", since(c)) + ends(c)
 	case c.Code == job.CauseFailureBudget && c.Done > c.Limit:
 		return fmt.Sprintf("The failure budget is spent%s: there are more bad outcomes (%d) than are tolerated (%d). Look at what failed, and resume or cancel the job.",
 			since(c), c.Done, c.Limit) + ends(c)
 	case c.Code == job.CauseFailureBudget:
-		return fmt.Sprintf("The failure budget tolerates %d bad outcomes%s: there are %d, and %d targets at work that may become bad. It is released when they have ended well.",
-			c.Limit, since(c), c.Done, c.InFlight) + ends(c)
+		return fmt.Sprintf("The failure budget tolerates %s%s: so far there are %d, and %s at work may become bad. It is released when enough of them have ended well.",
+			plural(c.Limit, "bad outcome"), since(c), c.Done, plural(c.InFlight, "target")) + ends(c)
 	case c.Code == job.CauseOrder && c.Blocks():
 		return orderText(c.Ahead) + ends(c)
 	case c.Code == job.CauseOrder:
@@ -75,7 +75,10 @@ func waitingText(c job.Cause) string {
 
 func settledText(c job.Cause) string {
 	text := fmt.Sprintf("It is settled%s as %s.", since(c), outcomeText(c.Seen))
-	if c.Concluded {
+	switch {
+	case c.Seen.State == task.Skipped:
+		return text + " It was not started, and never will be by this job."
+	case c.Concluded:
 		return text + " The scheduler has concluded that by itself; if its host says otherwise after all, its word replaces this."
 	}
 	return text + " Nothing more is expected of it."
@@ -97,6 +100,13 @@ func outcomeText(r task.Report) string {
 		text += fmt.Sprintf(", at attempt %d", r.Attempt)
 	}
 	return text
+}
+
+func plural(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 func orderText(ahead int) string {
