@@ -132,6 +132,7 @@ func TestSentencesReadAsWritten(t *testing.T) {
 		gone(job.Cause{Code: job.CauseRunning, Since: at(1)}, task.Running),
 		gone(job.Cause{Code: job.CauseRunning, Since: at(1), Timeout: 30 * time.Second}, task.Starting),
 		gone(job.Cause{Code: job.CauseOverdue, Since: at(31), Timeout: 30 * time.Second, OnlyReports: true}, task.Running),
+		{Code: job.CauseSettled, Since: at(1), Seen: task.Report{State: task.Skipped, Exit: task.Exit{Reason: task.JobCanceled}}, Concluded: true},
 		waits(job.Cause{Code: job.CauseBatch, Limit: 4, Done: 2}),
 		waits(job.Cause{Code: job.CausePausePoint, Limit: 50, Done: 50, InFlight: 7}),
 		waits(job.Cause{Code: job.CausePausePoint, Since: at(1), Limit: 50, Done: 50}),
