@@ -64,7 +64,7 @@ type Task struct {
 	Incarnation      string    // of the host when the list was frozen; 32 hex digits
 	State            string    // such as SUCCEEDED; docs/states.md has all
 	Reason           string    // such as start_by_passed; empty if the state says it all
-	Attempt          int       // number of the start that this is about, from 1; 0: never released
+	Attempt          int       // number of the start that this is about, from 1; 1 too of what was never started
 	ExitCode         int       // 0..255; meaningful in SUCCEEDED and FAILED
 	Signal           int       // 1..64, that ended it; 0 if none did
 	Message          string    // for a person; at most 1 KiB; not signed
