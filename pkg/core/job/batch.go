@@ -18,14 +18,22 @@ type batch struct {
 	excused time.Time // when all that are missing have been away long enough; zero: not known
 }
 
-// begin makes a batch the one in progress. It looks at every target of it, and
-// at those before it that are still pending.
+// begin makes a batch the one in progress, from nothing: it looks at every target
+// up to its end.
 func (m *Machine) begin(n uint32) {
+	m.batch.end, m.batch.waiting, m.batch.missing = 0, 0, 0
+	m.extend(n)
+}
+
+// extend makes a batch the one in progress, and looks at what is new up to its
+// end: over all batches of a job, at each target once.
+func (m *Machine) extend(n uint32) {
 	m.row.Batch = n
 	b := &m.batch
+	from := b.end
 	b.begin, b.end = uint32(m.plan.begin(int(n))), uint32(m.plan.end(int(n)))
-	b.waiting, b.settled, b.missing, b.excused = 0, 0, 0, time.Time{}
-	for pos := range b.end {
+	b.settled, b.excused = 0, time.Time{}
+	for pos := from; pos < b.end; pos++ {
 		switch s := m.tasks[m.plan.ordinal(pos)].seen.State; {
 		case s == task.Pending:
 			b.waiting++

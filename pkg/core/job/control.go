@@ -115,17 +115,19 @@ func (m *Machine) resume(ev Resume) error {
 	return nil
 }
 
-// passPoints sets the pause points that are ahead after a resume.
+// passPoints sets the pause points that are ahead after a resume. A job that is
+// paused at a point has reached it, whatever has been heard of hosts since, or
+// not yet been heard by a new owner.
 func (m *Machine) passPoints(ev Resume) {
-	points := m.spec.Rollout
-	if m.batchPointReached() {
+	points, atBatchPoint := m.spec.Rollout, m.row.Pause == PausedAtPoint && !m.pointReached()
+	if atBatchPoint || m.batchPointReached() {
 		m.row.BatchGate = after(points.PauseBatches, m.row.Batch+1)
 	}
 	switch {
 	case ev.Until == UntilEnd:
 		m.row.Gate, m.row.BatchGate = 0, 0
 	case ev.Until == UntilNumber:
-		m.row.Gate = m.row.Released + ev.Targets
+		m.row.Gate = m.row.Released + min(ev.Targets, uint32(m.plan.total)) // all there are is as good as more
 	case m.pointReached():
 		m.row.Gate = after(points.PauseAfter, m.row.Released)
 	}

@@ -196,11 +196,11 @@ func (m *Machine) stoppedAt() time.Time {
 	return m.spec.Rollout.Deadline
 }
 
-// canceledAt is when the first of these requests had its effect; zero: there was
+// canceledAt is when the first of these cancels had its effect; zero: there was
 // none.
 func (m *Machine) canceledAt(of func(ControlRow) bool) (first time.Time) {
 	for _, c := range m.answered {
-		if of(c) && (first.IsZero() || c.At.Before(first)) {
+		if c.Kind == CancelRequest && of(c) && (first.IsZero() || c.At.Before(first)) {
 			first = c.At
 		}
 	}

@@ -170,17 +170,20 @@ func (m *Machine) see(o uint32, r task.Report) {
 		m.reruns--
 	}
 	m.row.Counts.move(e.seen.State, r.State)
+	m.unforgive(e.seen.State, r.State)
 	if e.seen.State != r.State || e.seen.Attempt != r.Attempt {
 		e.sinceNano = nano(m.now)
 	}
 	m.batch.moved(m.plan.position(o), e.seen.State, r.State)
+	if r.State.Settled() || r.Attempt != e.seen.Attempt {
+		e.set(overdue, false)
+	}
 	e.seen = r
 	if e.is(released) && !r.State.Settled() && r.Attempt > 1 {
 		m.reruns++
 	}
 	m.owed.changed.add(o)
 	if r.State.Settled() {
-		e.set(overdue, false)
 		m.ready.remove(m.plan.position(o))
 	}
 	if r.State.Final() {

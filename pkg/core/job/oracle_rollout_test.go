@@ -71,11 +71,34 @@ func (d *dumbRollout) nextPoint(points []uint32, beyond int) int {
 
 // bad counts outcomes against the budget.
 func (d *dumb) bad() int {
+	n := 0
+	for _, bad := range d.badOnes() {
+		if bad {
+			n++
+		}
+	}
+	return n
+}
+
+// badOnes says of each task whether it is bad.
+func (d *dumb) badOnes() (all []bool) {
 	tolerated := map[task.State]bool{task.Succeeded: true, task.Canceled: true, task.Skipped: true}
 	for _, s := range d.spec.Rollout.Tolerated {
 		tolerated[s] = true
 	}
-	return d.count(func(t dumbTask) bool { return t.seen.State.Settled() && !tolerated[t.seen.State] })
+	for _, t := range d.tasks {
+		all = append(all, t.seen.State.Settled() && !tolerated[t.seen.State])
+	}
+	return all
+}
+
+// unforgive takes what was bad and is not any more from what was forgiven.
+func (d *dumb) unforgive(before []bool) {
+	for o, bad := range d.badOnes() {
+		if before[o] && !bad && d.roll.forgiven > 0 {
+			d.roll.forgiven--
+		}
+	}
 }
 
 func (d *dumb) pending() int {
@@ -180,14 +203,14 @@ func (d *dumb) resumeAsked(ev Resume) {
 	if r.cause == PausedByBudget {
 		r.forgiven = d.bad()
 	}
-	if d.atBatchPoint() {
+	if r.cause == PausedAtPoint && !d.atPoint() || d.atBatchPoint() {
 		r.batchGate = r.nextPoint(r.batchPoint, r.batch+1)
 	}
 	switch ev.Until {
 	case UntilEnd:
 		r.gate, r.batchGate = 0, 0
 	case UntilNumber:
-		r.gate = r.released + int(ev.Targets)
+		r.gate = r.released + min(int(ev.Targets), len(d.tasks))
 	case UntilNext:
 		if d.atPoint() {
 			r.gate = r.nextPoint(r.points, r.released)

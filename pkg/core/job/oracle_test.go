@@ -75,6 +75,7 @@ func (d *dumb) step(now time.Time, ev Event) {
 	}
 	quiet := d.count(d.talkable) == 0
 	d.clock()
+	before := d.badOnes()
 	switch ev := ev.(type) {
 	case Reached:
 		d.reached(ev)
@@ -105,6 +106,7 @@ func (d *dumb) step(now time.Time, ev Event) {
 		d.resumeAsked(ev)
 	case Tick:
 	}
+	d.unforgive(before)
 	if quiet && d.count(d.talkable) > 0 {
 		d.pull = d.now.Add(30 * time.Second)
 	}

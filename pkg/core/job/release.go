@@ -24,9 +24,12 @@ func canBeBad() mask {
 	return maskOf(task.Unknown, task.Expired, task.Refused, task.StartFailed, task.Lost, task.TimedOut, task.Failed)
 }
 
+// bad are the outcomes that the failure budget counts.
+func (r *Rollout) bad() mask { return canBeBad() &^ maskOf(r.Tolerated...) }
+
 // Bad is the number of bad outcomes.
 func (r *Rollout) Bad(c Counts) int {
-	bad, sum := canBeBad()&^maskOf(r.Tolerated...), 0
+	bad, sum := r.bad(), 0
 	for s, n := range c.All() {
 		if bad.has(s) {
 			sum += n
@@ -38,6 +41,17 @@ func (r *Rollout) Bad(c Counts) int {
 // charged is the number of bad outcomes that count against the budget.
 func (m *Machine) charged() int {
 	return max(0, m.spec.Rollout.Bad(m.row.Counts)-int(m.row.Forgiven))
+}
+
+// unforgive keeps a budget whole that a user has forgiven: late truth that makes
+// a bad outcome a good one is taken from those that were forgiven as long as
+// there are any, for else another outcome would be forgiven in its place. Which
+// task was forgiven is not kept, so that one that was not may stand for one that
+// was: then fewer are released, and never more.
+func (m *Machine) unforgive(was, is task.State) {
+	if bad := m.spec.Rollout.bad(); m.row.Forgiven > 0 && bad.has(was) && !bad.has(is) {
+		m.row.Forgiven--
+	}
 }
 
 // steer decides, before anything is released, whether releasing stops by itself
@@ -63,7 +77,7 @@ func (m *Machine) steer() {
 			m.stopReleasing(PausedAtPoint)
 			return
 		}
-		m.begin(m.row.Batch + 1)
+		m.extend(m.row.Batch + 1)
 		m.owed.row = true
 	}
 }

@@ -87,10 +87,6 @@ func (m *Machine) progress(o uint32, ev Reported) {
 		m.again(o)
 		return
 	}
-	if e.is(overdue) != ev.Detail.Overdue {
-		e.set(overdue, ev.Detail.Overdue)
-		m.owed.changed.add(o)
-	}
 	seen := task.Join(e.seen, ev.Report)
 	switch {
 	case seen == e.seen:
@@ -99,6 +95,10 @@ func (m *Machine) progress(o uint32, ev Reported) {
 		m.write(o, seen, nil)
 	default:
 		m.see(o, seen)
+	}
+	if ev.Detail.Overdue && !e.is(overdue) { // an older report does not take it back
+		e.set(overdue, true)
+		m.owed.changed.add(o)
 	}
 }
 

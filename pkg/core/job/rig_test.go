@@ -78,8 +78,9 @@ type disk struct {
 	released map[uint32]bool
 	tasks    map[uint32]TaskRow
 	controls []ControlRow
-	settled  int  // how often Settled was said
-	anything bool // hosts may say anything, so that releases are found that nobody decided
+	forgiven map[uint32]bool // what was bad when a user last resumed a spent budget
+	settled  int             // how often Settled was said
+	anything bool            // hosts may say anything, so that releases are found that nobody decided
 }
 
 func newDisk(tb rapid.TB, m *Machine) *disk {
@@ -100,6 +101,7 @@ func (d *disk) take(rd Ready) {
 	before := d.row
 	d.persist(rd.Persist)
 	d.check(rd)
+	d.forgive(before, rd.Persist.Controls)
 	if rd.Persist.Row != nil && !d.anything {
 		d.checkRollout(before, rd.Persist.Released)
 	}
@@ -203,23 +205,42 @@ func (d *disk) checkRollout(before Row, fresh []uint32) {
 			d.t.Fatalf("ordinal %d is released in batch %d, which ends before it", o, row.Batch)
 		}
 	}
-	if bad := d.badCount() - int(row.Forgiven); r.MaxFailures.Limited && max(bad, 0)+d.inFlight() > r.MaxFailures.Of(d.targets.Len())+1 {
-		d.t.Fatalf("%d are bad and %d in flight with a budget of %+v", bad, d.inFlight(), r.MaxFailures)
+	if bad := d.badCount(d.forgiven); r.MaxFailures.Limited && bad+d.inFlight() > r.MaxFailures.Of(d.targets.Len())+1 {
+		d.t.Fatalf("%d are bad and %d in flight with a budget of %+v, and these were forgiven: %v", bad, d.inFlight(), r.MaxFailures, d.forgiven)
 	}
 }
 
-func (d *disk) badCount() int {
+// badCount is how many are bad, but for some.
+func (d *disk) badCount(but map[uint32]bool) int {
 	n := 0
 	for o := range uint32(d.targets.Len()) {
-		switch s := d.report(o).State; s { //nolint:exhaustive // by the words of the promise: all others
-		case task.Succeeded, task.Canceled, task.Skipped:
-		default:
-			if s.Settled() && !slices.Contains(d.spec.Rollout.Tolerated, s) {
-				n++
-			}
+		if d.isBad(o) && !but[o] {
+			n++
 		}
 	}
 	return n
+}
+
+func (d *disk) isBad(o uint32) bool {
+	switch s := d.report(o).State; s { //nolint:exhaustive // by the words of the promise: all others
+	case task.Succeeded, task.Canceled, task.Skipped:
+		return false
+	default:
+		return s.Settled() && !slices.Contains(d.spec.Rollout.Tolerated, s)
+	}
+}
+
+// forgive is what a resume of a spent budget does: task by task, as the promise
+// has it, where the machine keeps a number.
+func (d *disk) forgive(before Row, controls []ControlRow) {
+	resumed := slices.ContainsFunc(controls, func(c ControlRow) bool { return c.Kind == ResumeRequest })
+	if !resumed || before.Pause != PausedByBudget {
+		return
+	}
+	d.forgiven = map[uint32]bool{}
+	for o := range uint32(d.targets.Len()) {
+		d.forgiven[o] = d.isBad(o)
+	}
 }
 
 func (d *disk) report(o uint32) task.Report {

@@ -84,7 +84,9 @@ func validateTolerated(r *Rollout) error {
 	}
 	var faults []error
 	for _, s := range r.Tolerated {
-		if s > task.Succeeded || !canBeBad().has(s) {
+		if s.Means() == "" { // before it is looked for in a mask: that has a bit for 64 numbers
+			faults = append(faults, rolloutFault(true, "tolerated", "it has a state that is not known here; leave it out"))
+		} else if !canBeBad().has(s) {
 			faults = append(faults, rolloutFault(true, "tolerated", fmt.Sprintf("%s is never bad; leave it out", s)))
 		}
 	}
