@@ -254,11 +254,11 @@ func TestAJobAndItsTasksAreShownAsTheyAre(t *testing.T) {
 		Submitter: "s", Selector: "x", Note: "n", Command: "uptime", Created: time.Unix(1, 0), StartBy: time.Unix(2, 0),
 		Rollout: job.Rollout{Deadline: time.Unix(3, 0)},
 	}
-	got := JobToProto(spec, 7, job.Row{State: job.Paused, Revision: 4, ControlRevision: 5, DoneAt: time.Unix(6, 0)})
+	got := JobToProto(spec, 7, job.Row{State: job.Paused, Revision: 4, ControlRevision: 5, DoneAt: time.Unix(6, 0), PausedAt: time.Unix(7, 0)})
 	if got.GetId() != spec.ID.String() || got.GetParentId() != spec.Parent.String() || got.GetPool() != "p" || got.GetClass() != "c" || got.GetAccount() != "a" ||
 		got.GetSubmitter() != "s" || got.GetSelector() != "x" || got.GetNote() != "n" || got.GetCommand() != "uptime" || got.GetTargets() != 7 ||
 		got.GetState() != typesv1.JobState_JOB_STATE_PAUSED || got.GetRevision() != 4 || got.GetControlRevision() != 5 ||
-		got.GetCreatedAt().GetSeconds() != 1 || got.GetStartBy().GetSeconds() != 2 || got.GetRollout().GetDeadline().GetSeconds() != 3 || got.GetDoneAt().GetSeconds() != 6 {
+		got.GetCreatedAt().GetSeconds() != 1 || got.GetStartBy().GetSeconds() != 2 || got.GetRollout().GetDeadline().GetSeconds() != 3 || got.GetDoneAt().GetSeconds() != 6 || got.GetPausedAt().GetSeconds() != 7 {
 		t.Errorf("the job is shown as %v", got)
 	}
 	if JobToProto(job.Spec{}, 0, job.Row{}).GetParentId() != "" {

@@ -228,6 +228,28 @@ func (r *Record) SetAside(spec Spec, ordinal uint32) (View, []Cause) {
 	return v, spec.whySetAside(v.Report)
 }
 
+// Aside are the tasks of a job of so many targets that is quarantined, by
+// ordinal, read off what is durable as SetAside does for one. Of a record that
+// does not fit the job, which may be why, what fits is shown.
+func (r *Record) Aside(total int) []View {
+	views := make([]View, total)
+	for o := range views {
+		views[o].Report = task.Report{Attempt: 1, State: task.Pending}
+	}
+	for _, o := range r.Released {
+		if int(o) < total {
+			views[o].Report.State, views[o].Released = task.Dispatched, true
+		}
+	}
+	for i := range r.Tasks {
+		if row := &r.Tasks[i]; int(row.Ordinal) < total {
+			v := &views[row.Ordinal]
+			v.Report, v.Revision, v.Concluded = row.Report, row.Revision, row.Concluded
+		}
+	}
+	return views
+}
+
 // whySetAside is for what is not final when its job is quarantined.
 func (s *Spec) whySetAside(seen task.Report) []Cause {
 	aside := Cause{Code: CauseQuarantined, Seen: seen}

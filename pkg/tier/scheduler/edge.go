@@ -127,6 +127,8 @@ func (s *Scheduler) of(id job.ID, err error) error {
 		return &wire.NotOwnerError{Shard: s.shardOf(id).ID()}
 	case errors.Is(err, errSlow):
 		return &wire.RetryAfter{After: comeAgain, Err: fmt.Errorf("%w: job %s: %w; it is not known whether this was done: ask the same again", wire.ErrUnavailable, id, err)}
+	case errors.Is(err, store.ErrDamaged): // set aside, or it will be when its shard is next loaded
+		return fmt.Errorf("job %s: %w, and its record cannot be read: %w", id, job.ErrQuarantined, err)
 	case err != nil:
 		return fmt.Errorf("job %s: %w", id, err)
 	}

@@ -9,7 +9,6 @@ import (
 	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
-	"github.com/ccs-project/ccs/pkg/state/store"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -60,23 +59,17 @@ func (s *Scheduler) ExplainTask(ctx context.Context, req *schedulerv1.ExplainTas
 // look explains in the shard's goroutine.
 func (e *explanation) look(m *job.Machine) {
 	e.spec, e.row = m.Spec(), m.Row()
-	e.taskPage.look(m)
+	e.taskPage.look(m.Targets(), m.Task)
 	if !e.unknown {
 		e.causes = m.Explain(e.ordinals[0])
 	}
 }
 
-// lookAside explains a job that is set aside. What cannot even be read is said to
-// be quarantined, for that it is.
+// lookAside explains a job that is set aside.
 func (s *Scheduler) lookAside(ctx context.Context, e *explanation) error {
-	rec, err := s.store.LoadJob(ctx, e.id)
-	switch {
-	case errors.Is(err, store.ErrDamaged):
-		return fmt.Errorf("%w, and its record cannot be read: %w", job.ErrQuarantined, err)
-	case err != nil:
+	rec, err := s.aside(ctx, e.id)
+	if err != nil {
 		return err
-	case rec.Shard != s.shardOf(e.id).ID():
-		return &wire.NotOwnerError{Shard: rec.Shard}
 	}
 	e.spec, e.row, e.targets = rec.Spec, rec.Row, rec.Targets
 	o, ok := rec.Targets.Find(fleet.HostID(e.host))

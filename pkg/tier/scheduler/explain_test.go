@@ -151,6 +151,58 @@ func TestAQuarantinedJobIsExplainedWithoutBeingTouched(t *testing.T) {
 		}
 		_, err := r.ask(o.id.String(), "nobody")
 		refused(t, "a host that is no target", err, "NotFound", "nobody", "not a target")
+		r.shownAside(o.id)
+	})
+}
+
+// shownAside lists and summarizes a job of three targets that is set aside: one
+// has succeeded, one is released, and one is not.
+func (r *rig) shownAside(id job.ID) {
+	r.Helper()
+	sum := r.summarizes(id)
+	if len(sum.GetGroups()) != 1 || sum.GetGroups()[0].GetCount() != 1 || fmt.Sprint(sum.GetGroups()[0].GetHosts()) != "[h000]" ||
+		sum.GetJob().GetState() != typesv1.JobState_JOB_STATE_QUARANTINED {
+		r.Errorf("its summary is %v", sum)
+	}
+	if got := fmt.Sprint(hostsOf(sum.GetSilent()), sum.GetSilentCount()); got != "[h001] 1" {
+		r.Errorf("silent are %s", got)
+	}
+	listed, err := r.last.api.ListTasks(r.Context(), &schedulerv1.ListTasksRequest{Caller: caller(), Request: &accessv1.ListTasksRequest{JobId: id.String()}})
+	if err != nil {
+		r.Fatal(err)
+	}
+	var states []string
+	for _, t := range listed.GetResponse().GetTasks() {
+		states = append(states, t.GetResult().GetStatus().GetState().String())
+	}
+	if got := fmt.Sprint(states); got != "[TASK_STATE_SUCCEEDED TASK_STATE_DISPATCHED TASK_STATE_PENDING]" {
+		r.Errorf("its tasks are %s", got)
+	}
+}
+
+// A job that cannot even be decoded has nothing that could be shown. That is said,
+// whether its owner had it in memory or not.
+func TestAJobThatCannotBeDecodedIsSaidToBeSetAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := pool(t, 1)
+		r.whole(r.last, 4)
+		over := r.run()
+		r.done(over.id)
+		r.world.does = runsOn
+		live := r.run()
+		r.end(r.all["s1"])
+		r.store.Damage(live.id)
+		r.store.Damage(over.id)
+		r.start("s2")
+		r.whole(r.last, 4)
+		for what, id := range map[string]job.ID{"live": live.id, "done": over.id} {
+			_, err := r.summary(id.String())
+			refused(t, "the summary of one that is "+what, err, "FailedPrecondition", "quarantined", "cannot be read")
+			_, err = r.last.api.ListTasks(t.Context(), &schedulerv1.ListTasksRequest{Caller: caller(), Request: &accessv1.ListTasksRequest{JobId: id.String()}})
+			refused(t, "the tasks of one that is "+what, err, "FailedPrecondition", "quarantined", "cannot be read")
+			_, err = r.ask(id.String(), "h000")
+			refused(t, "why a task is where it is of one that is "+what, err, "FailedPrecondition", "quarantined", "cannot be read")
+		}
 	})
 }
 

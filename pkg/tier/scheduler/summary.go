@@ -100,10 +100,7 @@ func (s *summing) read(ctx context.Context) error {
 func (s *summing) show(ctx context.Context, p *taskPage) error {
 	ctx, cancel := s.budgeted(ctx)
 	defer cancel()
-	return s.shardOf(s.id).Read(ctx, s.id, func(m *job.Machine) {
-		s.spec, s.row = m.Spec(), m.Row()
-		p.look(m)
-	})
+	return s.Scheduler.read(ctx, p, func(spec job.Spec, row job.Row) { s.spec, s.row = spec, row })
 }
 
 // answer is the summary for users.

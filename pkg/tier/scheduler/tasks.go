@@ -31,6 +31,8 @@ type taskPage struct {
 	views    []job.View
 	next     string // cursor; "": there is no more
 	unknown  bool   // the host is not a target
+
+	aside *asideTasks // of a job that is quarantined, once it was read
 }
 
 // list names the list of which this is a page.
@@ -47,7 +49,7 @@ func (s *Scheduler) ListTasks(ctx context.Context, req *schedulerv1.ListTasksReq
 	}
 	ctx, cancel := s.budgeted(ctx)
 	defer cancel()
-	if err := s.shardOf(p.id).Read(ctx, p.id, p.look); err != nil {
+	if err := s.read(ctx, p, func(job.Spec, job.Row) {}); err != nil {
 		return nil, s.of(p.id, err)
 	}
 	if p.unknown {
@@ -93,9 +95,9 @@ func (s *Scheduler) taskPage(asked *accessv1.ListTasksRequest) (*taskPage, error
 	return p, nil
 }
 
-// look finds the tasks of the page in the shard's goroutine.
-func (p *taskPage) look(m *job.Machine) {
-	p.targets = m.Targets()
+// look finds the tasks of the page, in the shard's goroutine if they are there.
+func (p *taskPage) look(targets *job.Targets, of func(ordinal uint32) job.View) {
+	p.targets = targets
 	end := uint32(p.targets.Len())
 	if p.host != "" {
 		o, ok := p.targets.Find(fleet.HostID(p.host))
@@ -105,7 +107,7 @@ func (p *taskPage) look(m *job.Machine) {
 		p.from, end = max(p.from, o), o+1
 	}
 	for o := p.from; o < end; o++ {
-		view := m.Task(o)
+		view := of(o)
 		if len(p.states) > 0 && !slices.Contains(p.states, view.Report.State) {
 			continue
 		}

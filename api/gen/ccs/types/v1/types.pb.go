@@ -1915,7 +1915,9 @@ type Job struct {
 	// Bad outcomes that count against the failure budget; 0 without one.
 	Bad uint32 `protobuf:"varint,26,opt,name=bad,proto3" json:"bad,omitempty"`
 	// Bad outcomes that the failure budget tolerates; 0 without one.
-	Tolerates     uint32 `protobuf:"varint,27,opt,name=tolerates,proto3" json:"tolerates,omitempty"`
+	Tolerates uint32 `protobuf:"varint,27,opt,name=tolerates,proto3" json:"tolerates,omitempty"`
+	// Since when it is paused; only in JOB_STATE_PAUSED.
+	PausedAt      *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=paused_at,json=pausedAt,proto3" json:"paused_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2137,6 +2139,13 @@ func (x *Job) GetTolerates() uint32 {
 		return x.Tolerates
 	}
 	return 0
+}
+
+func (x *Job) GetPausedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PausedAt
+	}
+	return nil
 }
 
 // Task is one target of a job as users see it.
@@ -2565,7 +2574,7 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\n" +
 	"StateCount\x12-\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x17.ccs.types.v1.TaskStateR\x05state\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\rR\x05count\"\xaa\a\n" +
+	"\x05count\x18\x02 \x01(\rR\x05count\"\xe3\a\n" +
 	"\x03Job\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\tR\x04pool\x12\x14\n" +
@@ -2596,7 +2605,8 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\x10next_pause_after\x18\x18 \x01(\rR\x0enextPauseAfter\x123\n" +
 	"\x16next_pause_after_batch\x18\x19 \x01(\rR\x13nextPauseAfterBatch\x12\x10\n" +
 	"\x03bad\x18\x1a \x01(\rR\x03bad\x12\x1c\n" +
-	"\ttolerates\x18\x1b \x01(\rR\ttolerates\"\xf4\x02\n" +
+	"\ttolerates\x18\x1b \x01(\rR\ttolerates\x127\n" +
+	"\tpaused_at\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampR\bpausedAt\"\xf4\x02\n" +
 	"\x04Task\x12\x18\n" +
 	"\aordinal\x18\x01 \x01(\rR\aordinal\x12\x17\n" +
 	"\ahost_id\x18\x02 \x01(\tR\x06hostId\x12\x12\n" +
@@ -2820,21 +2830,22 @@ var file_ccs_types_v1_types_proto_depIdxs = []int32{
 	23, // 22: ccs.types.v1.Job.rollout:type_name -> ccs.types.v1.Rollout
 	31, // 23: ccs.types.v1.Job.start_by:type_name -> google.protobuf.Timestamp
 	5,  // 24: ccs.types.v1.Job.pause_cause:type_name -> ccs.types.v1.PauseCause
-	12, // 25: ccs.types.v1.Task.result:type_name -> ccs.types.v1.TaskResult
-	31, // 26: ccs.types.v1.Task.unreachable_since:type_name -> google.protobuf.Timestamp
-	31, // 27: ccs.types.v1.Task.since:type_name -> google.protobuf.Timestamp
-	8,  // 28: ccs.types.v1.Cause.code:type_name -> ccs.types.v1.CauseCode
-	31, // 29: ccs.types.v1.Cause.since:type_name -> google.protobuf.Timestamp
-	31, // 30: ccs.types.v1.Cause.until:type_name -> google.protobuf.Timestamp
-	29, // 31: ccs.types.v1.Host.labels:type_name -> ccs.types.v1.Host.LabelsEntry
-	30, // 32: ccs.types.v1.Host.facts:type_name -> ccs.types.v1.Host.FactsEntry
-	9,  // 33: ccs.types.v1.Host.key_state:type_name -> ccs.types.v1.KeyState
-	31, // 34: ccs.types.v1.Host.since:type_name -> google.protobuf.Timestamp
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	31, // 25: ccs.types.v1.Job.paused_at:type_name -> google.protobuf.Timestamp
+	12, // 26: ccs.types.v1.Task.result:type_name -> ccs.types.v1.TaskResult
+	31, // 27: ccs.types.v1.Task.unreachable_since:type_name -> google.protobuf.Timestamp
+	31, // 28: ccs.types.v1.Task.since:type_name -> google.protobuf.Timestamp
+	8,  // 29: ccs.types.v1.Cause.code:type_name -> ccs.types.v1.CauseCode
+	31, // 30: ccs.types.v1.Cause.since:type_name -> google.protobuf.Timestamp
+	31, // 31: ccs.types.v1.Cause.until:type_name -> google.protobuf.Timestamp
+	29, // 32: ccs.types.v1.Host.labels:type_name -> ccs.types.v1.Host.LabelsEntry
+	30, // 33: ccs.types.v1.Host.facts:type_name -> ccs.types.v1.Host.FactsEntry
+	9,  // 34: ccs.types.v1.Host.key_state:type_name -> ccs.types.v1.KeyState
+	31, // 35: ccs.types.v1.Host.since:type_name -> google.protobuf.Timestamp
+	36, // [36:36] is the sub-list for method output_type
+	36, // [36:36] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_ccs_types_v1_types_proto_init() }
