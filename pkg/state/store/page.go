@@ -12,13 +12,18 @@ import (
 type JobQuery struct {
 	State     job.State
 	Submitter string
+	Unknown   bool   // only jobs of which a task is UNKNOWN
 	Token     string // of the page before, with the same filters
 	Limit     int    // 1..MaxPage; else MaxPage
 }
 
 // list names the list, with the filters that make it.
 func (q JobQuery) list() string {
-	return fmt.Sprintf("jobs state=%d submitter=%q", q.State, q.Submitter)
+	list := fmt.Sprintf("jobs state=%d submitter=%q", q.State, q.Submitter)
+	if q.Unknown {
+		list += " unknown"
+	}
+	return list
 }
 
 // Before is for versions of the store: only jobs whose number of acceptance is

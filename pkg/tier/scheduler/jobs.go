@@ -16,11 +16,15 @@ import (
 
 // jobToProto is a job for users; every target is in one of its counts.
 func jobToProto(spec job.Spec, row job.Row) *typesv1.Job {
-	targets := 0
+	return wire.JobToProto(spec, targetCount(row), row)
+}
+
+// targetCount is how many targets a job has.
+func targetCount(row job.Row) (targets int) {
 	for _, n := range row.Counts.All() {
 		targets += n
 	}
-	return wire.JobToProto(spec, targets, row)
+	return targets
 }
 
 func parseID(text string) (job.ID, error) {

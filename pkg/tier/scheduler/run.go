@@ -53,6 +53,7 @@ func (s *Scheduler) Run(ctx context.Context, lis net.Listener) error {
 	below.Go(func() error { return s.writer.Run(life) })
 	below.Go(func() error { return failing(life, end, "mesh", s.rooms.Run(life)) })
 	below.Go(func() error { return s.poll(life) })
+	below.Go(func() error { return s.seekTruth(life) })
 	below.Go(func() error { return s.classes.watch(life, s.coord, s.log) })
 	below.Go(func() error { return s.announce(life, keeper) })
 

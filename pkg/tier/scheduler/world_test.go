@@ -31,6 +31,7 @@ type world struct {
 	// fetchFaults is how often the next fetches fail.
 	fetchFaults int
 	fetched     int
+	loses       bool        // dispatches and queries
 	traces      mesh.Traces // of everything that was dispatched
 }
 
@@ -209,7 +210,7 @@ func (r *fakeRooms) Send(via fleet.Via, p *mesh.Payload, s job.Send, traces mesh
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	maps.Copy(r.traces, traces)
-	if r.cut {
+	if r.cut || r.loses {
 		return
 	}
 	ret := mesh.Returns{Via: via, Job: p.Job}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/state/store"
 )
 
@@ -73,7 +74,7 @@ func (s *Store) ListJobs(_ context.Context, query store.JobQuery) ([]store.Job, 
 	for _, id := range slices.Backward(s.order) {
 		j := s.jobs[id]
 		if j.seq >= before || query.State != 0 && j.row.State != query.State ||
-			query.Submitter != "" && j.create.Spec.Submitter != query.Submitter {
+			query.Submitter != "" && j.create.Spec.Submitter != query.Submitter || query.Unknown && !j.unknown() {
 			continue
 		}
 		if rows++; rows > store.Page(query.Limit) {
@@ -87,6 +88,16 @@ func (s *Store) ListJobs(_ context.Context, query store.JobQuery) ([]store.Job, 
 		jobs = append(jobs, s.job(id, j))
 	}
 	return jobs, "", bad.OrNil()
+}
+
+// unknown reports whether a task is UNKNOWN.
+func (j *stored) unknown() bool {
+	for _, row := range j.tasks {
+		if row.Report.State == task.Unknown {
+			return true
+		}
+	}
+	return false
 }
 
 // LoadJob returns all of a job.

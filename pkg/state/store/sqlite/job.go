@@ -88,6 +88,9 @@ func (s *Store) ListJobs(ctx context.Context, query store.JobQuery) ([]store.Job
 	if query.Submitter != "" {
 		text, args = text+" AND jobs.submitter = ?", append(args, query.Submitter)
 	}
+	if query.Unknown {
+		text += " AND jobs.seq IN (SELECT job FROM tasks WHERE state = 448)" // as the index has it
+	}
 	limit := store.Page(query.Limit)
 	var jobs []store.Job
 	var bad store.DamagedError

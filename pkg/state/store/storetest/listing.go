@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/state/store"
 )
 
@@ -41,6 +42,24 @@ func listing() []test {
 				}
 				query.Limit = 2
 				r.same(fmt.Sprintf("%+v", query), r.pages(query, 2), want)
+			}
+		}},
+		{"jobs of which a task is UNKNOWN are found, and found no more when its truth has come", func(r *rig) {
+			o := r.manyJobs(9) // 3, 6 and 9 are done
+			for _, n := range []int{2, 3, 6, 7} {
+				o.commit(store.JobBatch{ID: id(n), Persist: job.Persist{Row: Row(job.Done, 3, 1), Tasks: []job.TaskRow{Outcome(0, task.Unknown, 3)}}})
+			}
+			o.commit(store.JobBatch{ID: id(6), Persist: job.Persist{Row: Row(job.Done, 4, 1), Tasks: []job.TaskRow{Outcome(0, task.Succeeded, 4)}}})
+			query := store.JobQuery{State: job.Done, Unknown: true, Limit: 1}
+			r.same("those that are UNKNOWN", r.pages(query, 1), []job.ID{id(7), id(3), id(2)})
+			query.Submitter = "bob"
+			r.same("and bob's", r.pages(query, 1), []job.ID{id(2)})
+			_, next, err := r.ListJobs(r.Context(), store.JobQuery{State: job.Done, Unknown: true, Limit: 1})
+			if err != nil || next == "" {
+				r.Fatalf("next %q, %v", next, err)
+			}
+			if _, _, err := r.ListJobs(r.Context(), store.JobQuery{State: job.Done, Token: next}); !errors.Is(err, store.ErrPageToken) {
+				r.Errorf("its token with another list: %v, want ErrPageToken", err)
 			}
 		}},
 		{"jobs that are accepted meanwhile do not shift the pages", func(r *rig) {

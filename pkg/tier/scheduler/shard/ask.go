@@ -30,6 +30,13 @@ func (s *Shard) ReadNow(ctx context.Context, id job.ID, see func(m *job.Machine)
 	return s.put(ctx, &question{id: id, load: true, now: true, see: func(_ *tenure, h *held) { see(h.machine) }})
 }
 
+// Late has a job, done or not, look where its hosts are now, and ask those that
+// are here for the truth about tasks that are UNKNOWN. A job that is done is told
+// of its hosts by nobody else. Errors as Read.
+func (s *Shard) Late(ctx context.Context, id job.ID) error {
+	return s.put(ctx, &question{id: id, load: true, meet: true, see: func(*tenure, *held) {}})
+}
+
 func (s *Shard) ask(ctx context.Context, id job.ID, load bool, see func(*tenure, *held)) error {
 	return s.put(ctx, &question{id: id, load: load, see: see})
 }
@@ -53,6 +60,7 @@ type question struct {
 	id   job.ID
 	load bool
 	now  bool // set the clock of the job before
+	meet bool // tell it of its hosts before
 	see  func(*tenure, *held)
 	done chan error // takes one without waiting
 }
@@ -65,6 +73,11 @@ func (q *question) apply(ctx context.Context, t *tenure) {
 	if err == nil && q.now {
 		_ = t.stepJob(h, job.Tick{})       // no machine in memory refuses it
 		h, err = t.find(ctx, q.id, q.load) // it may have crashed at that
+	}
+	if err == nil && q.meet {
+		t.meet(h)
+		t.touch(h)
+		err = t.fault
 	}
 	if err != nil {
 		q.done <- err
