@@ -88,6 +88,8 @@ func nearest(m *Machine, all [][]Cause) (next []uint32) {
 // TestWhatIsNextAndWhatIsBlockedIsWhatTheReleaseDecides takes the release as the
 // oracle: before it those, and only those, that it takes say that nothing holds
 // them; after it nobody says so. Whatever may be said has been said before.
+//
+// Rules: explain
 func TestWhatIsNextAndWhatIsBlockedIsWhatTheReleaseDecides(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		targets := targetsOf(t, "r1: a b c d", "r2: e f g")
@@ -155,6 +157,8 @@ func judgeNumbers(t *rapid.T, m *Machine) {
 // In the world of hosts that do not lie, with take-overs, restores of the store
 // and a network that loses, every task has its reasons at every moment, before
 // and after the take-over, and those of a take-over are the same but for times.
+//
+// Rules: explain take-over
 func TestEveryTaskHasItsReasonsWhateverHappens(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)

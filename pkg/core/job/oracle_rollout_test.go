@@ -171,8 +171,13 @@ func (d *dumb) mayRelease(pos int) bool {
 	r := &d.roll
 	flying := d.count(d.inFlight)
 	limit := len(d.tasks)
-	if c := d.spec.Rollout.Concurrency; c.Count > 0 {
+	switch c := d.spec.Rollout.Concurrency; {
+	case c.Count > 0:
 		limit = int(c.Count)
+	case c.Percent > 0:
+		for limit = 1; 100*limit < len(d.tasks)*int(c.Percent); { // the least that is not below the share
+			limit++
+		}
 	}
 	return d.state == Running && !d.now.Before(d.spec.NotBefore) && d.now.Before(d.spec.StartBy) &&
 		flying < limit && pos < r.ends[r.batch] &&
@@ -236,7 +241,9 @@ func drawRollout(t *rapid.T, r *Rollout) {
 		}
 		return list
 	}
-	r.Concurrency.Count = rapid.Uint32Range(0, 4).Draw(t, "concurrency")
+	if rapid.Bool().Draw(t, "limited") {
+		r.Concurrency = amount("concurrency")
+	}
 	r.Order = rapid.SampledFrom([]Order{AsListed, SpreadRooms}).Draw(t, "order")
 	for range rapid.IntRange(0, 3).Draw(t, "batches") {
 		r.Batches = append(r.Batches, amount("batch"))
@@ -247,6 +254,9 @@ func drawRollout(t *rapid.T, r *Rollout) {
 	}
 	if rapid.Bool().Draw(t, "budget") {
 		r.MaxFailures = Budget{Limited: true, Count: rapid.Uint32Range(0, 2).Draw(t, "tolerated number")}
+		if rapid.Bool().Draw(t, "a budget as a share") {
+			r.MaxFailures = Budget{Limited: true, Percent: rapid.Uint32Range(1, 40).Draw(t, "tolerated share")}
+		}
 		r.FailureAction = rapid.SampledFrom([]FailureAction{DefaultAction, PauseOnFailure, AbortOnFailure}).Draw(t, "action")
 		r.Tolerated = rapid.SampledFrom([][]task.State{nil, nil, {task.Failed}, {task.Failed, task.Unknown}, {task.Expired, task.Lost}}).Draw(t, "tolerated")
 	}

@@ -310,7 +310,7 @@ func (d *dumb) clock() {
 			by = d.spec.RerunUntil
 		}
 		by = by.Add(d.spec.Timeout)
-		if d.spec.Timeout == 0 || by.After(d.spec.Rollout.Deadline) {
+		if d.spec.Timeout == 0 || d.spec.TimeoutReportOnly || by.After(d.spec.Rollout.Deadline) {
 			by = d.spec.Rollout.Deadline
 		}
 		if !d.inFlight(t) || !passed(by.Add(40*time.Second)) {
@@ -397,7 +397,7 @@ func drawSpec(t *rapid.T) Spec {
 	s := aSpec()
 	s.StartBy = dawn().Add(second("start-by", 1, 100))
 	s.Rollout.Deadline = s.StartBy.Add(second("deadline after it", 0, 100))
-	s.Timeout = second("timeout", 0, 100)
+	s.Timeout, s.TimeoutReportOnly = second("timeout", 0, 100), rapid.Bool().Draw(t, "report only")
 	drawRollout(t, &s.Rollout)
 	if rapid.Bool().Draw(t, "not before") {
 		s.NotBefore = dawn().Add(second("not-before", 0, 30))
@@ -457,6 +457,10 @@ func drawReport(t *rapid.T) task.Report {
 
 // TestTheMachineDoesWhatTheDumbOneDoes steps both with whatever may be said, at
 // whatever pace, and compares all that can be seen.
+//
+// Rules: concurrency order batches wait-offline pause-after pause-after-batches
+// Rules: pause resume cancel budget forgiven tolerated abort not-before start-by
+// Rules: deadline timeout-kill timeout-report settle-by late-truth rerun
 func TestTheMachineDoesWhatTheDumbOneDoes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		targets := targetsOf(t, "r1: a b c d", "r2: e f g")

@@ -290,6 +290,7 @@ func TestAControlRequestThatCannotBeChangesNothing(t *testing.T) {
 	}
 }
 
+// Rules: requests-kept
 func TestAJobWithAFullRecordOfRequestsCanStillBeCanceled(t *testing.T) {
 	r := newRig(t, aSpec(atLeisure), targetsOf(t, "r1: a b"))
 	r.step(reach("a"))

@@ -103,6 +103,8 @@ func (s *script) do(line string) string {
 		return s.show(s.r.at(d))
 	case "tasks":
 		return s.tasks()
+	case "explain":
+		return s.explain(rest)
 	}
 	for _, ev := range s.events(verb, rest) {
 		if err := s.r.m.Step(s.r.now, ev); err != nil {
@@ -122,7 +124,7 @@ func (s *script) job(line string) {
 		d, _ := time.ParseDuration(value)
 		switch key {
 		case "concurrency":
-			spec.Rollout.Concurrency.Count = uint32(n)
+			spec.Rollout.Concurrency = amountOf(value)
 		case "batches":
 			for size := range strings.SplitSeq(value, ",") {
 				spec.Rollout.Batches = append(spec.Rollout.Batches, amountOf(size))
@@ -151,6 +153,15 @@ func (s *script) job(line string) {
 			spec.Rollout.Deadline = dawn().Add(d)
 		case "timeout":
 			spec.Timeout = d
+		case "report-only":
+			spec.TimeoutReportOnly = true
+		case "not-before":
+			spec.NotBefore = dawn().Add(d)
+		case "tolerated":
+			for name := range strings.SplitSeq(value, ",") {
+				state, _ := task.ParseState(name) // one that is none is refused below
+				spec.Rollout.Tolerated = append(spec.Rollout.Tolerated, state)
+			}
 		default:
 			s.t.Fatalf("a job has no %s", key)
 		}
@@ -202,6 +213,10 @@ func (s *script) events(verb string, words []string) []Event {
 		}
 	case "report": // a RUNNING, or a LOST/rebooted#2
 		events = append(events, s.report(words[0], words[1]))
+	case "overdue": // a runs past its timeout
+		ev := report(words[0], task.Running)
+		ev.Detail.Overdue = true
+		events = append(events, ev)
 	case "past-w": // a same, or a restored
 		events = append(events, PastW{fleet.HostID(words[0]), inc(1), words[1] == "same"})
 	case "not-known", "not-here":
@@ -339,6 +354,9 @@ func (s *script) tasks() string {
 	for o := range uint32(s.r.m.targets.Len()) {
 		v := s.r.m.Task(o)
 		fmt.Fprintf(&b, "  %s %s revision=%d", s.host(o), say(v.Report), v.Revision)
+		if v.Overdue {
+			b.WriteString(" overdue")
+		}
 		if v.Unreachable {
 			b.WriteString(" unreachable")
 			if !v.UnreachableSince.IsZero() {
@@ -346,6 +364,15 @@ func (s *script) tasks() string {
 			}
 		}
 		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// explain says why tasks are where they are: see chain.
+func (s *script) explain(hosts []string) string {
+	var b strings.Builder
+	for _, host := range hosts {
+		fmt.Fprintf(&b, "  %s: %s\n", host, chain(s.r.m.Explain(s.r.ordinal(host))))
 	}
 	return b.String()
 }

@@ -411,6 +411,8 @@ func whole(r task.Report) task.Report {
 // TestEveryTaskSettlesWithItsTruthOnceFaultsStop is promises 1, 2 and 3 of the
 // architecture for one job: concurrency and durability are checked at every
 // Ready, the restart at every Ready too, the rest at the end.
+//
+// Rules: concurrency batches pause-after budget forgiven take-over late-truth rerun
 func TestEveryTaskSettlesWithItsTruthOnceFaultsStop(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)

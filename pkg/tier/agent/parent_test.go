@@ -24,6 +24,7 @@ func (w *world) neverStarted(a *ask) {
 	}
 }
 
+// Rules: parent-lives
 func TestARetryIsRefusedWhileItsParentLives(t *testing.T) {
 	inWorld(t, 1, func(w *world) {
 		w.boot()
@@ -78,6 +79,8 @@ func TestARetryIsRefusedForAParentThatWaitsForTheExecutorToo(t *testing.T) {
 
 // What the executor runs the agent knows only after its snapshot: a retry that is
 // in the cache waits for that.
+//
+// Rules: parent-lives
 func TestAnAgentThatHasJustBegunKnowsThatTheParentLives(t *testing.T) {
 	inWorld(t, 1, func(w *world) {
 		w.boot()

@@ -34,6 +34,8 @@ func (r *rig) neverArrived(hosts int) *order {
 
 // By then the job's deadline has passed, and with it the wish is to stop: a host
 // that knows nothing of its task records it as CANCELED.
+//
+// Rules: never-arrived
 func TestAReleaseThatNeverArrivedIsAskedForWhenItsHostIsBackLongAfter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := pool(t, 2)

@@ -62,6 +62,7 @@ func (r *rig) parent() *order {
 	return o
 }
 
+// Rules: retry
 func TestARetryIsOfWhatEndedSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := pool(t, 4)

@@ -50,6 +50,7 @@ func TestTheSlowestAreThoseThatRanLongestOrRunLongestSoFar(t *testing.T) {
 	}
 }
 
+// Rules: summary
 func TestTheSilentAreThoseOfWhichNothingIsHeard(t *testing.T) {
 	for what, x := range map[string]struct {
 		view job.View
@@ -126,6 +127,8 @@ func TestEqualResultsAreOneGroup(t *testing.T) {
 }
 
 // TestASummaryIsWhatSortingEverythingGives holds it against the dumb way.
+//
+// Rules: summary
 func TestASummaryIsWhatSortingEverythingGives(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 300).Draw(t, "targets")
