@@ -51,8 +51,10 @@ type simHost struct {
 	stopping bool
 }
 
-func newWorld(t *rapid.T) *world {
-	w := &world{t: t, spec: drawSpec(t), now: dawn()}
+func newWorld(t *rapid.T) *world { return newWorldOf(t, drawSpec(t)) }
+
+func newWorldOf(t *rapid.T, spec Spec) *world {
+	w := &world{t: t, spec: spec, now: dawn()}
 	targets := targetsOf(t, "r1: a b c", "r2: d e")
 	w.m = New(w.spec, targets)
 	w.disk = newDisk(t, w.m)
