@@ -52,11 +52,54 @@ func (s *Scheduler) foundAgain(ctx context.Context, asked *accessv1.TargetQuery)
 	if len(ids) == 0 {
 		return nil, fmt.Errorf("%w: no task of job %s has ended as %s: there is nothing to retry, or name other outcomes", wire.ErrInvalid, parent, names(outcomes))
 	}
+	if err := s.endedBefore(ctx, rec.Spec.Parent, ids); err != nil {
+		return nil, s.of(parent, err)
+	}
 	found, err := s.hosts.Now(ids)
 	if err != nil {
 		return nil, fmt.Errorf("%w: job %s cannot be retried on all of its %d targets that ended as %s: %w", wire.ErrInvalid, parent, len(ids), names(outcomes), err)
 	}
 	return found, nil
+}
+
+// mostAncestors bounds how far back a retry of a retry is followed. Who retries
+// more often than that has seen what becomes of it.
+const mostAncestors = 16
+
+// endedBefore says whether the task of a job has ended on each of these hosts, and
+// those of the jobs that it retries in its turn. A host refuses a retry while the
+// parent that it names lives there, and nothing more: what a retry that was never
+// started has retried may live on behind it.
+func (s *Scheduler) endedBefore(ctx context.Context, ancestor job.ID, ids []fleet.HostID) error {
+	for range mostAncestors {
+		if ancestor.IsZero() {
+			return nil
+		}
+		rec, err := s.store.LoadJob(ctx, ancestor)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil // not kept any more: it has long ended
+		}
+		if err != nil {
+			return err
+		}
+		if live := notEnded(&rec, ids); len(live) > 0 {
+			return fmt.Errorf("%w: it is a retry itself, and the task of job %s, which came before it, has not ended on %d of its hosts, such as %s: wait for its end, or retry that job with the outcomes named",
+				wire.ErrInvalid, ancestor, len(live), live[0])
+		}
+		ancestor = rec.Spec.Parent
+	}
+	return nil
+}
+
+// notEnded are those of the hosts that may still run their task of a job.
+func notEnded(rec *store.Record, ids []fleet.HostID) (live []fleet.HostID) {
+	views := rec.Aside(rec.Targets.Len())
+	for _, id := range ids {
+		if o, ok := rec.Targets.Find(id); ok && views[o].Released && !views[o].Report.State.Final() {
+			live = append(live, id)
+		}
+	}
+	return live
 }
 
 // retryOf reads a query for a retry.

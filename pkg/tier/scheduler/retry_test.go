@@ -133,6 +133,38 @@ func TestARetryRunsAsAJobOfItsOwn(t *testing.T) {
 	})
 }
 
+// A host refuses a retry while the task that it names as its parent lives. A retry
+// of a retry names another one, and the first may live all the same.
+//
+// Rules: retry
+func TestARetryOfARetryIsNotForAHostOnWhichTheFirstMayStillRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := pool(t, 4)
+		first := r.parent() // h003 runs it, and is away
+		var last *order
+		for parent := first.id; last == nil || last.payload.Parent == first.id; {
+			again := r.order()
+			var err error
+			if again.rooms, again.resolution, err = r.resolve(retries(first.id, unknown)); err != nil {
+				t.Fatal(err)
+			}
+			again.payload.Parent = parent
+			again.sign(t)
+			r.submit(again)
+			<-time.After(2 * time.Hour) // of the bubble
+			if c := counts(r.done(again.id)); c["EXPIRED"] != 1 {
+				t.Fatalf("it ended as %v", c)
+			}
+			last, parent = again, again.id
+		}
+		_, _, err := r.resolve(retries(last.id))
+		refused(t, "the retry of a retry", err, "InvalidArgument", "h003", first.id.String(), "has not ended")
+		r.world.attach(hostName(3))
+		r.until("the end of the first", func() bool { return counts(r.job(first.id))["UNKNOWN"] == 0 })
+		r.means(retries(last.id), "[bj01/h003]")
+	})
+}
+
 func TestARetryThatCannotBeIsRefusedClearly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := pool(t, 2)

@@ -68,6 +68,36 @@ func TestALateOutcomeIsAskedForAgainWhenItsJobCouldNotBeRead(t *testing.T) {
 	})
 }
 
+// A job that is done stays in memory for a while, and longer if somebody looks at it.
+// What it holds to be UNKNOWN comes back to that one, and not to a job that is read.
+func TestAJobThatIsDoneHearsOfAHostThatIsBackWhileItIsLookedAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		id := r.accept(jobOf(t, 1, 1, ""))
+		r.say(id, 0, task.Running)
+		r.setAway(0, true)
+		if err := r.HostsChanged(t.Context(), []fleet.HostID{host(0)}); err != nil {
+			t.Fatal(err)
+		}
+		for r.row(id).State != job.Done {
+			r.pass(30 * time.Second)
+		}
+		before := len(r.all(id).Stop)
+		r.setAway(0, false)
+		if err := r.HostsChanged(t.Context(), []fleet.HostID{host(0)}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := r.all(id); len(got.Stop) != before+1 || len(got.Query) == 0 {
+			t.Errorf("its host is back and is told %+v", got)
+		}
+		r.say(id, 0, task.Canceled)
+		if got := r.row(id).Counts.Of(task.Canceled); got != 1 || r.late.Load() != 0 {
+			t.Errorf("%d canceled, and %d jobs wait for late truth", got, r.late.Load())
+		}
+	})
+}
+
 func TestAHostIsAskedAgainUntilItIsHeardOrHasNothingToSay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

@@ -119,10 +119,11 @@ func (s *Shard) Final(ctx context.Context, id job.ID, host fleet.HostID, attempt
 }
 
 // HostsChanged queues hosts that came, went or changed. What they are now is
-// asked of the table when it is their turn. A shard without live jobs need not
-// hear of it: a job that it accepts meanwhile looks the hosts up itself.
+// asked of the table when it is their turn. A shard without jobs that wait for
+// hosts need not hear of it: a job that it accepts or reads meanwhile looks the
+// hosts up itself.
 func (s *Shard) HostsChanged(ctx context.Context, hosts []fleet.HostID) error {
-	if s.live.Load() == 0 && s.now.Load() != nil {
+	if s.live.Load() == 0 && s.late.Load() == 0 && s.now.Load() != nil {
 		return nil
 	}
 	_, err := s.post(ctx, hostsChanged(hosts))
@@ -135,7 +136,7 @@ func (c hostsChanged) weight() (reports, bytes int) { return len(c), 0 }
 
 func (c hostsChanged) apply(_ context.Context, t *tenure) {
 	for _, h := range t.jobs {
-		if h.done {
+		if h.done && !h.late {
 			continue
 		}
 		t.guard(h.id, func() { t.hostsOf(h, c) })

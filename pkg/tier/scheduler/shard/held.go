@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/state/store"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/mesh"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
@@ -29,6 +30,7 @@ type held struct {
 	taken    *taken // the id was not free: this job was never accepted
 
 	done     bool
+	late     bool      // done, and has UNKNOWN tasks: it still hears of hosts
 	used     time.Time // when it was last asked for
 	watchers map[*Watcher]struct{}
 	warned   bool // of reports that are not taken
@@ -97,6 +99,7 @@ func (t *tenure) plan(h *held) {
 			return
 		}
 	}
+	t.noteLate(h)
 	at, wanted := h.machine.Due()
 	if h.done {
 		if end := h.used.Add(keepDone); !wanted || end.Before(at) {
@@ -104,6 +107,18 @@ func (t *tenure) plan(h *held) {
 		}
 	}
 	t.due.set(h, at, wanted)
+}
+
+// noteLate notes whether late truth may come to a job that is done.
+func (t *tenure) noteLate(h *held) {
+	late := h.done && !h.gone && h.machine.Row().Counts.Of(task.Unknown) > 0
+	switch {
+	case late && !h.late:
+		t.late.Add(1)
+	case !late && h.late:
+		t.late.Add(-1)
+	}
+	h.late = late
 }
 
 // wakeDue steps what is due, and forgets what nobody has asked for.

@@ -139,6 +139,7 @@ func (t *tenure) find(ctx context.Context, id job.ID, load bool) (*held, error) 
 		t.live.Add(1)
 	}
 	t.jobs[id] = h
+	t.noteLate(h) // before its hosts are looked up: see Shard.HostsChanged
 	t.shrink()
 	t.meet(h) // a task that is UNKNOWN may still be asked for
 	t.touch(h)

@@ -92,6 +92,7 @@ type Shard struct {
 	owner string
 	deps  Deps
 	live  atomic.Int64 // live jobs in memory
+	late  atomic.Int64 // jobs in memory that are done and have UNKNOWN tasks
 	// inFlight is their tasks that are released and not settled.
 	inFlight atomic.Int64
 
@@ -161,6 +162,7 @@ func (s *Shard) serveOnce(ctx context.Context) error {
 		return err
 	}
 	s.live.Store(int64(len(t.jobs)))
+	s.late.Store(0)
 	s.inFlight.Store(0) // counted when the jobs are concluded
 	s.now.Store(t)      // from here on changes are queued: what is read next is older
 	defer func() {

@@ -261,6 +261,7 @@ func (t *tenure) answer(h *held, give func()) {
 // forget takes a job out of memory.
 func (t *tenure) forget(h *held) {
 	h.gone = true
+	t.noteLate(h)
 	delete(t.jobs, h.id)
 	t.inFlight.Add(-h.flying)
 	t.due.remove(h)
