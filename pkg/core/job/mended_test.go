@@ -163,3 +163,15 @@ func TestManySmallBatchesThatAreOverAtOnceCostNoMoreThanOneLargeOne(t *testing.T
 		t.Errorf("it is in batch %d, %s", row.Batch, row.State)
 	}
 }
+
+// That its record does not fit may be why a job is set aside.
+func TestAJobThatIsSetAsideShowsWhatFitsOfItsRecord(t *testing.T) {
+	rec := Record{Released: []uint32{0, 7}, Tasks: []TaskRow{
+		{Ordinal: 0, Revision: 3, Report: task.Report{Attempt: 2, State: task.Lost}, Concluded: true}, {Ordinal: 9, Revision: 4},
+	}}
+	views := rec.Aside(2)
+	want := View{Report: task.Report{Attempt: 2, State: task.Lost}, Revision: 3, Released: true, Concluded: true}
+	if len(views) != 2 || views[0] != want || views[1].Released || views[1].Report.State != task.Pending {
+		t.Errorf("it shows %+v", views)
+	}
+}
