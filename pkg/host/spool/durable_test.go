@@ -63,6 +63,29 @@ func TestATombstoneThatCouldNotBeSyncedCanBeBuriedAgain(t *testing.T) {
 	}
 }
 
+// The directory of a released command goes when its tombstone is durable, and a
+// tombstone goes when W is: without the sync neither has happened.
+func TestAReleaseOrAPurgeThatCouldNotBeSyncedHasNotHappened(t *testing.T) {
+	r := open(t, t.TempDir())
+	e := time.Unix(9, 0).UTC()
+	repair := unsyncable(t, &r.tombs)
+	if err := r.MarkReleased("a", e); err == nil {
+		t.Error("it was released without a sync of its tombstone")
+	}
+	repair()
+	if err := r.MarkReleased("a", e); err != nil {
+		t.Fatal(err)
+	}
+	repair = unsyncable(t, &r.top)
+	if err := r.Purge([]string{"a"}, e); err == nil {
+		t.Error("it was purged without a sync of W")
+	}
+	repair()
+	if tombs, _, err := r.Tombs(); err != nil || len(tombs) != 1 {
+		t.Errorf("tombstones %+v stand, %v", tombs, err)
+	}
+}
+
 func TestAnAcceptanceThatFailsHalfWayLeavesNothing(t *testing.T) {
 	r := open(t, t.TempDir())
 	repair := unsyncable(t, &r.commands)
