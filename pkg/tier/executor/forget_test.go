@@ -144,11 +144,19 @@ func TestATombstoneGoesOnlyPastEByBothClocksAndThenWSpeaks(t *testing.T) {
 	if _, err := h.api.GetInfo(h.ctx(), later); err != nil { // a server whose clock is ahead, once
 		t.Fatal(err)
 	}
-	h.accept(o)
-	h.ended("a")
-	h.release("a", time.Now().Add(-time.Hour)) // past E here, not there
+	old := shell("old", "true")
+	old.Spec.RememberUntil, old.Spec.StartBy = time.Now().Add(-2*time.Hour), time.Time{}
+	for _, o := range []wire.StartOrder{o, old} {
+		h.accept(o)
+		h.ended(o.Spec.ID)
+		h.release(o.Spec.ID, time.Now().Add(-time.Hour)) // past E here; there only the old one
+	}
+	h.poll("the purge of the old one", func() bool {
+		info, err := h.api.GetInfo(h.ctx(), &executorv1.GetInfoRequest{ServerTime: wire.TimeToProto(time.Now().Add(-time.Hour))})
+		return err == nil && info.GetPurgedUntil() != nil
+	})
 	if r := h.start(o); r.GetAcceptance() != executorv1.Acceptance_ACCEPTANCE_RELEASED {
-		t.Fatalf("before the purge the start answers %v", r)
+		t.Fatalf("before it is past E by both clocks the start answers %v", r)
 	}
 	h.poll("the purge", func() bool {
 		info, err := h.api.GetInfo(h.ctx(), later)
