@@ -102,6 +102,26 @@ func TestWhatIsNotDurableIsNotSent(t *testing.T) {
 	})
 }
 
+func TestAReleaseThatIsNotDurableIsNotSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		if _, err := r.store.Claim(t.Context(), r.ID(), "s2"); err != nil {
+			t.Fatal(err)
+		}
+		sub := jobOf(t, 1, 1, "")
+		if _, err := r.Accept(t.Context(), sub); !errors.Is(err, ErrNotOwner) {
+			t.Errorf("a fenced owner says of a new job: %v", err)
+		}
+		if got := r.all(sub.Create.Spec.ID).Dispatch; len(got) != 0 {
+			t.Errorf("a fenced owner released %v", got)
+		}
+		if err := <-r.done; !errors.Is(err, store.ErrFenced) {
+			t.Errorf("the fenced shard ended with %v", err)
+		}
+		r.done <- nil
+	})
+}
+
 func TestAReportIsTakenFromItsHostAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
