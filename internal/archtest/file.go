@@ -94,7 +94,7 @@ func under(p string, dirs ...string) bool {
 
 // testSupport reports whether a directory exists for tests alone.
 func testSupport(dir string) bool {
-	return under(dir, "e2e", "internal/archtest", "internal/cctest", "internal/fakehost", "internal/sim") || conformance(dir)
+	return under(dir, "e2e", "internal/archtest", "internal/bugs", "internal/cctest", "internal/fakehost", "internal/sim") || conformance(dir)
 }
 
 // conformance reports whether a directory is the suite of a seam: a package

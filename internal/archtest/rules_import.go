@@ -127,7 +127,8 @@ func etcdBehindCoord(m *Module) []Violation {
 }
 
 func endprocessStaysTiny(m *Module) []Violation {
-	small := []string{"pkg/host", "pkg/tier/endprocess", "cmd/endprocess"}
+	// Of planted nothing is left in a release (internal/bugs looks), and it is held to the same.
+	small := []string{"pkg/host", "pkg/tier/endprocess", "cmd/endprocess", "pkg/run/planted"}
 	heavy := []string{"encoding/json", "encoding/xml", "log", "net", "os/exec", "text/template", "html"}
 	return importViolations(m,
 		func(f *File) bool { return !f.Test && under(f.Dir, small...) },

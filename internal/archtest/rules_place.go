@@ -27,8 +27,8 @@ var tree = map[string][]string{
 	"pkg/state/coord": {"coordtest", "etcd", "memory"},
 	"pkg/host":        {"proc", "spool"},
 	"pkg/tier":        {"access", "agent", "aggregator", "endprocess", "executor", "issuer", "scheduler"},
-	"pkg/run":         {"failpoint", "lifecycle", "obs"},
-	"internal":        {"archtest", "cctest", "devcluster", "etcdserver", "fakehost", "sim"},
+	"pkg/run":         {"failpoint", "lifecycle", "obs", "planted"},
+	"internal":        {"archtest", "bugs", "cctest", "devcluster", "etcdserver", "fakehost", "sim"},
 	"deploy":          {"helm", "rpm", "systemd"},
 	"web":             {"console"},
 }
