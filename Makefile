@@ -78,6 +78,7 @@ sim: ## run SEEDS seeds of the simulation (default 2000); ARGS="-seed=7" runs on
 planted-bugs: ## plant every bug in turn and find it by a promise that it breaks
 	go test -tags planted ./internal/sim -count=1 -timeout 60m -run 'TestEveryPlantedBugIsFound|TestAFailingSeedIsShrunk' -args -seeds=6000
 	go test -tags planted ./internal/sim/scale -count=1 -v -run TestAPlantedBugIsFoundInTheFleetToo
+	go test -tags planted ./internal/bugs -count=1 -timeout 15m -run TestEveryPlantedBugIsFound
 
 sim-scale: ## the whole fleet of architecture section 10 in virtual time: 500,000 hosts, 200 rooms, 10,001 jobs (about a minute, 2 GiB)
 	@go test ./internal/sim/scale -count=1 -v -timeout 30m -run 'TestTheFleetIsServed|TestASmallJobCosts' -args -hosts=500000 -rooms=200 -jobs=10000 $(ARGS)

@@ -11,10 +11,13 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ccs-project/ccs/internal/bugs"
 )
 
 // TestMain is a process whose first thread ends, if it is told so.
 func TestMain(m *testing.M) {
+	bugs.Plant()
 	if os.Getenv("TEST_END_FIRST_THREAD") != "" {
 		endFirstThread()
 	}

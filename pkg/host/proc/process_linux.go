@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ccs-project/ccs/pkg/run/planted"
 )
 
 // Process is a hold on one process by pidfd: it cannot come to mean another
@@ -42,7 +44,7 @@ func open(id Identity) (*Process, error) {
 	}
 	// Look after opening: the pid may have changed hands before, not after.
 	st, err := ReadStat(id.PID)
-	if err != nil || st.Start != id.Start {
+	if err != nil || st.Start != id.Start && !planted.Bug("a process is known by its pid alone") {
 		unix.Close(fd)
 		if err == nil {
 			err = ErrGone

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/run/planted"
 )
 
 // Names in a command's directory.
@@ -94,6 +95,9 @@ func (c *Command) whole(name string, want Attachment, limit int) error {
 // else has decided. ErrMissing: the command is no more. Any number of processes
 // may race; one wins, and the record is durable before it returns.
 func (c *Command) Decide(n uint32, a Attempt) error {
+	if planted.Bug("claim not exclusive") {
+		return c.dir.replace(numbered("attempt", n), a.encode())
+	}
 	return c.dir.create(numbered("attempt", n), a.encode(), true)
 }
 
@@ -207,7 +211,9 @@ func (c *Command) Stop() error {
 }
 
 // Stopped reports whether a stop is wished. A damaged wish is a wish.
-func (c *Command) Stopped() bool { return c.dir.has(stopFile) }
+func (c *Command) Stopped() bool {
+	return c.dir.has(stopFile) && !planted.Bug("the wish to stop is not looked at")
+}
 
 // Accept makes attempt n > 1 durable. ErrExists: it was accepted before.
 func (c *Command) Accept(n uint32, a Acceptance) error {
@@ -234,7 +240,7 @@ func (c *Command) Accepted(n uint32) (Acceptance, error) {
 // MayStart reports whether attempt n was accepted and the one before it was
 // lost: the rule of the rerun, asked of the disk.
 func (c *Command) MayStart(n uint32) bool {
-	if n == 1 {
+	if n == 1 || planted.Bug("an attempt without a loss before it") {
 		return true
 	}
 	if _, err := c.Accepted(n); err != nil {

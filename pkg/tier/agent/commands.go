@@ -9,6 +9,7 @@ import (
 	sessionv1 "github.com/ccs-project/ccs/api/gen/ccs/session/v1"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/run/planted"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -101,7 +102,7 @@ func (a *Agent) forget(ctx context.Context, raw []byte) {
 	if err != nil || e == nil {
 		return
 	}
-	if !e.settled() {
+	if !e.settled() && !planted.Bug("what runs may be forgotten") {
 		a.log.ErrorContext(ctx, "aggregator forgets a command that has not ended; it is kept", slog.String("job", id.String()),
 			slog.String("state", e.seen.State.String()), slog.Uint64("attempt", uint64(e.attempt())))
 		return

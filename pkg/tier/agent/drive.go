@@ -12,6 +12,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/link"
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/run/obs"
+	"github.com/ccs-project/ccs/pkg/run/planted"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
@@ -144,7 +145,7 @@ func (a *Agent) call(ctx context.Context, e *entry, act act) {
 	case act != actStart:
 	case time.Now().After(e.order.Spec.StartBy):
 		act, e.refusal = actDecline, expired(e.seen.Attempt)
-	case a.parentLives(e):
+	case a.parentLives(e) && !planted.Bug("a retry runs beside its parent"):
 		act, e.refusal, e.why = actDecline, refused(task.ParentLives), fmt.Errorf("%w: job %s", errParentLives, e.parent)
 		e.refusal.Attempt = e.seen.Attempt
 		a.log.WarnContext(ctx, "retry is not taken: its parent lives here", slog.String("job", e.id.String()), slog.String("parent", e.parent.String()))

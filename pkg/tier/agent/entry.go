@@ -5,6 +5,7 @@ import (
 
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/run/planted"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -129,7 +130,7 @@ func (e *entry) wish(want task.Desired) {
 		return
 	}
 	e.want = want
-	if want == task.DesiredStop && e.asked != nil {
+	if want == task.DesiredStop && e.asked != nil && !planted.Bug("a stop before the start is not kept") {
 		e.asked.Stop, e.copied = true, false
 	}
 }

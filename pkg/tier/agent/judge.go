@@ -9,6 +9,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/run/planted"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
 	"github.com/ccs-project/ccs/pkg/trust/policy"
 	"github.com/ccs-project/ccs/pkg/wire"
@@ -79,7 +80,7 @@ var (
 )
 
 func (j judge) check(now time.Time, d wire.Delivery) (capsule.Payload, error) {
-	if j.bundle.Stale(now) {
+	if j.bundle.Stale(now) && !planted.Bug("a stale bundle is believed") {
 		return capsule.Payload{}, fmt.Errorf("%w: version %d is held here", errStaleBundle, j.bundle.Version)
 	}
 	if d.Capsule == nil || d.Capsule.Digest() != d.Digest {
@@ -93,11 +94,11 @@ func (j judge) check(now time.Time, d wire.Delivery) (capsule.Payload, error) {
 	if err := capsule.CheckTimes(now, p, d.Attempt, capsule.ClockSkew); err != nil {
 		return capsule.Payload{}, err
 	}
-	if err := p.CheckTarget(j.host, j.incarnation, d.Proof); err != nil {
+	if err := p.CheckTarget(j.host, j.incarnation, d.Proof); err != nil && !planted.Bug("target not proven") {
 		return capsule.Payload{}, err
 	}
 	switch limits := p.Command.Limits; {
-	case p.JobID != d.Job:
+	case p.JobID != d.Job && !planted.Bug("one capsule serves every job"):
 		return capsule.Payload{}, fmt.Errorf("%w: it names %s, and job %s is signed", errOtherJob, d.Job, p.JobID)
 	case d.Attempt > uint32(p.Command.MaxAttempts):
 		return capsule.Payload{}, fmt.Errorf("%w: this is attempt %d of %d", errAttempt, d.Attempt, p.Command.MaxAttempts)

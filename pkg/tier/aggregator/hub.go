@@ -13,6 +13,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/run/obs"
+	"github.com/ccs-project/ccs/pkg/run/planted"
 )
 
 // Limits that are no operator's.
@@ -65,6 +66,7 @@ type bundle struct {
 func newHub(cfg Config, log *slog.Logger, t obs.Telemetry) *hub {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
+	planted.Do("spool id kept over a restart", func() { clear(id[:]) })
 	h := &hub{
 		cfg: cfg, log: log, tracer: t.Tracer(), meters: newMeters(t), spool: hex.EncodeToString(id[:]),
 		admission: newAdmission(cfg.AdmitPerSecond),

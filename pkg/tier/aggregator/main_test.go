@@ -3,12 +3,15 @@ package aggregator
 import (
 	"runtime"
 	"testing"
+
+	"github.com/ccs-project/ccs/internal/bugs"
 )
 
 // TestMain runs the bubbles on one thread: with several, timers of one bubble
 // that are due at once crash the race detector's runtime (Go 1.26; see
 // internal/cctest).
 func TestMain(m *testing.M) {
+	bugs.Plant()
 	runtime.GOMAXPROCS(1)
 	m.Run()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/link"
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/run/planted"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -139,7 +140,7 @@ func (se *session) acknowledged(beat *sessionv1.Heartbeat) {
 // report takes one report into the hub.
 func (se *session) report(in *incoming, now time.Time) error {
 	h, class := se.hub, in.said.GetClass()
-	if se.up.take(class, 1) == 0 {
+	if se.up.take(class, 1) == 0 && !planted.Bug("reports without credit are taken") {
 		return fmt.Errorf("%w: host %s sent more reports of class %.40q than it has credit for", wire.ErrTooMuch, se.host.id, class)
 	}
 	if in.id.IsZero() { // it could not be read
@@ -181,7 +182,7 @@ func (r *record) take(in *incoming) (grown bool) {
 				"attempt", in.seen.Attempt, "first", r.seen.State.String(), "second", in.seen.State.String())
 		}
 		changed := task.Compare(in.seen, r.seen)
-		if changed < 0 || changed == 0 && in.said.GetOverdue() == r.said.GetOverdue() && len(r.missing) == 0 {
+		if changed < 0 && !planted.Bug("last write wins") || changed == 0 && in.said.GetOverdue() == r.said.GetOverdue() && len(r.missing) == 0 {
 			return false
 		}
 	}

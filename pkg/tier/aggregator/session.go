@@ -10,6 +10,7 @@ import (
 	sessionv1 "github.com/ccs-project/ccs/api/gen/ccs/session/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/link"
+	"github.com/ccs-project/ccs/pkg/run/planted"
 	"github.com/ccs-project/ccs/pkg/trust/identity"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
@@ -97,7 +98,7 @@ func (s *sessions) greet(ctx context.Context, in *sessionv1.Hello) (*session, *s
 	if err != nil {
 		return nil, nil, err
 	}
-	if string(hello.Host) != id.Name {
+	if string(hello.Host) != id.Name && !planted.Bug("a host may speak for another") {
 		return nil, nil, fmt.Errorf("%w: the certificate is that of host %s, and the hello says %s", wire.ErrDenied, id.Name, hello.Host)
 	}
 	if hello.Session == 0 {
@@ -129,7 +130,7 @@ func (h *hub) open(hello wire.Hello, address string) (*session, error) {
 		return nil, errShutdown(spread(atShutdown))
 	}
 	known := h.hosts[hello.Host]
-	if known != nil && hello.Session <= known.lastNumber(hello.Incarnation) {
+	if known != nil && hello.Session <= known.lastNumber(hello.Incarnation) && !planted.Bug("session counter going back accepted") {
 		return nil, fmt.Errorf("%w: session %d of host %s is not newer than the last one: its state was set back, so it must make a new incarnation",
 			wire.ErrSession, hello.Session, hello.Host)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ccs-project/ccs/internal/bugs"
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/host/proc"
 	"github.com/ccs-project/ccs/pkg/host/spool"
@@ -17,7 +18,10 @@ import (
 // program is the end-process that TestMain has built.
 var program string
 
-func TestMain(m *testing.M) { os.Exit(build(m)) }
+func TestMain(m *testing.M) {
+	bugs.Plant()
+	os.Exit(build(m))
+}
 
 func build(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "ccs-endprocess-test")
@@ -27,7 +31,8 @@ func build(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	program = filepath.Join(dir, "ccs-endprocess")
-	goBuild := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, "github.com/ccs-project/ccs/cmd/endprocess")
+	flags := append([]string{"build", "-trimpath", "-ldflags=-s -w", "-o", program}, bugs.BuildFlags()...)
+	goBuild := exec.Command("go", append(flags, "github.com/ccs-project/ccs/cmd/endprocess")...)
 	goBuild.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := goBuild.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "cannot build the end-process: %v\n%s", err, out)

@@ -9,6 +9,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/host/proc"
 	"github.com/ccs-project/ccs/pkg/host/spool"
+	"github.com/ccs-project/ccs/pkg/run/planted"
 )
 
 // Exit statuses of the program. They only help a person: the record on disk is
@@ -107,7 +108,7 @@ func (p *endProcess) forbidden(now time.Time) (task.State, task.Reason) {
 	switch {
 	case p.dir.Stopped():
 		return task.Canceled, task.BeforeStart
-	case !startBy.IsZero() && now.After(startBy):
+	case !startBy.IsZero() && now.After(startBy) && !planted.Bug("start-by not looked at"):
 		return task.Expired, task.StartByPassed
 	}
 	return task.Unspecified, task.NoReason

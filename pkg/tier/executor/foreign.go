@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/host/proc"
+	"github.com/ccs-project/ccs/pkg/run/planted"
 )
 
 // ownerName is the variable of an end-process that says whose it is.
@@ -34,7 +35,7 @@ func (e *Executor) findForeign() error {
 	}
 	e.foreign = map[proc.Identity]struct{}{}
 	for _, c := range found {
-		if entry := ownerName + "=" + c.Value; strings.HasSuffix(entry, e.place()) && entry != e.owner() {
+		if entry := ownerName + "=" + c.Value; strings.HasSuffix(entry, e.place()) && entry != e.owner() && !planted.Bug("old end-processes are not waited for") {
 			e.foreign[proc.Identity{Boot: e.boot, PID: c.PID, Start: c.Start}] = struct{}{}
 		}
 	}

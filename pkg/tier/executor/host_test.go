@@ -19,6 +19,7 @@ import (
 
 	executorv1 "github.com/ccs-project/ccs/api/gen/ccs/executor/v1"
 	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
+	"github.com/ccs-project/ccs/internal/bugs"
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/host/proc"
 	"github.com/ccs-project/ccs/pkg/host/spool"
@@ -26,7 +27,7 @@ import (
 )
 
 // patience is how long a condition may take on a busy machine.
-const patience = 30 * time.Second
+var patience = bugs.Patience(30 * time.Second)
 
 // host is a machine with an executor process on it.
 type host struct {

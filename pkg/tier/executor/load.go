@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/host/spool"
+	"github.com/ccs-project/ccs/pkg/run/planted"
 )
 
 // load reads the state directory into the loop's maps, before there is a loop.
@@ -37,6 +38,7 @@ func (e *Executor) load(now time.Time) error {
 	for _, name := range aside {
 		e.log.Error("something in the state directory cannot be understood; it was moved to damaged/", slog.String("name", name))
 	}
+	planted.Do("no re-adoption", func() { found = nil })
 	for _, f := range found {
 		if !e.buried(f.ID) {
 			e.commands[f.ID] = e.fromFound(f)

@@ -8,6 +8,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/adopt"
 	"github.com/ccs-project/ccs/pkg/host/proc"
 	"github.com/ccs-project/ccs/pkg/host/spool"
+	"github.com/ccs-project/ccs/pkg/run/planted"
 )
 
 // sight is one attempt as seen on disk and in the process table.
@@ -132,6 +133,7 @@ func read(dir *spool.Command, attempt uint32) sight {
 		s.found.Claim = adopt.NoClaim
 	case errors.Is(err, spool.ErrDamaged):
 		s.found.Claim = adopt.DamagedClaim
+		planted.Do("a damaged record counts as none", func() { s.found.Claim = adopt.NoClaim })
 	case err != nil:
 		return sight{err: err}
 	case s.claim.Supervisor.IsZero():
@@ -192,7 +194,7 @@ func (e *Executor) liveness(s sight, ours bool) (l adopt.Liveness, err error) {
 	case !supervisor.IsZero():
 		l.EndProcess = alive(supervisor)
 	}
-	if l.EndProcess == adopt.Dead && s.found.Claim != adopt.NoClaim && !l.OtherBoot {
+	if l.EndProcess == adopt.Dead && s.found.Claim != adopt.NoClaim && !l.OtherBoot && !planted.Bug("lost while its tree lives") {
 		if l.Tree, err = e.tree(s).Alive(); err == nil && !l.Tree {
 			l.Tree, err = e.canTell(leader)
 		}

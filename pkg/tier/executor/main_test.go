@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"google.golang.org/grpc"
+
+	"github.com/ccs-project/ccs/internal/bugs"
 )
 
 // endProcess is the program that TestMain has built.
@@ -23,6 +25,7 @@ var endProcess string
 // TestMain builds the real end-process once. Run with an environment variable
 // it is an executor process, so that tests can kill one.
 func TestMain(m *testing.M) {
+	bugs.Plant()
 	if dir := os.Getenv("TEST_EXECUTOR_STATE"); dir != "" {
 		os.Exit(serveForTest(dir))
 	}
@@ -40,7 +43,8 @@ func build(m *testing.M) int {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	endProcess = filepath.Join(dir, "ccs-endprocess")
-	goBuild := exec.Command("go", "build", "-o", endProcess, "github.com/ccs-project/ccs/cmd/endprocess")
+	flags := append(bugs.BuildFlags(), "-o", endProcess, "github.com/ccs-project/ccs/cmd/endprocess")
+	goBuild := exec.Command("go", append([]string{"build"}, flags...)...)
 	goBuild.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := goBuild.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "cannot build the end-process: %v\n%s", err, out)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"time"
+
+	"github.com/ccs-project/ccs/pkg/run/planted"
 )
 
 // Limits of forgetting.
@@ -89,7 +91,7 @@ func (e *Executor) purge(now time.Time) {
 	var ids []string
 	var w time.Time
 	for id, until := range e.tombs {
-		if until.IsZero() || !until.Before(now) || !until.Before(e.serverTime) {
+		if until.IsZero() || !until.Before(now) || !until.Before(e.serverTime) && !planted.Bug("purged by its own clock alone") {
 			continue
 		}
 		ids = append(ids, id)

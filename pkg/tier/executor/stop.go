@@ -10,6 +10,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/host/proc"
 	"github.com/ccs-project/ccs/pkg/host/spool"
+	"github.com/ccs-project/ccs/pkg/run/planted"
 )
 
 // verdict is an outcome that needs no start: what Decline and Stop record.
@@ -82,6 +83,7 @@ func (e *Executor) bury(v verdict, reply replier) {
 // passLive makes the wish durable first, then tries to decide, then tells
 // whoever was first.
 func (e *Executor) passLive(c *command, v verdict, reply replier) {
+	planted.Do("cancel without the record", func() { c.settle(v.outcome, [2][32]byte{}) })
 	c.busy = true
 	attempt := c.attempt
 	e.work.Go(func() {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
+	"github.com/ccs-project/ccs/pkg/run/planted"
 )
 
 // ClockSkew is how far the clocks of a client and a host may differ.
@@ -59,7 +60,7 @@ func Verify(e Envelope, keys KeySource) (Verified, error) {
 		if found.KeyID != "" {
 			return Verified{}, fmt.Errorf("%w: both %s and %s have signed this; one user signs a job", ErrSignature, found.User, user)
 		}
-		if err := e.checkSignature(s, key); err != nil {
+		if err := e.checkSignature(s, key); err != nil && !planted.Bug("signature not verified") {
 			return Verified{}, err
 		}
 		found.User, found.KeyID = user, s.KeyID
@@ -80,7 +81,7 @@ func Verify(e Envelope, keys KeySource) (Verified, error) {
 // clock that refuses a late start must be the one that purges at E, or a purged
 // task could be started again. The error wraps ErrTooEarly or ErrTooLate.
 func CheckTimes(now time.Time, p Payload, attempt uint32, skew time.Duration) error {
-	if now.Before(p.NotBefore.Add(-skew)) {
+	if now.Before(p.NotBefore.Add(-skew)) && !planted.Bug("not-before not looked at") {
 		return fmt.Errorf("%w: not before %s, and it is %s here", ErrTooEarly, p.NotBefore.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
 	}
 	if by := p.StartBy(attempt); now.After(by) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/ccs-project/ccs/pkg/run/planted"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
 )
 
@@ -51,7 +52,7 @@ func OpenBundle(e capsule.Envelope, operator ed25519.PublicKey) (Bundle, error) 
 // stale: going by an older one would be going back.
 func (b Bundle) Takes(offered Bundle) (bool, error) {
 	switch {
-	case offered.Version > b.Version:
+	case offered.Version > b.Version || planted.Bug("an older bundle is taken"):
 		return true, nil
 	case offered.Version < b.Version:
 		return false, fmt.Errorf("%w: version %d is offered, %d is held", ErrOlder, offered.Version, b.Version)

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/ccs-project/ccs/internal/bugs"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/state/store"
@@ -26,6 +27,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	bugs.Plant()
 	if path := os.Getenv(helperFile); path != "" {
 		err := commitUntilKilled(context.Background(), path, os.Getenv(helperShard), os.Stdout) // the main of another process
 		fmt.Fprintln(os.Stderr, err)

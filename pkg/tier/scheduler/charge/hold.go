@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/ccs-project/ccs/pkg/run/planted"
 	"github.com/ccs-project/ccs/pkg/state/coord"
 )
 
@@ -34,7 +35,7 @@ func (k *Keeper) hold(ctx context.Context, s coord.Session) error {
 		if err == nil {
 			continue
 		}
-		if ctx.Err() != nil && !errors.Is(context.Cause(ctx), coord.ErrLost) {
+		if ctx.Err() != nil && (!errors.Is(context.Cause(ctx), coord.ErrLost) || planted.Bug("owners stop without etcd")) {
 			k.endAll()
 		}
 		return err

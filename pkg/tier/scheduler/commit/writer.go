@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/run/obs"
+	"github.com/ccs-project/ccs/pkg/run/planted"
 	"github.com/ccs-project/ccs/pkg/state/store"
 )
 
@@ -183,6 +184,7 @@ func (w *Writer) commit(ctx context.Context, batches []store.Batch) ([]store.Res
 	w.began.Store(&began)
 	defer w.began.Store(nil)
 	got, err := w.store.Commit(ctx, batches)
+	planted.Do("a commit that failed counts as made", func() { got, err = append(got, make([]store.Result, len(batches))...)[:len(batches)], nil })
 	w.meter.count(ctx, err, time.Since(began))
 	if err != nil {
 		w.fault.Store(&err)

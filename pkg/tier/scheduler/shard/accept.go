@@ -7,6 +7,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/run/planted"
 	"github.com/ccs-project/ccs/pkg/state/store"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
 )
@@ -89,7 +90,7 @@ func (s *submission) apply(ctx context.Context, t *tenure) {
 	t.unknown.remove(id)
 	t.touch(h)
 	t.meet(h)
-	if spokenOf {
+	if spokenOf && !planted.Bug("strays are not asked again") {
 		t.answer(h, func() { t.askStrays(ctx, h) })
 	}
 	t.answer(h, func() { s.reply(h, false) })

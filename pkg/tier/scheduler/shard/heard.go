@@ -7,6 +7,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/run/planted"
 	"github.com/ccs-project/ccs/pkg/state/store"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/mesh"
 )
@@ -82,7 +83,7 @@ func (t *tenure) hear(ctx context.Context, h *held, r *mesh.Report) error {
 		// Else an operator may have restored the store since the release: not even a
 		// job that this owner accepted is without a history, for the store may have
 		// lost it, and its user has submitted it again.
-		same := t.epoch.Generation == 1
+		same := t.epoch.Generation == 1 || planted.Bug("what is accepted here has no history")
 		return t.stepJob(h, job.PastW{Host: r.Host, Incarnation: r.Incarnation, SameGeneration: same})
 	}
 	return t.stepJob(h, job.Reported{Host: r.Host, Incarnation: r.Incarnation, Report: r.Report, Detail: r.Detail})
@@ -96,7 +97,7 @@ func (t *tenure) stray(ctx context.Context, r *mesh.Report, err error) {
 	case errors.Is(err, store.ErrNotFound):
 		t.unknown.add(r.Job)
 		t.deps.Log.ErrorContext(ctx, "host reports a job that is not in the store; it keeps its report", "job", r.Job, "host", r.Host)
-	case t.lasting(err), t.fault != nil:
+	case t.lasting(err), t.fault != nil, planted.Bug("unread is unheard"):
 	default:
 		t.hearAgain(r.Job, r.Host)
 		t.deps.Log.WarnContext(ctx, "job of a report cannot be read; it is asked for again later", "job", r.Job, "host", r.Host, "error", err)

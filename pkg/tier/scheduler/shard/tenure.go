@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/run/planted"
 	"github.com/ccs-project/ccs/pkg/state/store"
 )
 
@@ -138,11 +139,14 @@ func (t *tenure) touch(h *held) {
 func (t *tenure) settle(ctx context.Context) error {
 	var batch store.Batch
 	ready := make([]job.Ready, len(t.touched))
+	planted.Do("ownership is not proven", func() { t.proven = t.clock })
 	for i, h := range t.touched {
 		t.guard(h.id, func() { ready[i] = h.machine.Ready() })
 		if t.fault != nil {
 			return t.fault
 		}
+		planted.Do("send before persist", func() { t.send(ctx, h, ready[i].Send) })
+		planted.Do("Forget before commit", func() { t.send(ctx, h, job.Send{Forget: ready[i].Send.Forget}) })
 		if p := ready[i].Persist; p.Row != nil {
 			batch.Jobs = append(batch.Jobs, store.JobBatch{ID: h.id, Create: h.fresh, Persist: p, Outputs: h.named(p.Tasks)})
 		}
