@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,10 +24,10 @@ const patienceOfOne = 60 * time.Second
 // any bug, where they have to pass, and then each with its bug, where it has to
 // fail. It is one binary of each package for both.
 func TestEveryPlantedBugIsFound(t *testing.T) {
-	binaries := map[string]string{}
-	for home, tests := range byHome() {
-		binaries[home] = build(t, home)
-		output := run(t, binaries[home], home, "", pattern(tests))
+	homes := byHome()
+	binaries := build(t, slices.Sorted(maps.Keys(homes)))
+	for home, tests := range homes {
+		output := run(t, binaries, home, "", pattern(tests))
 		for _, name := range tests {
 			if !said(output, "PASS", name) {
 				t.Fatalf("%s does not pass without any bug:\n%s", name, output)
@@ -38,7 +39,7 @@ func TestEveryPlantedBugIsFound(t *testing.T) {
 	_, _ = fmt.Fprintf(out, line, "bug", "planted in", "found by the tests of", "promise", "seconds")
 	for _, b := range List() {
 		began := time.Now()
-		output := run(t, binaries[b.Home()], b.Home(), b.Name, pattern([]string{b.Test}))
+		output := run(t, binaries, b.Home(), b.Name, pattern([]string{b.Test}))
 		if !said(output, "FAIL", b.Test) {
 			t.Errorf("%q is not found by %s of %s:\n%s", b.Name, b.Test, b.Home(), output)
 			continue
@@ -59,24 +60,30 @@ func byHome() map[string][]string {
 	return homes
 }
 
-// build makes the test binary of a package as releases are built, but for the tag.
-func build(t *testing.T, home string) string {
+// build makes the test binaries of packages as releases are built, but for the
+// tag, and returns where they are.
+func build(t *testing.T, homes []string) (dir string) {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), filepath.Base(home)+".test")
-	cmd := exec.Command("go", "test", "-c", "-tags", "planted", "-trimpath", "-buildvcs=false", "-o", binary, "./"+home)
+	dir = t.TempDir()
+	args := []string{"test", "-c", "-tags", "planted", "-trimpath", "-buildvcs=false", "-o", dir + "/"}
+	for _, home := range homes {
+		args = append(args, "./"+home)
+	}
+	cmd := exec.Command("go", args...)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("cannot build the tests of %s: %v\n%s", home, err, output)
+		t.Fatalf("cannot build the tests: %v\n%s", err, output)
 	}
-	return binary
+	return dir
 }
 
 // run runs tests where go test would, and returns what they say.
-func run(t *testing.T, binary, home, bug, tests string) string {
+func run(t *testing.T, binaries, home, bug, tests string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patienceOfOne+10*time.Second)
 	defer cancel()
+	binary := filepath.Join(binaries, filepath.Base(home)+".test")
 	cmd := exec.CommandContext(ctx, binary, "-test.v", "-test.timeout", patienceOfOne.String(), "-test.run", tests)
 	cmd.Dir = filepath.Join(root, home)
 	cmd.Env = append(os.Environ(), variable+"="+bug)
