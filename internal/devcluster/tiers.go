@@ -50,6 +50,7 @@ func (pl *plan) tierSettings(p part, s map[string]any) {
 		s["name"] = p.name
 		pl.toEtcd(p, s)
 		s["room"] = p.room
+		s["state_dir"] = pl.layout.state(p.name)
 	case tierExecutor:
 		delete(s, "tls.cert") // the one connection without TLS: peer credentials
 		delete(s, "tls.key")

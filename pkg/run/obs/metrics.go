@@ -87,6 +87,8 @@ const (
 	ReportsReceived    Name = "ccs.reports.received"
 	ReportsHeld        Name = "ccs.reports.held"
 	BlobBytes          Name = "ccs.blobs.size"
+	SpoolBytes         Name = "ccs.spool.size"
+	SpoolEntries       Name = "ccs.spool.entries"
 	PayloadsHeld       Name = "ccs.payloads.held"
 	CommandsJudged     Name = "ccs.commands.judged"
 	SessionAttached    Name = "ccs.session.attached"
@@ -129,6 +131,8 @@ func Metrics() []Metric {
 		{Name: ReportsReceived, Kind: KindCounter, Unit: "{report}", Tiers: []string{"aggregator"}, Help: "Reports that hosts sent, repetitions included."},
 		{Name: ReportsHeld, Kind: KindGauge, Unit: "{report}", Tiers: []string{"aggregator"}, Help: "Reports held until their owner says Forget."},
 		{Name: BlobBytes, Kind: KindGauge, Unit: "By", Tiers: []string{"aggregator"}, Help: "Bytes of outputs held for schedulers."},
+		{Name: SpoolBytes, Kind: KindGauge, Unit: "By", Tiers: []string{"aggregator"}, Help: "Bytes of the room spool on the disk."},
+		{Name: SpoolEntries, Kind: KindGauge, Unit: "{entry}", Tiers: []string{"aggregator"}, Help: "Entries of the room spool: tasks, capsules, runs of targets, outputs and marks of hosts."},
 		{Name: PayloadsHeld, Kind: KindGauge, Unit: "{job}", Tiers: []string{"aggregator"}, Help: "Jobs whose capsule is held."},
 		{Name: CommandsJudged, Kind: KindCounter, Unit: "{command}", Labels: []string{"verdict"}, Tiers: []string{"agent"}, Help: "Commands verified, by verdict: accepted, or the reason of the refusal."},
 		{Name: SessionAttached, Kind: KindGauge, Unit: "{session}", Tiers: []string{"agent"}, Help: "1 while the agent has a session, else 0."},

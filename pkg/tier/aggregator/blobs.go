@@ -13,12 +13,15 @@ type blobs struct {
 	held  budget // bytes that are here, and set aside for what is being uploaded
 	by    map[[32]byte]*blob
 	freed chan struct{} // closed when bytes are given back
+
+	ledger *ledger // nil: nothing is on a disk
 }
 
 type blob struct {
 	content []byte // never changed
 	refs    int    // records and uploads that need it
 	payer   payer
+	saved   bool // it is on the disk
 }
 
 // payer is who brought a blob, and the class that is charged for it.
@@ -59,6 +62,9 @@ func (b *blobs) unref(digest [32]byte) {
 	if known.refs--; known.refs == 0 {
 		delete(b.by, digest)
 		b.giveBack(known.payer, int64(len(known.content)))
+		if known.saved {
+			b.ledger.gone(blobKey(digest))
+		}
 	}
 }
 

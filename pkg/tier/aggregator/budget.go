@@ -75,7 +75,7 @@ func (h *hub) setClasses(classes map[string]string) {
 // full reports whether nothing new of a payer is to be asked for. What was asked
 // for is still taken.
 func (h *hub) full(payer string) bool {
-	return h.tasks.free(payer) == 0 || h.blobs.held.free(payer) == 0
+	return h.tasks.free(payer) == 0 || h.blobs.held.free(payer) == 0 || h.ledger.stuck()
 }
 
 // withhold keeps credit for reports or releases back until there is room.

@@ -58,6 +58,7 @@ func (r *record) send() {
 // wishStop lets the host know that the task is to end. A release that is on its
 // way carries the wish itself.
 func (r *record) wishStop() {
+	r.changed()
 	if r.queued {
 		r.stop = true
 		r.send()

@@ -115,6 +115,7 @@ func (ho *host) release(j *knownJob, inc fleet.Incarnation, re release) {
 	r.stop = r.stop || re.Stop
 	r.traceWith(re.trace)
 	r.send()
+	r.changed()
 }
 
 // worked gives credit back for releases, or withholds it while there is no room.

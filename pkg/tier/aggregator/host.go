@@ -40,6 +40,9 @@ type host struct {
 	lossy     bool   // something was dropped that it believes to be had: it has to say everything again, and has not yet
 	queued    int    // releases that it has not answered
 	uploading bool
+
+	unsaved bool // its mark is not what it should be
+	saved   bool // its mark is on the disk
 }
 
 // sessionNumber is the greatest that an incarnation has used.
@@ -66,9 +69,22 @@ func (h *hub) host(id fleet.HostID) *host {
 func (h *hub) forgetAHost() {
 	for id, host := range h.hosts {
 		if host.session == nil && len(host.tasks) == 0 && len(host.uploads) == 0 && !host.uploading {
+			h.forgotten(host)
 			delete(h.hosts, id)
 			return
 		}
+	}
+}
+
+// forgotten notes that something which a host believes to be had goes with what is
+// remembered of it.
+func (h *hub) forgotten(ho *host) {
+	if ho.saved {
+		h.ledger.gone(hostKey(ho.id))
+	}
+	if ho.owes() && !h.forgot {
+		h.forgot = true
+		h.ledger.mark()
 	}
 }
 
@@ -107,6 +123,7 @@ func (ho *host) addForget(id job.ID) {
 		}
 	}
 	ho.forgets.add(id)
+	ho.marked()
 }
 
 // sweep drops what waited too long for a host that is away, and uploads whose
@@ -124,24 +141,36 @@ func (ho *host) sweep(now time.Time) {
 	if away && ho.forgets.size() > 0 {
 		ho.forgets, ho.lossy = forgets{}, true
 	}
+	defer ho.marked()
 	if ho.queued == 0 && !away {
 		return
 	}
+	waits := false
 	for _, first := range ho.tasks {
 		for r := first; r != nil; r = r.next {
-			past := r.had() && now.After(r.job.until)
-			if r.queued && (away || past) {
-				r.answered()
-			}
-			if away {
-				r.stopping = false
-			}
-			r.tidy()
+			r.sweep(now, away)
+			waits = waits || r.queued || r.stopping
 		}
 	}
-	if away {
+	if away && !waits {
 		ho.stops, ho.classes, ho.next = nil, nil, 0
 	}
+}
+
+// sweep drops what is on its way down and is waited for no longer: past its
+// start-by, or for a host that is away while its owner is here, who sends it again.
+// A room that is cut off keeps it.
+func (r *record) sweep(now time.Time, away bool) {
+	late := now.After(r.job.until) && (r.had() || r.host.session == nil)
+	elsewhere := away && r.job.capsule != nil && r.host.hub.ownerOf(r) != nil
+	if r.queued && (late || elsewhere) {
+		r.answered()
+	}
+	if away && r.stopping && (r.job.capsule == nil || late || elsewhere) {
+		r.stopping = false
+		r.changed()
+	}
+	r.tidy()
 }
 
 // dropSaid drops what was said by incarnations that have long been away. If one
@@ -157,6 +186,7 @@ func (ho *host) dropSaid() {
 			}
 		}
 	}
+	ho.marked()
 }
 
 // liveSet is the tasks of the incarnation in session that are accepted and have

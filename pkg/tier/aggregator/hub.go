@@ -1,8 +1,6 @@
 package aggregator
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"log/slog"
 	"sync"
 	"time"
@@ -14,6 +12,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/run/planted"
+	"github.com/ccs-project/ccs/pkg/state/roomspool/memory"
 )
 
 // Limits that are no operator's.
@@ -36,9 +35,11 @@ type hub struct {
 	tracer trace.Tracer
 	meters *meters
 	spool  string // id of what is held here
+	ledger *ledger
 
 	mu        sync.Mutex
 	closed    bool
+	forgot    bool // a host of which nothing is known may have to say everything again
 	admission admission
 	hosts     map[fleet.HostID]*host
 	sessions  int
@@ -64,11 +65,9 @@ type bundle struct {
 }
 
 func newHub(cfg Config, log *slog.Logger, t obs.Telemetry) *hub {
-	var id [16]byte
-	_, _ = rand.Read(id[:]) // never fails
-	planted.Do("spool id kept over a restart", func() { clear(id[:]) })
+	kept := memory.New()
 	h := &hub{
-		cfg: cfg, log: log, tracer: t.Tracer(), meters: newMeters(t), spool: hex.EncodeToString(id[:]),
+		cfg: cfg, log: log, tracer: t.Tracer(), meters: newMeters(t), spool: kept.ID(), ledger: newLedger(kept),
 		admission: newAdmission(cfg.AdmitPerSecond),
 		hosts:     map[fleet.HostID]*host{}, jobs: map[job.ID]*knownJob{}, capsules: map[[32]byte]*knownJob{},
 		streams: map[string]*stream{}, owners: map[job.ShardID]owner{}, shards: map[string]uint16{},
@@ -76,6 +75,8 @@ func newHub(cfg Config, log *slog.Logger, t obs.Telemetry) *hub {
 		blobs:   newBlobs(cfg.BlobBytes),
 		starved: map[string]map[*session]struct{}{}, thirsty: map[string]map[*stream]struct{}{},
 	}
+	planted.Do("spool id kept over a restart", func() { h.spool = "the same" })
+	h.blobs.ledger = h.ledger
 	h.gauges(t)
 	return h
 }
@@ -115,5 +116,6 @@ func (h *hub) sweep(now time.Time) {
 			h.dropJob(j)
 		}
 	}
+	h.answerAnyway()
 	h.relieve()
 }

@@ -24,6 +24,8 @@ type knownJob struct {
 
 	// What follows is known once a payload has come.
 	capsule *typesv1.Envelope // shared by all commands; nil: no payload
+	saved   bool              // the capsule is on the disk
+	ping    bool              // nothing of it is
 	digest  [32]byte
 	pool    string
 	class   string
@@ -36,6 +38,9 @@ type targetRange struct {
 	first   uint32
 	targets []job.Target
 	tree    *capsule.RangeTree
+	proof   capsule.RangeProof
+	saved   bool // it is on the disk
+	onDisk  bool // it, or one before it under its key, may be
 }
 
 // inline reports whether the capsule rides with commands.
@@ -99,7 +104,7 @@ func verifyPayload(id job.ID, in *meshv1.Payload) (*payload, error) {
 	}
 	return &payload{
 		envelope: in.GetCapsule(), digest: p.Capsule.Digest(), signed: signed,
-		run: &targetRange{first: uint32(p.Proof.First), targets: p.Targets, tree: tree}, // at most job.MaxTargets
+		run: &targetRange{first: uint32(p.Proof.First), targets: p.Targets, tree: tree, proof: p.Proof}, // at most job.MaxTargets
 	}, nil
 }
 
@@ -118,6 +123,10 @@ func (h *hub) job(id job.ID) *knownJob {
 func (h *hub) learn(id job.ID, pool string, p *payload) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.hold(id, pool, p)
+}
+
+func (h *hub) hold(id job.ID, pool string, p *payload) error {
 	j := h.job(id)
 	j.used = time.Now()
 	if j.capsule != nil && j.digest != p.digest {
@@ -127,17 +136,20 @@ func (h *hub) learn(id job.ID, pool string, p *payload) error {
 		h.payloads++
 		j.capsule, j.digest = p.envelope, p.digest
 		j.pool, j.class, j.until = pool, p.signed.Class, p.signed.E()
+		j.ping = p.signed.Command.Kind == capsule.Ping
 		if !j.inline() {
 			h.capsules[j.digest] = j
 		}
 	}
 	for i, r := range j.ranges {
 		if r.first == p.run.first && len(r.targets) <= len(p.run.targets) {
+			p.run.onDisk = p.run.onDisk || r.onDisk
 			j.ranges[i] = p.run
 			return nil
 		}
 	}
 	if len(j.ranges) >= mostRanges {
+		h.ledger.forgetRun(id, j.ranges[0])
 		j.ranges = j.ranges[1:] // its releases ask for the payload again
 	}
 	j.ranges = append(j.ranges, p.run)
@@ -146,6 +158,7 @@ func (h *hub) learn(id job.ID, pool string, p *payload) error {
 
 func (h *hub) dropJob(j *knownJob) {
 	delete(h.jobs, j.id)
+	h.ledger.forgetPayload(j)
 	if j.capsule != nil {
 		h.payloads--
 	}

@@ -84,6 +84,8 @@ func (h *hub) gauges(t obs.Telemetry) {
 		obs.ReportsHeld:  func() int64 { return int64(h.said) },
 		obs.PayloadsHeld: func() int64 { return int64(h.payloads) },
 		obs.BlobBytes:    func() int64 { return h.blobs.held.total() },
+		obs.SpoolBytes:   func() int64 { return h.ledger.spool.Usage().Held },
+		obs.SpoolEntries: func() int64 { return int64(h.ledger.spool.Usage().Entries) },
 	} {
 		t.Gauge(name, func(observe func(int64, ...attribute.KeyValue)) {
 			h.mu.Lock()

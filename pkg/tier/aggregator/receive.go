@@ -77,21 +77,26 @@ func (se *session) heartbeat(ctx context.Context, beat *sessionv1.Heartbeat) err
 	if se.host.session != se {
 		return errReplaced
 	}
-	se.beat, se.due = now, true
+	se.beat = now
 	defer se.poke()
 	se.acknowledged(beat)
 	switch se.heartbeats.Observe(beat.GetNumber()) {
 	case link.Duplicate:
+		se.due = true
 		return nil
 	case link.Gap:
 		se.askResync, se.synced = true, false
 	case link.Accepted:
 	}
+	newest := uint64(0)
 	for i := range reports {
-		if err := se.report(&reports[i], now); err != nil {
+		changed, err := se.report(&reports[i], now)
+		if err != nil {
 			return err
 		}
+		newest = max(newest, changed)
 	}
+	se.taken(se.heartbeats.Have(), newest)
 	if beat.GetResyncComplete() {
 		se.completed(beat.GetHaveReply())
 	}
@@ -137,15 +142,16 @@ func (se *session) acknowledged(beat *sessionv1.Heartbeat) {
 	se.bundle = max(se.bundle, beat.GetBundle().GetVersion())
 }
 
-// report takes one report into the hub.
-func (se *session) report(in *incoming, now time.Time) error {
+// report takes one report into the hub. changed is the number of what has to be on
+// the disk before the host may believe that it is here; 0: nothing.
+func (se *session) report(in *incoming, now time.Time) (changed uint64, err error) {
 	h, class := se.hub, in.said.GetClass()
 	if se.up.take(class, 1) == 0 && !planted.Bug("reports without credit are taken") {
-		return fmt.Errorf("%w: host %s sent more reports of class %.40q than it has credit for", wire.ErrTooMuch, se.host.id, class)
+		return 0, fmt.Errorf("%w: host %s sent more reports of class %.40q than it has credit for", wire.ErrTooMuch, se.host.id, class)
 	}
 	if in.id.IsZero() { // it could not be read
 		se.owed[class]++
-		return nil
+		return 0, nil
 	}
 	r, payer := se.host.record(in.id, se.inc), h.tasks.payer(class)
 	if crowded := h.full(payer) || len(se.host.tasks) >= mostHostTasks; r == nil && crowded {
@@ -164,7 +170,7 @@ func (se *session) report(in *incoming, now time.Time) error {
 	if len(r.missing) > 0 {
 		se.demandResync(now)
 	}
-	return nil
+	return r.savedIn, nil
 }
 
 // take merges a report into what is held, and reports whether that has grown.

@@ -31,6 +31,12 @@ type record struct {
 	sentIn   uint64  // reply of this session that carried it last; meaningless while dirty
 	trace    *traced // nil: it is not traced
 
+	// The disk.
+	unsaved bool   // it has changed since it was written last
+	savedIn uint64 // number of that change
+	onDisk  bool   // there may be an entry
+	gone    bool   // nothing is held of it any more
+
 	// The way up.
 	said    *sessionv1.Report // the newest; never changed once it is here; nil: nothing was said
 	size    int               // of what goes up, in bytes, about
@@ -116,6 +122,8 @@ func (r *record) unlink() {
 		}
 		at.next = r.next
 	}
+	r.gone = true
+	r.changed()
 	r.job.records--
 	r.job.used = time.Now()
 	ho.hub.tasks.charge(r.payer, -1)
@@ -127,6 +135,7 @@ func (r *record) answered() {
 	if r.queued {
 		r.queued, r.dirty, r.trace = false, false, nil
 		r.host.queued--
+		r.changed()
 	}
 }
 
@@ -145,6 +154,7 @@ func (r *record) setSaid(said *sessionv1.Report, seen task.Report, pastW bool) {
 		ho.hub.said++
 	}
 	r.said, r.seen, r.pastW, r.told = said, seen, pastW, false
+	r.changed()
 	if after := r.isLive(); after != before && ho.here(r.inc) {
 		ho.live.fresh = false
 		if after {

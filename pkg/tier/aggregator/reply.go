@@ -36,10 +36,10 @@ func (h *hub) reply(ctx context.Context, se *session) (*sessionv1.ConnectRespons
 		return nil, nil
 	}
 	se.replies++
-	have, gap := se.heartbeats.Answer()
-	out := &sessionv1.Reply{Number: se.replies, HaveHeartbeat: have, ServerTime: wire.TimeToProto(time.Now())}
+	come, gap := se.heartbeats.Answer()
+	out := &sessionv1.Reply{Number: se.replies, HaveHeartbeat: se.had, ServerTime: wire.TimeToProto(time.Now())}
 	if se.due {
-		out.Heartbeat, se.due = have, false
+		out.Heartbeat, se.due = come, false
 	}
 	if out.Resync = gap || se.askResync; out.GetResync() {
 		se.askResync, se.synced, se.resyncIn, se.all = false, false, se.replies, true

@@ -38,7 +38,10 @@ type Deps struct {
 	Log      *slog.Logger
 	Identity *identity.Source
 	Coord    coord.Client
-	Version  string // of the binary, for who looks at members; may be empty
+	// Spool is what outlives the process; nil: nothing does. The caller closes it
+	// after Run.
+	Spool   Spool
+	Version string // of the binary, for who looks at members; may be empty
 	// Telemetry is told of deliveries and of what is held; the zero value is nobody.
 	Telemetry obs.Telemetry
 	// Options are added to both ports.
@@ -54,6 +57,7 @@ type Server struct {
 	version   string
 	options   []grpc.ServerOption
 	hub       *hub
+	spool     Spool       // that the hub is restored from; nil: none
 	announced atomic.Bool // schedulers could find it, once at least
 	listed    atomic.Bool // new schedulers can find it now
 	draining  atomic.Bool
@@ -69,7 +73,7 @@ func New(cfg Config, d Deps) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, log: d.Log, id: d.Identity, coord: d.Coord, version: d.Version, options: d.Options,
-		hub: newHub(cfg, d.Log, d.Telemetry), ready: make(chan struct{}),
+		hub: newHub(cfg, d.Log, d.Telemetry), spool: d.Spool, ready: make(chan struct{}),
 	}
 	d.Telemetry.Gauge(obs.Registered, func(observe func(int64, ...attribute.KeyValue)) {
 		if s.listed.Load() {
@@ -97,13 +101,19 @@ func (s *Server) Check() error {
 	case !s.announced.Load():
 		return errNotAnnounced
 	}
-	return nil
+	return s.hub.ledger.Fault()
 }
 
 // Run serves schedulers on one listener and hosts on the other until ctx ends.
 // Then it tells both to go elsewhere, and waits for calls within the budget.
 func (s *Server) Run(ctx context.Context, meshPort, sessionPort net.Listener) error {
+	if s.spool != nil {
+		if err := s.hub.restore(ctx, s.spool); err != nil {
+			return errors.Join(err, meshPort.Close(), sessionPort.Close())
+		}
+	}
 	up, down := s.meshServer(), s.sessionServer()
+	last := context.WithoutCancel(ctx)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return up.Serve(listener{meshPort}) })
 	group.Go(func() error { return down.Serve(listener{sessionPort}) })
@@ -111,6 +121,7 @@ func (s *Server) Run(ctx context.Context, meshPort, sessionPort net.Listener) er
 	group.Go(func() error { return whileRunning(ctx, s.watchBundle(ctx)) })
 	group.Go(func() error { return whileRunning(ctx, s.watchClasses(ctx)) })
 	group.Go(func() error { s.sweep(ctx); return nil })
+	group.Go(func() error { return s.hub.keep(ctx) })
 	group.Go(func() error {
 		<-ctx.Done()
 		s.draining.Store(true)
@@ -120,6 +131,7 @@ func (s *Server) Run(ctx context.Context, meshPort, sessionPort net.Listener) er
 	})
 	err := group.Wait()
 	s.receivers.Wait()
+	s.hub.flush(last)
 	return err
 }
 

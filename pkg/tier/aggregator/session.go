@@ -41,8 +41,10 @@ type session struct {
 	due        bool        // a heartbeat is not answered
 	replies    uint64      // sent
 	have       uint64      // replies that the host has taken over
-	down       *window     // commands that it takes
-	up         *window     // reports that it may send
+	had        uint64      // heartbeats that are acknowledged: their reports are on the disk
+	haves      []unsavedHave
+	down       *window // commands that it takes
+	up         *window // reports that it may send
 	owed       wire.Credits
 	withheld   wire.Credits
 	synced     bool                  // everything that is not forgotten has been said in this session
@@ -152,7 +154,7 @@ func (h *hub) open(hello wire.Hello, address string) (*session, error) {
 		owed: wire.Credits{}, withheld: wire.Credits{}, bundle: hello.Bundle,
 	}
 	// What was dropped, or is no longer remembered, may be believed to be had.
-	ho.lossy = hello.Spool == h.spool && (ho.lossy || known == nil)
+	ho.lossy = hello.Spool == h.spool && (ho.lossy || known == nil && h.forgot)
 	se.askResync = ho.lossy
 	se.all = hello.Spool != h.spool
 	ho.round++
@@ -163,6 +165,7 @@ func (h *hub) open(hello wire.Hello, address string) (*session, error) {
 		Address: address, Facts: hello.Facts, Since: now,
 	}
 	h.sessions++
+	ho.marked()
 	ho.reopen()
 	h.attachmentChanged(ho)
 	return se, nil
@@ -186,6 +189,7 @@ func (h *hub) detach(se *session, cause error, now time.Time) {
 	}
 	ho.session, ho.live = nil, liveSet{}
 	se.takeQuestions() // they are asked again
+	delete(h.ledger.waiting, se)
 	ho.last.Attached, ho.last.Facts, ho.last.Since = false, nil, now
 	h.sessions--
 	for _, sessions := range h.starved {

@@ -168,7 +168,10 @@ func (ho *host) keepUpload(digest [32]byte, up upload) {
 	ho.uploads[digest] = up
 	for _, first := range ho.tasks {
 		for r := first; r != nil; r = r.next {
-			if len(r.missing) > 0 && r.collect() {
+			if len(r.missing) == 0 {
+				continue
+			}
+			if r.changed(); r.collect() {
 				r.route()
 			}
 		}
