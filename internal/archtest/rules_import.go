@@ -37,6 +37,12 @@ func importRules() []Rule {
 			Check: storeBelongsToTheScheduler,
 		},
 		{
+			Name:  "roomspool-belongs-to-the-aggregator",
+			Why:   "the room spool is a cache on one aggregator's disk: who else reads or writes it takes a cache for the truth.",
+			Do:    "ask the aggregator over the mesh or a session; in cmd only cmd/aggregator opens one.",
+			Check: roomspoolBelongsToTheAggregator,
+		},
+		{
 			Name:  "etcd-behind-coord",
 			Why:   "everybody else must be testable without etcd, and must keep working when it is away.",
 			Do:    "use pkg/state/coord; only coord/etcd imports the client, and devcluster may embed a server (internal/etcdserver).",
@@ -109,6 +115,19 @@ func storeBelongsToTheScheduler(m *Module) []Violation {
 		func(_ *File, i Import) string {
 			if under(i.local(), "pkg/state/store") {
 				return fmt.Sprintf("imports %s, which only the scheduler may", i.local())
+			}
+			return ""
+		})
+}
+
+func roomspoolBelongsToTheAggregator(m *Module) []Violation {
+	return importViolations(m,
+		func(f *File) bool {
+			return f.ships() && !under(f.Dir, "pkg/state/roomspool", "pkg/tier/aggregator", "cmd/aggregator")
+		},
+		func(_ *File, i Import) string {
+			if under(i.local(), "pkg/state/roomspool") {
+				return fmt.Sprintf("imports %s, which only the aggregator may", i.local())
 			}
 			return ""
 		})

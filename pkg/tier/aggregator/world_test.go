@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -25,6 +26,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/run/obs/obstest"
 	"github.com/ccs-project/ccs/pkg/state/coord/memory"
+	spool "github.com/ccs-project/ccs/pkg/state/roomspool/memory"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
 	"github.com/ccs-project/ccs/pkg/trust/identity"
 )
@@ -38,6 +40,7 @@ type world struct {
 	coord *memory.Hub
 	log   *journal
 	told  *obstest.Recorder // what it tells of itself
+	disk  *spool.Disk       // nil: nothing outlives it
 	user  ed25519.PrivateKey
 
 	server        *Server
@@ -45,6 +48,7 @@ type world struct {
 	stop          func()
 	peers         []func() // hang up
 	jobs          int
+	ends          error // how the aggregator is to end; nil: without one
 }
 
 // inBubble runs a test in a world of its own, and ends all of it.
@@ -83,7 +87,16 @@ func (w *world) start() {
 // startTelling starts one that tells somebody else of itself.
 func (w *world) startTelling(t obs.Telemetry) {
 	w.t.Helper()
+	var kept Spool
+	if w.disk != nil {
+		opened, err := w.disk.Open()
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		kept = opened
+	}
 	server, err := New(w.cfg, Deps{
+		Spool: kept,
 		Log: slog.New(slog.NewTextHandler(w.log, nil)), Identity: w.source(identity.Aggregator, w.cfg.Name), Coord: w.coord, Telemetry: t,
 	})
 	if err != nil {
@@ -95,8 +108,11 @@ func (w *world) startTelling(t obs.Telemetry) {
 	go func() { done <- server.Run(ctx, w.mesh, w.session) }()
 	w.stop = func() {
 		cancel()
-		if err := <-done; err != nil {
+		if err := <-done; !errors.Is(err, w.ends) {
 			w.t.Errorf("the aggregator ended with %v", err)
+		}
+		if w.disk != nil {
+			w.disk.Crash() // closed, by who opened it
 		}
 		w.stop = func() {}
 	}

@@ -1,0 +1,3 @@
+package aggregator
+
+import _ "github.com/ccs-project/ccs/pkg/state/roomspool"

@@ -1,0 +1,3 @@
+package scheduler
+
+import _ "github.com/ccs-project/ccs/pkg/state/roomspool"
