@@ -88,7 +88,7 @@ func TestThePageOfPortsAndFilesHasEveryFileOfARunningClusterWithItsMode(t *testi
 		}
 		return ""
 	})
-	for _, name := range []string{"commands/ID/attempt.N", "commands/ID/stdin", "commands/ID/stdout.N.fifo", "host.key", "ccs.db-wal"} {
+	for _, name := range []string{"commands/ID/attempt.N", "commands/ID/stdin", "commands/ID/stdout.N.fifo", "host.key", "ccs.db-wal", "spool/log.SEGMENT"} {
 		if !seen[name] {
 			t.Errorf("there was no %s: is this test still right?", name)
 		}
@@ -99,7 +99,7 @@ func TestThePageOfPortsAndFilesHasEveryFileOfARunningClusterWithItsMode(t *testi
 func check(t *testing.T, c *rig.Cluster, said map[string]string) (seen map[string]bool) {
 	t.Helper()
 	seen = map[string]bool{}
-	for _, dir := range []string{"state/executor-h1", "state/agent-h1", "store"} {
+	for _, dir := range []string{"state/executor-h1", "state/agent-h1", "state/aggregator-bj01-1", "store"} {
 		root := filepath.Join(c.Dir(), dir)
 		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 			if errors.Is(err, fs.ErrNotExist) { // gone meanwhile
@@ -130,10 +130,14 @@ func check(t *testing.T, c *rig.Cluster, said map[string]string) (seen map[strin
 var (
 	anID     = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 	anNumber = regexp.MustCompile(`\.[0-9]+(\.|$)`)
+	aSegment = regexp.MustCompile(`log\.[0-9a-f]{16}$`)
 )
 
 // pattern is how the page writes a name.
 func pattern(name string) string {
+	if aSegment.MatchString(name) {
+		return aSegment.ReplaceAllString(name, "log.SEGMENT")
+	}
 	return anNumber.ReplaceAllString(anID.ReplaceAllString(name, "ID"), ".N$1")
 }
 

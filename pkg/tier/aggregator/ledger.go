@@ -44,6 +44,7 @@ type ledger struct {
 	last    uint64                // number that was given last
 	durable uint64                // items up to this one are on the disk
 	waiting map[*session]struct{} // whose heartbeats are not
+	most    int                   // items of one batch
 	crowded bool                  // what lives is more than there is room for
 }
 
@@ -58,7 +59,7 @@ type item struct {
 }
 
 func newLedger(spool Spool) *ledger {
-	return &ledger{spool: spool, wake: make(chan struct{}, 1), waiting: map[*session]struct{}{}}
+	return &ledger{spool: spool, wake: make(chan struct{}, 1), waiting: map[*session]struct{}{}, most: commitItems}
 }
 
 func (l *ledger) add(it item) uint64 {

@@ -31,7 +31,7 @@ func (h *hub) nextBatch(onlyGone bool) *saving {
 	b := &saving{}
 	var kept []item
 	n := 0
-	for n < len(l.items) && len(b.items) < commitItems && b.bytes < commitBytes {
+	for n < len(l.items) && len(b.items) < l.most && b.bytes < commitBytes {
 		it := l.items[n]
 		n++
 		if onlyGone && !it.onlyGoes() {

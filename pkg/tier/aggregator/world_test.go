@@ -97,7 +97,7 @@ func (w *world) startTelling(t obs.Telemetry) {
 	}
 	server, err := New(w.cfg, Deps{
 		Spool: kept,
-		Log: slog.New(slog.NewTextHandler(w.log, nil)), Identity: w.source(identity.Aggregator, w.cfg.Name), Coord: w.coord, Telemetry: t,
+		Log:   slog.New(slog.NewTextHandler(w.log, nil)), Identity: w.source(identity.Aggregator, w.cfg.Name), Coord: w.coord, Telemetry: t,
 	})
 	if err != nil {
 		w.t.Fatal(err)
