@@ -286,3 +286,26 @@ func FuzzKept(f *testing.F) {
 		}
 	})
 }
+
+func TestTheMarkOfAForgetIsWrittenNoLaterThanTheDeletion(t *testing.T) {
+	h := newHub(DefaultConfig(), slog.New(slog.DiscardHandler), obs.Telemetry{})
+	h.ledger.most = 1
+	ho := h.host("h1")
+	r := ho.hold(h.job(job.ID{1}), incarnationOf("h1"), "standard")
+	r.setSaid(&sessionv1.Report{}, task.Report{Attempt: 1, State: task.Succeeded}, false)
+	if _, err := h.commit(); err != nil {
+		t.Fatal(err)
+	}
+	r.forget()
+	ho.addForget(job.ID{1})
+	if _, err := h.commit(); err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	if err := h.ledger.spool.All(func(key string, _ []byte) error { keys = append(keys, key); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if len(keys) != 1 || keys[0] != hostKey("h1") {
+		t.Errorf("after one more write the disk has %q", keys)
+	}
+}

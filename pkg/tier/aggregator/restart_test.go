@@ -16,15 +16,12 @@ import (
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
-// durably runs a test in a world whose aggregator has a disk.
-func durably(t *testing.T, test func(t *testing.T, w *world)) {
-	t.Helper()
-	inBubble(t, func(t *testing.T, w *world) {
-		w.stop()
-		w.disk, w.told = memory.NewDisk(0), obstest.New(t)
-		w.start()
-		test(t, w)
-	})
+// onDisk starts the aggregator again with a disk; quota 0: an endless one.
+func (w *world) onDisk(quota int64) {
+	w.t.Helper()
+	w.stop()
+	w.disk, w.told = memory.NewDisk(quota), obstest.New(w.t)
+	w.start()
 }
 
 // kill ends the aggregator without letting it write a last word, and starts
@@ -70,7 +67,8 @@ func (a *agent) haves() (have uint64) {
 }
 
 func TestADispatchOutlivesTheAggregatorWhileItsRoomIsCutOff(t *testing.T) {
-	durably(t, func(t *testing.T, w *world) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.onDisk(0)
 		a, s := w.here("h1"), w.owner("s1", 1)
 		j := w.job("standard", 40, "h1", "h2")
 		large := w.job("standard", 2*wire.MaxCapsuleInline, "h1")
@@ -105,7 +103,8 @@ func TestADispatchOutlivesTheAggregatorWhileItsRoomIsCutOff(t *testing.T) {
 }
 
 func TestADispatchIsNotKeptBeyondItsStartBy(t *testing.T) {
-	durably(t, func(t *testing.T, w *world) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.onDisk(0)
 		a, s := w.here("h1"), w.owner("s1", 1)
 		j := w.job("standard", 40, "h1")
 		s.dispatch(j, "h1")
@@ -130,7 +129,8 @@ func TestADispatchIsNotKeptBeyondItsStartBy(t *testing.T) {
 }
 
 func TestADispatchForAHostThatWentElsewhereIsLeftToItsOwner(t *testing.T) {
-	durably(t, func(t *testing.T, w *world) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.onDisk(0)
 		a, s := w.here("h1"), w.owner("s1", 1)
 		s.dispatch(w.job("standard", 40, "h1"), "h1")
 		a.hangUp()
@@ -142,7 +142,8 @@ func TestADispatchForAHostThatWentElsewhereIsLeftToItsOwner(t *testing.T) {
 }
 
 func TestTheWishToStopOutlivesTheAggregator(t *testing.T) {
-	durably(t, func(t *testing.T, w *world) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.onDisk(0)
 		a, s := w.here("h1"), w.owner("s1", 1)
 		running, waiting := w.job("standard", 40, "h1"), w.job("standard", 40, "h1")
 		s.dispatch(running, "h1")
@@ -168,7 +169,8 @@ func TestTheWishToStopOutlivesTheAggregator(t *testing.T) {
 }
 
 func TestAReportOutlivesTheAggregatorAndItsHost(t *testing.T) {
-	durably(t, func(t *testing.T, w *world) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.onDisk(0)
 		a := w.here("h1")
 		small, large := w.job("standard", 40, "h1"), w.job("bulk", 40, "h1")
 		output := bytes.Repeat([]byte("x"), 3*wire.MaxInline)
@@ -211,7 +213,8 @@ func TestAReportOutlivesTheAggregatorAndItsHost(t *testing.T) {
 }
 
 func TestAHostThatComesBackToTheSameSpoolRepeatsNothing(t *testing.T) {
-	durably(t, func(t *testing.T, w *world) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.onDisk(0)
 		a := w.here("h1")
 		a.say(a.finished(w.job("standard", 40, "h1"), []byte("hello\n")))
 		idle := w.here("h2")
@@ -227,7 +230,8 @@ func TestAHostThatComesBackToTheSameSpoolRepeatsNothing(t *testing.T) {
 }
 
 func TestAForgetThatWentWithTheAggregatorComesAgain(t *testing.T) {
-	durably(t, func(t *testing.T, w *world) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.onDisk(0)
 		a, s := w.here("h1"), w.owner("s1", 1)
 		j := w.job("standard", 40, "h1")
 		a.say(a.finished(j, nil))
@@ -263,7 +267,8 @@ func TestAForgetThatWentWithTheAggregatorComesAgain(t *testing.T) {
 }
 
 func TestALostDiskVoidsEveryHave(t *testing.T) {
-	durably(t, func(t *testing.T, w *world) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.onDisk(0)
 		a := w.here("h1")
 		a.say(a.finished(w.job("standard", 40, "h1"), nil))
 		spool := a.welcome.GetSpoolId()
@@ -278,7 +283,8 @@ func TestALostDiskVoidsEveryHave(t *testing.T) {
 }
 
 func TestNoHostIsToldHaveBeforeTheDiskHasIt(t *testing.T) {
-	durably(t, func(t *testing.T, w *world) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.onDisk(0)
 		a, s := w.here("h1"), w.owner("s1", 1)
 		before := a.haves()
 		resume := w.disk.Stall()
@@ -307,7 +313,8 @@ func TestNoHostIsToldHaveBeforeTheDiskHasIt(t *testing.T) {
 }
 
 func TestAFullDiskIsBackPressureAndNotReady(t *testing.T) {
-	durably(t, func(t *testing.T, w *world) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.onDisk(0)
 		a, s := w.here("h1"), w.owner("s1", 1)
 		full := errors.New("no space left on device")
 		w.disk.Fail(full)
@@ -343,9 +350,7 @@ func TestAFullDiskIsBackPressureAndNotReady(t *testing.T) {
 
 func TestAtItsQuotaTheSpoolTakesMoreOnceSomethingIsForgotten(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
-		w.stop()
-		w.disk = memory.NewDisk(3 << 10)
-		w.start()
+		w.onDisk(3 << 10)
 		a, s := w.here("h1"), w.owner("s1", 1)
 		var jobs []*aJob
 		for range 60 {
@@ -374,7 +379,8 @@ func TestAtItsQuotaTheSpoolTakesMoreOnceSomethingIsForgotten(t *testing.T) {
 }
 
 func TestPingsLeaveNothingOnTheDisk(t *testing.T) {
-	durably(t, func(t *testing.T, w *world) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.onDisk(0)
 		a, s := w.here("h1"), w.owner("s1", 1)
 		j := w.job("standard", 0, "h1")
 		w.disk.Fail(errors.New("a ping was to be written"))
@@ -387,7 +393,8 @@ func TestPingsLeaveNothingOnTheDisk(t *testing.T) {
 }
 
 func TestAnEntryOfANewerProgramIsLeftOutAndHostsSayEverythingAgain(t *testing.T) {
-	durably(t, func(t *testing.T, w *world) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.onDisk(0)
 		a := w.here("h1")
 		a.say(a.finished(w.job("standard", 40, "h1"), nil))
 		w.disk.Crash()
@@ -413,7 +420,8 @@ func TestAnEntryOfANewerProgramIsLeftOutAndHostsSayEverythingAgain(t *testing.T)
 }
 
 func TestADamagedSpoolEndsTheProcess(t *testing.T) {
-	durably(t, func(t *testing.T, w *world) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.onDisk(0)
 		a := w.here("h1")
 		w.disk.Fail(roomspool.ErrDamaged)
 		w.ends = roomspool.ErrDamaged
@@ -425,7 +433,8 @@ func TestADamagedSpoolEndsTheProcess(t *testing.T) {
 }
 
 func TestTheSpoolIsShownToWhoeverLooks(t *testing.T) {
-	durably(t, func(t *testing.T, w *world) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.onDisk(0)
 		a := w.here("h1")
 		a.say(a.finished(w.job("standard", 40, "h1"), []byte("hello\n")))
 		if entries, size := w.told.Value(obs.SpoolEntries), w.told.Value(obs.SpoolBytes); entries != 2 || size < 50 {

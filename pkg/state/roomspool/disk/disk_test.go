@@ -23,6 +23,7 @@ type folder struct {
 }
 
 func newPlace(t *testing.T) *folder {
+	t.Helper()
 	p := &folder{t: t, dir: filepath.Join(t.TempDir(), "spool")}
 	t.Cleanup(p.Crash)
 	return p
@@ -55,7 +56,7 @@ func (p *folder) Lose() {
 }
 
 func TestADirectoryIsARoomSpool(t *testing.T) {
-	roomspooltest.Run(t, func(t *testing.T) roomspooltest.Place { return newPlace(t) })
+	roomspooltest.Run(t, func(t *testing.T) roomspooltest.Place { t.Helper(); return newPlace(t) })
 }
 
 func (p *folder) open() *Spool {

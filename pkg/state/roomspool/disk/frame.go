@@ -52,7 +52,7 @@ func (f *frame) put(key string, value []byte) (at uint32, size uint32) {
 	f.bytes = append(f.bytes, key...)
 	f.bytes = binary.AppendUvarint(f.bytes, uint64(len(value)))
 	f.bytes = append(f.bytes, value...)
-	return uint32(before - frameHead), uint32(len(f.bytes) - before) //nolint:gosec // below frameMost
+	return uint32(before - frameHead), uint32(len(f.bytes) - before)
 }
 
 func (f *frame) remove(key string) {
@@ -66,12 +66,9 @@ func (f *frame) retire(oldest uint64) {
 	f.bytes = binary.AppendUvarint(f.bytes, oldest)
 }
 
-// size is that of the whole frame.
-func (f *frame) size() int64 { return int64(len(f.bytes)) }
-
 // seal completes the frame for the place where it is written.
 func (f *frame) seal(segment uint64, offset int64) []byte {
-	binary.LittleEndian.PutUint32(f.bytes, uint32(len(f.bytes)-frameHead)) //nolint:gosec // below frameMost
+	binary.LittleEndian.PutUint32(f.bytes, uint32(len(f.bytes)-frameHead))
 	binary.LittleEndian.PutUint32(f.bytes[4:], checksum(segment, offset, f.bytes[:4], f.bytes[frameHead:]))
 	return f.bytes
 }
@@ -79,7 +76,7 @@ func (f *frame) seal(segment uint64, offset int64) []byte {
 func checksum(segment uint64, offset int64, length, body []byte) uint32 {
 	var place [16]byte
 	binary.LittleEndian.PutUint64(place[:], segment)
-	binary.LittleEndian.PutUint64(place[8:], uint64(offset)) //nolint:gosec // never negative
+	binary.LittleEndian.PutUint64(place[8:], uint64(offset))
 	sum := crc32.Update(0, castagnoli, place[:])
 	sum = crc32.Update(sum, castagnoli, length)
 	return crc32.Update(sum, castagnoli, body)
@@ -137,7 +134,7 @@ func nextOp(rest []byte, at uint32) (op, []byte, error) {
 	if !ok {
 		return op{}, nil, errFrame
 	}
-	o.size = uint32(len(rest) - len(left)) //nolint:gosec // bounded above
+	o.size = uint32(len(rest) - len(left))
 	return o, left, nil
 }
 
@@ -147,5 +144,5 @@ func piece(b []byte, most uint64) (got, rest []byte, ok bool) {
 	if n <= 0 || length > most || length > uint64(len(b)-n) {
 		return nil, nil, false
 	}
-	return b[n : n+int(length)], b[n+int(length):], true //nolint:gosec // bounded above
+	return b[n : n+int(length)], b[n+int(length):], true
 }

@@ -51,8 +51,8 @@ func (h header) bytes() []byte {
 	b = append(b, h.id[:]...)
 	b = binary.LittleEndian.AppendUint64(b, h.number)
 	b = binary.LittleEndian.AppendUint64(b, h.oldest)
-	b = binary.LittleEndian.AppendUint64(b, uint64(h.prevEnd)) //nolint:gosec // never negative
-	b = append(b, make([]byte, 4)...)                          // spare
+	b = binary.LittleEndian.AppendUint64(b, uint64(h.prevEnd))
+	b = append(b, make([]byte, 4)...) // spare
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
@@ -81,7 +81,7 @@ func readHeader(f file, number uint64) (h header, err error) {
 	}
 	copy(h.id[:], b[12:28])
 	h.number, h.oldest = binary.LittleEndian.Uint64(b[28:]), binary.LittleEndian.Uint64(b[36:])
-	h.prevEnd = int64(binary.LittleEndian.Uint64(b[44:])) //nolint:gosec // a negative one is seen below
+	h.prevEnd = int64(binary.LittleEndian.Uint64(b[44:]))
 	if h.number != number || h.oldest == 0 || h.oldest > number || h.prevEnd < 0 {
 		return h, errHeader
 	}

@@ -67,7 +67,7 @@ func TestADiskThatStallsKeepsCommitsWaiting(t *testing.T) {
 }
 
 func TestASpoolOfItsOwnIsLikeNoOther(t *testing.T) {
-	if memory.New().ID() == memory.New().ID() {
+	if one, other := memory.New(), memory.New(); one.ID() == other.ID() {
 		t.Error("two have one id")
 	}
 }

@@ -34,6 +34,7 @@ type Place interface {
 // Run runs the suite. Each test gets a place of its own, with room for a few
 // megabytes.
 func Run(t *testing.T, place func(t *testing.T) Place) {
+	t.Helper()
 	for name, test := range map[string]func(*testing.T, Place){
 		"what was committed is there after a crash":          survives,
 		"a commit counts as a whole or not at all":           atomic,
@@ -53,11 +54,11 @@ func Run(t *testing.T, place func(t *testing.T) Place) {
 }
 
 // open opens a place that can be opened.
-func open(t testing.TB, p Place) Spool {
-	t.Helper()
+func open(tb testing.TB, p Place) Spool {
+	tb.Helper()
 	s, err := p.Open()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
@@ -68,10 +69,10 @@ func put(key, value string) roomspool.Change {
 }
 func del(key string) roomspool.Change { return roomspool.Change{Key: key} }
 
-func commit(t testing.TB, s Spool, changes ...roomspool.Change) {
-	t.Helper()
+func commit(tb testing.TB, s Spool, changes ...roomspool.Change) {
+	tb.Helper()
 	if err := s.Commit(changes); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
@@ -88,21 +89,22 @@ func Contents(s Spool) (map[string]string, error) {
 	return got, err
 }
 
-func want(t testing.TB, s Spool, want map[string]string) {
-	t.Helper()
+func want(tb testing.TB, s Spool, want map[string]string) {
+	tb.Helper()
 	got, err := Contents(s)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if !maps.Equal(got, want) {
-		t.Fatalf("the spool holds %d entries %.300q, want %d %.300q", len(got), got, len(want), want)
+		tb.Fatalf("the spool holds %d entries %.300q, want %d %.300q", len(got), got, len(want), want)
 	}
 	if n := s.Usage().Entries; n != len(want) {
-		t.Fatalf("it says that it holds %d entries, and holds %d", n, len(want))
+		tb.Fatalf("it says that it holds %d entries, and holds %d", n, len(want))
 	}
 }
 
 func survives(t *testing.T, p Place) {
+	t.Helper()
 	s := open(t, p)
 	commit(t, s, put("a", "1"), put("b", ""))
 	commit(t, s, put("a", "2"))
@@ -111,6 +113,7 @@ func survives(t *testing.T, p Place) {
 }
 
 func atomic(t *testing.T, p Place) {
+	t.Helper()
 	s := open(t, p)
 	commit(t, s, put("a", "1"), del("a"), put("b", "1"), put("b", "2"), del("never there"))
 	want(t, s, map[string]string{"b": "2"})
@@ -124,6 +127,7 @@ func atomic(t *testing.T, p Place) {
 }
 
 func staysDeleted(t *testing.T, p Place) {
+	t.Helper()
 	s := open(t, p)
 	commit(t, s, put("a", "1"), put("b", "1"))
 	commit(t, s, del("a"))
@@ -136,6 +140,7 @@ func staysDeleted(t *testing.T, p Place) {
 }
 
 func keepsItsID(t *testing.T, p Place) {
+	t.Helper()
 	s := open(t, p)
 	first := s.ID()
 	if len(first) != 32 {
@@ -159,6 +164,7 @@ func keepsItsID(t *testing.T, p Place) {
 }
 
 func opensOnce(t *testing.T, p Place) {
+	t.Helper()
 	s := open(t, p)
 	if _, err := p.Open(); !errors.Is(err, roomspool.ErrLocked) {
 		t.Fatalf("a second one opens it: %v", err)
@@ -172,6 +178,7 @@ func opensOnce(t *testing.T, p Place) {
 }
 
 func endedIsEnded(t *testing.T, p Place) {
+	t.Helper()
 	s := open(t, p)
 	commit(t, s, put("a", "1"))
 	if err := s.Close(); err != nil {
@@ -184,6 +191,7 @@ func endedIsEnded(t *testing.T, p Place) {
 }
 
 func copiesBytes(t *testing.T, p Place) {
+	t.Helper()
 	s := open(t, p)
 	value := []byte("mine")
 	commit(t, s, roomspool.Change{Key: "a", Value: value})
@@ -192,6 +200,7 @@ func copiesBytes(t *testing.T, p Place) {
 }
 
 func refusesTooLarge(t *testing.T, p Place) {
+	t.Helper()
 	s := open(t, p)
 	for what, change := range map[string]roomspool.Change{
 		"key":   put(string(make([]byte, roomspool.MaxKey+1)), ""),
@@ -205,6 +214,7 @@ func refusesTooLarge(t *testing.T, p Place) {
 }
 
 func keepsItsQuota(t *testing.T, p Place) {
+	t.Helper()
 	s := open(t, p)
 	value, n := bytes.Repeat([]byte("x"), 16<<10), 0
 	var err error
@@ -227,6 +237,7 @@ func keepsItsQuota(t *testing.T, p Place) {
 }
 
 func yieldStops(t *testing.T, p Place) {
+	t.Helper()
 	s := open(t, p)
 	commit(t, s, put("a", "1"), put("b", "1"))
 	enough, n := errors.New("enough"), 0
@@ -237,6 +248,7 @@ func yieldStops(t *testing.T, p Place) {
 }
 
 func constantRoom(t *testing.T, p Place) {
+	t.Helper()
 	s := open(t, p)
 	commit(t, s, put("stays", "all the time"))
 	value, most := bytes.Repeat([]byte("x"), 1000), int64(0)
@@ -262,6 +274,7 @@ func constantRoom(t *testing.T, p Place) {
 }
 
 func likeAMap(t *testing.T, p Place) {
+	t.Helper()
 	rapid.Check(t, func(t *rapid.T) {
 		p.Lose()
 		s, err := p.Open()
