@@ -124,7 +124,7 @@ func (t *tenure) control(p *plan, ev job.Event, answer func(error)) {
 		return
 	}
 	if h.machine.Row().ControlRevision > before.ControlRevision {
-		t.w.controlled(p, before, ev)
+		t.w.controlled(h, before, ev)
 	}
 	t.answers = append(t.answers, func() { answer(nil) })
 }

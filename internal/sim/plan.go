@@ -19,9 +19,6 @@ type plan struct {
 	hosts   []int        // by ordinal
 	ordinal map[int]uint32
 	shard   int
-	order   []uint32 // ordinals by position
-	place   []int    // positions by ordinal
-	ends    []int    // of batches, as positions
 
 	longest  time.Duration // that a task takes
 	failing  int           // of a thousand tasks
@@ -47,16 +44,6 @@ func (p *plan) until() time.Time {
 
 // over is when the last of its tasks has settled, if nobody owns it late.
 func (p *plan) over() time.Time { return p.spec.Rollout.Deadline.Add(job.DefaultGrace + job.Slack) }
-
-// batch is the batch of a position.
-func (p *plan) batch(position int) int {
-	for b, end := range p.ends {
-		if position < end {
-			return b
-		}
-	}
-	return len(p.ends) - 1
-}
 
 // ending is how a task ends by itself, and after how long. Every attempt is
 // alike on each run.
@@ -162,48 +149,6 @@ func (p *plan) sign(w *world) {
 		panic(err)
 	}
 	p.targets = targets
-	p.lay()
 }
 
 func roomName(n int) fleet.Room { return fleet.Room(fmt.Sprintf("r%d", n)) }
-
-// lay is the order of the rollout, in the words of the architecture.
-func (p *plan) lay() {
-	n := p.targets.Len()
-	r := &p.spec.Rollout
-	taken := make([]bool, n)
-	for len(p.order) < n {
-		for _, room := range p.targets.Rooms() {
-			for o := room.First; o < room.First+room.Count; o++ {
-				if taken[o] {
-					continue
-				}
-				taken[o] = true
-				p.order = append(p.order, o)
-				if r.Order == job.SpreadRooms {
-					break
-				}
-			}
-		}
-	}
-	p.place = make([]int, n)
-	for pos, o := range p.order {
-		p.place[o] = pos
-	}
-	for end, i := 0, 0; end < n; i++ {
-		size := n
-		if len(r.Batches) > 0 {
-			size = r.Batches[min(i, len(r.Batches)-1)].Of(n)
-		}
-		end = min(n, end+size)
-		p.ends = append(p.ends, end)
-	}
-}
-
-// concurrency is how many may be released and not settled.
-func (p *plan) concurrency() int {
-	if c := p.spec.Rollout.Concurrency; !c.IsZero() {
-		return c.Of(p.targets.Len())
-	}
-	return p.targets.Len()
-}

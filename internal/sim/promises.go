@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 
+	"github.com/ccs-project/ccs/internal/sim/rollout"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
@@ -13,25 +14,31 @@ type Promise string
 
 // The promises.
 const (
-	NeverTwice        Promise = "never-twice"          // an attempt is started once at most, and the next only when it is over
-	NothingLost       Promise = "nothing-lost"         // who is heard gives its outcome
-	Truth             Promise = "truth"                // and that is the true one
-	OneOwner          Promise = "one-owner"            // an old owner writes nothing
-	PersistBeforeSend Promise = "persist-before-send"  // what is sent is durable
-	ForgetAfterCommit Promise = "forget-after-commit"  // no host forgets what is not durable
-	Concurrency       Promise = "concurrency"          // released and not settled
-	AwayTakesNoSlot   Promise = "away-takes-no-slot"   // only who is here is released
-	BatchBarrier      Promise = "batch-barrier"        // a batch begins when the one before has settled
-	PausePoint        Promise = "pause-point"          // nothing is released beyond one
-	ResumeOnce        Promise = "resume-once"          // the same request has one effect
-	Budget            Promise = "budget"               // bad and in flight never pass it
+	NeverTwice        Promise = "never-twice"         // an attempt is started once at most, and the next only when it is over
+	NothingLost       Promise = "nothing-lost"        // who is heard gives its outcome
+	Truth             Promise = "truth"               // and that is the true one
+	OneOwner          Promise = "one-owner"           // an old owner writes nothing
+	PersistBeforeSend Promise = "persist-before-send" // what is sent is durable
+	ForgetAfterCommit Promise = "forget-after-commit" // no host forgets what is not durable
+	Concurrency       Promise = rollout.Concurrency
+	AwayTakesNoSlot   Promise = "away-takes-no-slot" // only who is here is released
+	BatchBarrier      Promise = rollout.BatchBarrier
+	PausePoint        Promise = rollout.PausePoint
+	ResumeOnce        Promise = rollout.ResumeOnce
+	Budget            Promise = rollout.Budget
+	ReleaseWindow     Promise = rollout.ReleaseWindow
+	ReleasedOnce      Promise = rollout.ReleasedOnce
+	SettleBy          Promise = rollout.SettleBy
+	Final             Promise = rollout.Final
+	Counts            Promise = rollout.Counts
+	NotHeldBack       Promise = rollout.NotHeldBack
 	NotAfterStartBy   Promise = "not-after-start-by"   // by the host's clock
 	CanceledIsOver    Promise = "canceled-not-started" // what was decided not to start does not
 	OnlyTargets       Promise = "only-targets"         // only the incarnation that was signed
-	NoLateResume      Promise = "no-late-resume"       // only a user resumes
-	ControlRevision   Promise = "control-revision"     // it grows with control state
-	Bounded           Promise = "bounded"              // all that is remembered is forgotten in the end
-	Liveness          Promise = "liveness"             // every accepted job settles
+	NoLateResume      Promise = rollout.NoLateResume
+	ControlRevision   Promise = "control-revision" // it grows with control state
+	Bounded           Promise = "bounded"          // all that is remembered is forgotten in the end
+	Liveness          Promise = "liveness"         // every accepted job settles
 )
 
 // promises is what is remembered to check them: what was ever durable, and what
@@ -55,7 +62,7 @@ type jobWatch struct {
 	attempt  []uint32
 	givenUp  []bool // became UNKNOWN while the host was away, or may have been
 	stop     bool   // the wish was ever durable
-	rollout  rolloutWatch
+	ledger   *rollout.Ledger
 }
 
 // deed is a task on an incarnation of a host.
@@ -92,8 +99,7 @@ func (pr *promises) violate(p Promise, format string, args ...any) {
 // watch begins to watch a job that was signed.
 func (pr *promises) watch(p *plan) {
 	n := p.targets.Len()
-	pr.jobs[p.n] = jobWatch{plan: p, released: make([]bool, n), final: make([]bool, n), attempt: make([]uint32, n), givenUp: make([]bool, n)}
-	pr.jobs[p.n].rollout.begin(p)
+	pr.jobs[p.n] = jobWatch{plan: p, released: make([]bool, n), final: make([]bool, n), attempt: make([]uint32, n), givenUp: make([]bool, n), ledger: rollout.New(&p.spec, p.targets)}
 	pr.w.tally.Jobs++
 }
 

@@ -109,7 +109,6 @@ func (s *store) write(p *part) {
 	}
 	j.controls = append(j.controls, p.persist.Controls...)
 	j.row = *p.persist.Row
-	s.w.committed(p, j)
 }
 
 // record is what a new owner reads.

@@ -42,6 +42,7 @@ type held struct {
 	hereNow []bool      // who is here, as the machine was told
 	away    []time.Time // since when hosts are away, as the machine was told
 	doneAt  time.Time
+	clock   time.Time // the latest that the machine was told
 }
 
 func newTenure(s *sched, shard int) *tenure {
@@ -188,6 +189,9 @@ func (t *tenure) step(h *held, ev job.Event) error {
 		}
 	}
 	h.touched = true
+	if now := t.clock(); now.After(h.clock) {
+		h.clock = now
+	}
 	return h.machine.Step(t.clock(), ev)
 }
 
@@ -208,7 +212,7 @@ func (t *tenure) settle(then func()) {
 		if rd.Persist.Row != nil {
 			b.parts = append(b.parts, part{
 				plan: h.plan, create: h.fresh, persist: rd.Persist,
-				sight: append([]time.Time(nil), h.away...), here: append([]bool(nil), h.hereNow...), clock: t.clock(),
+				sight: append([]time.Time(nil), h.away...), here: append([]bool(nil), h.hereNow...), clock: h.clock,
 			})
 		}
 		h.touched, h.fresh = false, false
@@ -218,6 +222,9 @@ func (t *tenure) settle(then func()) {
 	finish := func() {
 		t.busy = false
 		for i, h := range touched {
+			if t.owner() {
+				t.w.idle(h, h.clock)
+			}
 			t.deliver(h, readys[i].Send)
 			if !t.up {
 				return
@@ -272,6 +279,9 @@ func (t *tenure) commit(b *batch, finish func()) {
 	})
 	t.crashPoint("with a commit under way")
 }
+
+// owner reports whether the shard is still this tenure's.
+func (t *tenure) owner() bool { return t.w.store.shards[t.shard].epoch == t.epoch }
 
 // plan looks when something is to be done next.
 func (t *tenure) plan() {

@@ -18,9 +18,6 @@ type plan struct {
 	spec    job.Spec
 	targets *job.Targets
 	hosts   []int32 // by ordinal
-	place   []int32 // positions by ordinal, in the order of the rollout
-	order   []int32 // ordinals by position
-	ends    []int   // of batches, as positions
 	shard   int
 
 	longest time.Duration // that a task takes
@@ -158,42 +155,12 @@ func (w *world) add(p *plan) {
 	n := len(p.hosts)
 	p.targets, p.shard = targets, int(job.ShardOf(p.spec.ID, shards))
 	p.starts, p.truth, p.forgotten = make([]uint8, n), make([]task.Report, n), make([]bool, n)
-	p.lay()
 	w.plans = append(w.plans, p)
 	w.Shards[p.shard].Jobs++
 	w.Shards[p.shard].Targets += n
 	w.Shards[p.shard].Fleet = w.Shards[p.shard].Fleet || p.fleet
 	w.Traffic[p.kind()].Tasks += n
 	w.Tasks += n
-}
-
-// lay is the order of the rollout, in the words of the architecture.
-func (p *plan) lay() {
-	n, r := p.targets.Len(), &p.spec.Rollout
-	p.order, p.place = make([]int32, 0, n), make([]int32, n)
-	for o := range n {
-		if r.Order == job.AsListed {
-			p.order = append(p.order, int32(o))
-		}
-	}
-	for round := uint32(0); len(p.order) < n; round++ {
-		for _, room := range p.targets.Rooms() {
-			if round < room.Count {
-				p.order = append(p.order, int32(room.First+round))
-			}
-		}
-	}
-	for pos, o := range p.order {
-		p.place[o] = int32(pos)
-	}
-	for end, i := 0, 0; end < n; i++ {
-		size := n
-		if len(r.Batches) > 0 {
-			size = r.Batches[min(i, len(r.Batches)-1)].Of(n)
-		}
-		end = min(n, end+size)
-		p.ends = append(p.ends, end)
-	}
 }
 
 // kind is the index of its traffic.

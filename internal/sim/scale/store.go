@@ -1,6 +1,10 @@
 package scale
 
 import (
+	"fmt"
+	"time"
+
+	"github.com/ccs-project/ccs/internal/sim/rollout"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
 )
@@ -11,7 +15,7 @@ type row struct {
 	released []bool
 	tasks    []job.TaskRow // by ordinal; of those without a row only the zero state
 	controls []job.ControlRow
-	watch    watch
+	ledger   *rollout.Ledger
 }
 
 // part is what one job owes the store.
@@ -51,11 +55,11 @@ func (w *world) commit(t *tenure, parts []part) bool {
 				w.violate("one-owner", "job %d is written, and was never created", plan.n)
 			}
 			n := plan.targets.Len()
-			plan.row = &row{released: make([]bool, n), tasks: make([]job.TaskRow, n)}
-			plan.row.watch.begin(plan)
+			plan.row = &row{released: make([]bool, n), tasks: make([]job.TaskRow, n), ledger: rollout.New(&plan.spec, plan.targets)}
 		}
 		t.load().Rows += uint64(len(p.persist.Tasks))
-		w.look(p)
+		plan.row.ledger.Look(rollout.Write{Persist: &p.persist, Clock: w.clock(), Excused: w.excused(plan)}, w.of(plan))
+		w.Resumes += resumes(p.persist.Controls)
 		w.mix(uint64(plan.n), p.persist.Row.Revision, uint64(p.persist.Row.Released), uint64(len(p.persist.Tasks)))
 		r := plan.row
 		r.Row = *p.persist.Row
@@ -69,6 +73,34 @@ func (w *world) commit(t *tenure, parts []part) bool {
 		}
 	}
 	return true
+}
+
+// of makes the ledger's reports of a job a violation.
+func (w *world) of(p *plan) rollout.Report {
+	return func(promise, format string, args ...any) {
+		w.violate(promise, fmt.Sprintf("job %d: ", p.n)+format, args...)
+	}
+}
+
+// excused reports whether hosts are away for so long, which their owner hears a
+// little later.
+func (w *world) excused(p *plan) rollout.Excused {
+	return func(o uint32, wait time.Duration) bool {
+		h := w.hosts[p.hosts[o]]
+		if h.absent {
+			return w.now >= h.changed+wait
+		}
+		return w.now <= h.changed+5*time.Second
+	}
+}
+
+func resumes(list []job.ControlRow) (n int) {
+	for _, c := range list {
+		if c.Kind == job.ResumeRequest {
+			n++
+		}
+	}
+	return n
 }
 
 // mix adds to the trace of the run.

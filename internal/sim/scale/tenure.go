@@ -307,6 +307,6 @@ func (t *tenure) control(p *plan, ev job.Event) {
 	before := h.machine.Row()
 	t.step(h, ev)
 	if r, ok := ev.(job.Resume); ok && h.machine.Row().ControlRevision > before.ControlRevision {
-		p.row.watch.made(r, before)
+		p.row.ledger.Made(r, before, t.w.excused(p))
 	}
 }
