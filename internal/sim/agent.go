@@ -35,6 +35,7 @@ type entry struct {
 	want    task.Desired
 	asked   *delivery
 	refusal task.Report
+	memory  bool // a ping: the executor knows nothing of it
 	pastW   bool
 	told    bool
 	busy    bool
@@ -142,16 +143,24 @@ func (a *agent) order(d delivery) {
 	switch {
 	case d.attempt <= known || e.seen.Attempt > 0 && (!follows || next.Attempt != d.attempt):
 		if e.asked != nil && d.stop {
-			e.asked = &delivery{d.plan, e.asked.attempt, true}
-			a.host.disk.copies[d.plan.n] = e.asked
+			e.asked = &delivery{d.plan, e.asked.attempt, true, e.asked.whole}
+			a.copy(e)
 		}
 		a.say(e)
 	default:
 		e.asked = &d
-		a.host.disk.copies[d.plan.n] = e.asked
+		a.copy(e)
 	}
 	a.host.crashPoint("with a command that it has taken over")
 	a.drive(e)
+}
+
+// copy keeps what was asked until the executor has it. Without its capsule it is
+// nothing.
+func (a *agent) copy(e *entry) {
+	if e.asked.whole {
+		a.host.disk.copies[e.plan.n] = e.asked
+	}
 }
 
 func attemptOf(d *delivery) uint32 {
@@ -161,7 +170,7 @@ func attemptOf(d *delivery) uint32 {
 	return d.attempt
 }
 
-// judge verifies what was asked.
+// judge verifies what was asked. A ping is answered here and now.
 func (a *agent) judge(e *entry) {
 	h, d := a.host, e.asked
 	e.seen, e.told, e.refusal = task.Report{Attempt: d.attempt, State: task.Dispatched}, false, task.Report{}
@@ -176,7 +185,38 @@ func (a *agent) judge(e *entry) {
 		refuse(task.Refused, task.Frozen)
 	case h.clock().After(d.plan.startBy(d.attempt)) && !a.w.bug("start-by not looked at"):
 		refuse(task.Expired, task.StartByPassed)
+	case d.plan.spec.Ping:
+		a.answerPing(e)
 	}
+}
+
+// answerPing settles a ping without a process and without a record.
+func (a *agent) answerPing(e *entry) {
+	r := task.Report{Attempt: e.seen.Attempt, State: task.Succeeded}
+	if e.want >= task.DesiredStop {
+		r.State, r.Exit.Reason = task.Canceled, task.BeforeStart
+	}
+	e.memory, e.seen = true, r
+	a.w.answered(a.host, e.plan, r)
+	a.w.say(string(a.host.id), "answers %s: %s", e.plan.name, r.State)
+	a.handed(e)
+	a.say(e)
+}
+
+// parentLives reports whether the task that this one retries runs here, or may
+// still be started here.
+func (a *agent) parentLives(e *entry) bool {
+	if e.plan.parent == nil || a.w.bug("a retry does not look at its parent") {
+		return false
+	}
+	parent := a.entries[e.plan.parent.n]
+	return parent != nil && !parent.settled()
+}
+
+// settled reports whether the task may be forgotten: it has an outcome, or none
+// is to be had here, and no later attempt has been asked for.
+func (e *entry) settled() bool {
+	return e.pastW || e.seen.State.Final() && max(e.seen.Attempt, attemptOf(e.asked)) == e.seen.Attempt
 }
 
 // drive does the one next thing for a task, if it can be done now.
@@ -184,10 +224,14 @@ func (a *agent) drive(e *entry) {
 	if e.busy {
 		return
 	}
+	if e.lacksCapsule() {
+		a.fetch(e)
+		return
+	}
 	if e.asked != nil && e.asked.attempt > e.seen.Attempt {
 		a.judge(e)
 	}
-	if e.pastW {
+	if e.pastW || e.memory {
 		if e.want >= task.DesiredGone {
 			a.drop(e)
 		}
@@ -200,6 +244,10 @@ func (a *agent) drive(e *entry) {
 		case e.refusal != task.Report{}:
 			verdict := e.refusal
 			a.call(e, attempt, func(answer func(answer)) { x.pass(e.plan, verdict, false, answer) })
+		case !stop && !a.away() && a.parentLives(e):
+			a.w.saw("a retry was refused: its parent lives")
+			e.refusal = task.Report{Attempt: attempt, State: task.Refused, Exit: task.Exit{Reason: task.ParentLives}}
+			a.drive(e)
 		case !stop:
 			a.call(e, attempt, func(answer func(answer)) { x.accept(e.plan, attempt, answer) })
 		case !e.told:

@@ -21,9 +21,12 @@ type agg struct {
 	room    int
 	via     fleet.Via
 	spool   int
+	skew    time.Duration
 	hosts   []*guest    // by host
 	streams []*upstream // by scheduler; nil: none
 	owners  []owner     // by shard
+
+	payloads []bool // that are held, by plan
 }
 
 // owner is who has said with the greatest epoch that it owns a shard.
@@ -75,7 +78,7 @@ type record struct {
 	said     said
 	told     bool
 	round    int
-	via      *upstream
+	via      *lane
 }
 
 // upstream is the stream of a scheduler.
@@ -83,7 +86,17 @@ type upstream struct {
 	agg    *agg
 	sched  int
 	stream *stream
+	lanes  [2]*lane // by class
+
+	releases lender
+}
+
+// lane is the reports of a class.
+type lane struct {
+	*upstream
+	class  int
 	out    *link.Outbox[*record]
+	window *link.Window // of reports that the scheduler takes
 	kicked bool
 }
 
@@ -103,6 +116,7 @@ func (g *agg) start() {
 	}
 	if g.hosts == nil {
 		g.spool++
+		g.payloads = make([]bool, len(g.w.plans))
 		for n := range g.w.hosts {
 			g.hosts = append(g.hosts, &guest{agg: g, host: n})
 		}
@@ -110,9 +124,11 @@ func (g *agg) start() {
 	g.every(10*time.Second, g.sweep)
 }
 
+func (g *agg) clock() time.Time { return g.w.now.Add(g.skew) }
+
 func (g *agg) crash(keepsSpool bool) {
 	g.w.say(g.name, "crashes; its spool is kept: %t", keepsSpool)
-	g.w.tally.Crashes++
+	g.w.sawIf(!keepsSpool, "an aggregator has lost its spool")
 	g.die()
 	for _, gu := range g.hosts {
 		gu.session = nil
@@ -190,6 +206,7 @@ func (r *record) had() bool {
 // sweep drops what waited too long for a host that is away, and releases that no
 // host answers and nobody may start any more.
 func (g *agg) sweep() {
+	g.evict()
 	for _, gu := range g.hosts {
 		away := gu.session == nil && g.w.now.Sub(gu.last.since) >= keepSaid
 		for _, r := range append([]*record(nil), gu.records...) {
@@ -197,7 +214,7 @@ func (g *agg) sweep() {
 				gu.lossy = true
 				r.drop()
 			}
-			past := r.had() && g.w.now.After(r.plan.until())
+			past := r.had() && g.clock().After(r.plan.until())
 			if r.queued && (away || past) {
 				r.answered()
 			}
@@ -213,7 +230,14 @@ func (g *agg) sweep() {
 }
 
 // dispatch puts a release on its way, or answers it with what was said already.
-func (g *agg) dispatch(sched int, st *stream, p *plan, d job.Dispatch) {
+func (g *agg) dispatch(sched int, st *stream, p *plan, d job.Dispatch, payload bool) {
+	if up := g.streams[sched]; up != nil && up.stream == st {
+		defer g.worked(up, p.spec.Class)
+	}
+	if g.payloads[p.n] = g.payloads[p.n] || payload; !g.payloads[p.n] {
+		st.send(0, inOrder, func() { g.w.scheds[sched].needsPayload(g.n, st, p) })
+		return
+	}
 	target := p.targets.At(d.Ordinal)
 	gu := g.hosts[p.hosts[d.Ordinal]]
 	if !gu.here(target.Incarnation) {

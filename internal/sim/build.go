@@ -13,11 +13,13 @@ const (
 	pool   = "standard"
 	shards = 2
 	rooms  = 2
+
+	mostPlans = 8
 )
 
 // build makes the world of a seed.
 func build(o Options) *world {
-	w := &world{opt: o, began: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)}
+	w := &world{opt: o, tally: Tally{}, began: time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)}
 	w.now = w.began
 	for i := range w.random {
 		w.random[i] = rand.New(rand.NewPCG(o.Seed, uint64(i))) //nolint:gosec // a seed is what is wanted
@@ -38,20 +40,27 @@ func build(o Options) *world {
 		w.scheds = append(w.scheds, newSched(w, n))
 	}
 	w.end = w.calm
-	jobs := 1 + w.pick(ofPlan, 4)
-	for n := range jobs {
-		p := w.draw(n)
-		w.plans = append(w.plans, p)
-		if p.over().After(w.end) {
-			w.end = p.over()
+	for n := 1 + w.pick(ofPlan, 4); n > 0 && len(w.plans) < mostPlans; n-- {
+		p := w.ask(nil)
+		for !p.spec.Ping && len(w.plans) < mostPlans && w.chance(ofPlan, 350) {
+			p = w.ask(p)
 		}
-		w.users = append(w.users, newUser(w, p))
 	}
 	w.end = w.end.Add(4 * time.Minute)
-	w.store.jobs = make([]*jobRow, jobs)
-	w.jobs = make([]jobWatch, jobs)
+	w.store.jobs, w.jobs = make([]*jobRow, len(w.plans)), make([]jobWatch, len(w.plans))
 	w.start()
 	return w
+}
+
+// ask adds a job, and its user; perhaps it retries another.
+func (w *world) ask(parent *plan) *plan {
+	p := w.draw(len(w.plans), parent)
+	w.plans = append(w.plans, p)
+	if p.over().After(w.end) {
+		w.end = p.over()
+	}
+	w.users = append(w.users, newUser(w, p))
+	return p
 }
 
 // start brings everybody up, a little apart.

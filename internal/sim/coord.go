@@ -52,6 +52,12 @@ func (c *coord) tick() {
 		}
 		c.should[shard] = best
 	}
+	c.tell()
+}
+
+// tell says to every scheduler who should own what.
+func (c *coord) tell() {
+	w := c.w
 	for _, s := range w.scheds {
 		should := append([]int(nil), c.should...)
 		s.after(w.hop(), func() { s.own(should) })

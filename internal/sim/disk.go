@@ -46,8 +46,7 @@ type tomb struct {
 }
 
 func newDisk(inc fleet.Incarnation) *disk {
-	const most = 8 // plans; the world has fewer
-	return &disk{inc: inc, commands: make([]*command, most), tombs: make([]*tomb, most), copies: make([]*delivery, most)}
+	return &disk{inc: inc, commands: make([]*command, mostPlans), tombs: make([]*tomb, mostPlans), copies: make([]*delivery, mostPlans)}
 }
 
 func (d *disk) powerLoss() {

@@ -32,7 +32,7 @@ func (w *world) plague() {
 		{SchedulerFreeze, 50 * time.Second, w.freeze},
 		{StoreDown, 35 * time.Second, func() { w.store.away = w.now.Add(w.span(ofFault, time.Second, 25*time.Second)) }},
 		{StoreRestore, 30 * time.Second, w.backup},
-		{CoordDown, 60 * time.Second, func() { w.coord.away = w.now.Add(w.span(ofFault, time.Second, 40*time.Second)) }},
+		{CoordDown, 50 * time.Second, w.loseCoord},
 		{AggregatorCrash, 45 * time.Second, w.crashAgg},
 		{StreamBreak, 10 * time.Second, w.breakStream},
 		{Partition, 40 * time.Second, w.part},
@@ -41,7 +41,7 @@ func (w *world) plague() {
 		{EndProcessKill, 8 * time.Second, func() { w.anyHost().killEndProcess(w.pick(ofFault, 8)) }},
 		{Reboot, 15 * time.Second, func() { w.anyHost().reboot(w.chance(ofFault, 500)) }},
 		{Wipe, 70 * time.Second, func() { w.anyHost().wipe() }},
-		{Clock, 30 * time.Second, w.jump},
+		{Clock, 25 * time.Second, w.jump},
 		{HostGone, 120 * time.Second, func() { w.anyHost().leave() }},
 	}
 	for _, r := range recurring {
@@ -52,6 +52,7 @@ func (w *world) plague() {
 		next = func() {
 			w.after(w.span(ofFault, 0, 2*r.every), func() {
 				if w.on(r.kind) {
+					w.struck(r.kind)
 					r.do()
 					next()
 				}
@@ -89,6 +90,7 @@ func (w *world) backup() {
 		w.say("store", "is backed up")
 		return
 	}
+	w.saw("the store was restored")
 	w.say("store", "is restored from the backup")
 	w.store.restore()
 }
@@ -100,6 +102,25 @@ func (w *world) breakStream() {
 		w.say(s.ends[0].name, "its stream to %s breaks", s.ends[1].name)
 		s.cut()
 	}
+}
+
+// loseCoord takes etcd away for a while. Now and then it comes back from a
+// snapshot, and says for a moment who owned what before.
+func (w *world) loseCoord() {
+	c := &w.coord
+	c.away = w.now.Add(w.span(ofFault, time.Second, 40*time.Second))
+	w.say("etcd", "is away until %.3fs", c.away.Sub(w.began).Seconds())
+	if !w.chance(ofFault, 400) {
+		return
+	}
+	w.at(c.away, func() {
+		for shard := range c.should {
+			c.should[shard] = w.pick(ofFault, len(w.scheds))
+		}
+		w.saw("etcd came back from a snapshot")
+		w.say("etcd", "is restored from a snapshot: it says %v", c.should)
+		c.tell()
+	})
 }
 
 // part cuts two processes off from each other, or only in one direction.
@@ -120,8 +141,22 @@ func (w *world) part() {
 	}
 }
 
-// jump sets the clock of a host.
+// jump sets a clock: mostly that of a host.
 func (w *world) jump() {
+	switch w.pick(ofFault, 5) {
+	case 0:
+		s := w.anySched()
+		s.skew = w.span(ofFault, -20*time.Second, 20*time.Second)
+		w.saw("the clock of a scheduler was set")
+		w.say(s.name, "its clock is set %s off", s.skew)
+		return
+	case 1:
+		g := w.aggs[w.pick(ofFault, len(w.aggs))]
+		g.skew = w.span(ofFault, -2*time.Minute, 2*time.Minute)
+		w.saw("the clock of an aggregator was set")
+		w.say(g.name, "its clock is set %s off", g.skew)
+		return
+	}
 	h := w.anyHost()
 	h.skew = w.span(ofFault, -2*time.Minute, 2*time.Minute)
 	if w.chance(ofFault, 300) {

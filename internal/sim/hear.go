@@ -37,7 +37,7 @@ func (t *tenure) heard(r report) {
 	id := t.w.hosts[r.host].id
 	t.w.say(t.name, "hears from %s of %s: attempt %d %s%s", id, p.name, r.said.seen.Attempt, r.said.seen.State, past(r.said.pastW))
 	if r.said.pastW {
-		t.w.tally.PastW++
+		t.w.saw("a host answered PAST_W")
 		// Not even a job that this owner accepted is without a history: a restored
 		// store may have lost it, and its user has submitted it again.
 		same := t.epoch.Generation == 1 || h.here && t.w.bug("what is accepted here has no history")
@@ -45,7 +45,7 @@ func (t *tenure) heard(r report) {
 		return
 	}
 	if o, ok := p.targets.Find(id); ok && h.machine.Task(o).Report.State == task.Unknown && r.said.seen.State.Final() {
-		t.w.tally.Late++
+		t.w.saw("an outcome came after UNKNOWN")
 	}
 	_ = t.step(h, job.Reported{Host: id, Incarnation: r.said.inc, Report: r.said.seen})
 }

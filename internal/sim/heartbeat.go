@@ -123,7 +123,7 @@ func (a *agent) reply(st *stream, r reply) {
 		a.beat()
 	}
 	for _, f := range r.forgets {
-		if e := a.entries[f.plan.n]; e != nil {
+		if e := a.entries[f.plan.n]; e != nil && e.settled() { // else nobody can rightly say so
 			e.want, e.era = task.DesiredGone, f.era
 			a.drive(e)
 		}

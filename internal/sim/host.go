@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
@@ -118,6 +119,11 @@ func (h *host) leave() {
 	h.stop(true)
 }
 
+// runs reports whether a process of a job lives here.
+func (h *host) runs(p *plan) bool {
+	return slices.ContainsFunc(h.processes, func(ep *endProcess) bool { return ep.plan == p && ep.leader })
+}
+
 // killExecutor ends the executor; it is started again soon.
 func (h *host) killExecutor(why string) {
 	if !h.exec.up {
@@ -139,15 +145,20 @@ func (h *host) killAgent(why string) {
 
 // crashPoint is in the middle of something on the host.
 func (h *host) crashPoint(why string) {
+	w := h.w
+	soon := func(most time.Duration, do func()) {
+		w.saw("a host was hit " + why)
+		w.after(w.span(ofCrash, 0, most), do)
+	}
 	switch {
-	case h.w.strikes(ExecutorKill, 15):
-		h.w.after(h.w.span(ofCrash, 0, 8*time.Millisecond), func() { h.killExecutor(why) })
-	case h.w.strikes(AgentKill, 6):
-		h.w.after(h.w.span(ofCrash, 0, 8*time.Millisecond), func() { h.killAgent(why) })
-	case h.w.strikes(EndProcessKill, 8):
-		h.w.after(h.w.span(ofCrash, 0, 20*time.Millisecond), func() { h.killEndProcess(h.w.pick(ofCrash, 8)) })
-	case h.w.strikes(Reboot, 6):
-		h.w.after(h.w.span(ofCrash, 0, 8*time.Millisecond), func() { h.reboot(true) })
+	case w.strikes(ExecutorKill, 15):
+		soon(8*time.Millisecond, func() { h.killExecutor(why) })
+	case w.strikes(AgentKill, 6):
+		soon(8*time.Millisecond, func() { h.killAgent(why) })
+	case w.strikes(EndProcessKill, 8):
+		soon(20*time.Millisecond, func() { h.killEndProcess(w.pick(ofCrash, 8)) })
+	case w.strikes(Reboot, 6):
+		soon(8*time.Millisecond, func() { h.reboot(true) })
 	}
 }
 

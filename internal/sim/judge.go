@@ -92,7 +92,7 @@ func (w *world) judgeTask(j *jobWatch, o uint32, got task.Report, row *jobRow) {
 	}
 	lied := got.State == task.Skipped || !mayHaveRun(got)
 	for i := range d.attempts {
-		if lied && d.attempts[i].starts > 0 && (row.released[o] || !h.gone && h.disk.inc == inc && !w.excused(d)) {
+		if lied && d.attempts[i].starts > 0 && !w.strays(h, p) && (row.released[o] || !h.gone && h.disk.inc == inc && !w.excused(d)) {
 			w.violate(Truth, "%s has started %s, which is %s", h.id, p.name, got.State)
 		}
 	}
@@ -100,6 +100,10 @@ func (w *world) judgeTask(j *jobWatch, o uint32, got task.Report, row *jobRow) {
 		return
 	}
 	truth, did := d.truth()
+	did = did && !p.spec.Ping
+	if p.spec.Ping && d.invented(got) {
+		w.violate(Truth, "%s has not answered %s, and the job says %v", h.id, p.name, got)
+	}
 	if !got.State.Final() && !did && j.givenUp[o] {
 		return // the job was over before its host came back, who knows nothing of it
 	}
@@ -112,9 +116,21 @@ func (w *world) judgeTask(j *jobWatch, o uint32, got task.Report, row *jobRow) {
 	}
 }
 
+// strays reports whether a host runs a command that does not end, of which a
+// restored store has lost the release: its job has concluded that it was never
+// started, and is corrected by an outcome alone.
+func (w *world) strays(h *host, p *plan) bool { return w.store.era > 0 && h.runs(p) }
+
 // excused reports whether the host was told to forget the task on the word of a
 // store that was restored since: nobody knows any more.
 func (w *world) excused(d *deeds) bool { return d.forgotten && d.era < w.store.era }
+
+// invented reports whether a ping has succeeded and no host has said so. That it
+// has not may be so although one has: nobody keeps a record of the answer.
+func (d *deeds) invented(got task.Report) bool {
+	said := func(a deedOf) bool { return slices.Contains(a.answers, got) }
+	return got.State == task.Succeeded && !slices.ContainsFunc(d.attempts, said)
+}
 
 // truth is the outcome of the task by what the host did; false: it did nothing.
 func (d *deeds) truth() (task.Report, bool) {
@@ -149,7 +165,7 @@ func (w *world) judgeHost(h *host) {
 		return
 	}
 	for _, n := range h.remembers() {
-		if w.store.jobs[n] == nil {
+		if w.store.jobs[n] == nil || w.strays(h, w.plans[n]) {
 			continue // the store has lost it: the host keeps its word
 		}
 		w.violate(Bounded, "%s still remembers %s: %s", h.id, w.plans[n].name, h.describe(n))

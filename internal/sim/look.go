@@ -17,7 +17,9 @@ func (x *executor) look(p *plan) {
 	n := c.accepted
 	a := c.attempt(n)
 	x.tell(p)
-	switch action := adopt.Decide(found(c, a), x.liveness(c, a)); action {
+	action := adopt.Decide(found(c, a), x.liveness(c, a))
+	h.w.saw("decided: " + action.String())
+	switch action {
 	case adopt.Report:
 		x.watched[p.n] = false
 	case adopt.Watch:

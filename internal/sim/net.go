@@ -35,6 +35,7 @@ func (w *world) hop() time.Duration {
 		switch w.pick(ofNet, 20) {
 		case 0:
 			most = 4 * time.Second
+			w.struck(Delay)
 		case 1, 2, 3:
 			most = 300 * time.Millisecond
 		}
@@ -107,8 +108,10 @@ func (s *stream) send(to, how int, do func()) {
 		at = until.Add(w.hop())
 	}
 	overtakes := how == repeated && w.strikes(Duplicate, 20)
-	if !overtakes && at.Before(s.last[to]) {
+	if before := at.Before(s.last[to]); before && !overtakes {
 		at = s.last[to]
+	} else if before {
+		w.saw("a message overtook another")
 	}
 	s.last[to] = at
 	s.arrive(to, at, do)

@@ -126,23 +126,3 @@ type Result struct {
 	Tally   Tally
 	Options Options
 }
-
-// Tally counts what happened, to show that the runs reach what they are for.
-type Tally struct {
-	Jobs, Starts, Reruns, TakeOvers, Fenced, Restores, Controls, Pauses, Late, PastW, Unknown, Crashes int
-}
-
-func (t *Tally) add(o Tally) {
-	t.Jobs += o.Jobs
-	t.Starts += o.Starts
-	t.Reruns += o.Reruns
-	t.TakeOvers += o.TakeOvers
-	t.Fenced += o.Fenced
-	t.Restores += o.Restores
-	t.Controls += o.Controls
-	t.Pauses += o.Pauses
-	t.Late += o.Late
-	t.PastW += o.PastW
-	t.Unknown += o.Unknown
-	t.Crashes += o.Crashes
-}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
@@ -20,8 +21,13 @@ type plan struct {
 	ordinal map[int]uint32
 	shard   int
 
+	large    bool         // its capsule is fetched
+	parent   *plan        // that it retries; nil: none
+	outcomes []task.State // of the parent, that it retries
+
 	longest  time.Duration // that a task takes
 	failing  int           // of a thousand tasks
+	hanging  int           // of a thousand tasks: they do not end by themselves
 	attended bool          // somebody resumes it
 	controls []control
 }
@@ -54,19 +60,35 @@ func (p *plan) ending(h *host, attempt uint32) (time.Duration, task.Report) {
 	if int(mix%1000) < p.failing {
 		r.State, r.Exit.Code = task.Failed, int32(1+mix>>40%3)
 	}
+	if int(mix>>20%1000) < p.hanging {
+		return forever, r
+	}
 	return 20*time.Millisecond + time.Duration(mix>>8%uint64(p.longest)), r
 }
 
+// forever is how long a task takes that does not end by itself.
+const forever = time.Hour
+
 // draw decides what is asked. The targets come when it is signed.
-func (w *world) draw(n int) *plan {
-	p := &plan{n: n, name: fmt.Sprintf("job %d", n)}
+func (w *world) draw(n int, parent *plan) *plan {
+	p := &plan{n: n, name: fmt.Sprintf("job %d", n), parent: parent}
 	p.at = w.began.Add(w.span(ofPlan, time.Second, 100*time.Second))
 	var salt [10]byte
 	for i := range salt {
 		salt[i] = byte(w.pick(ofPlan, 256))
 	}
 	s := &p.spec
-	s.ID, s.Pool, s.Class, s.Created = job.NewID(p.at, salt), pool, "standard", p.at
+	if parent != nil {
+		p.outcomes = [][]task.State{retried(), {task.Unknown, task.Lost, task.Failed}, {task.Unknown, task.Canceled, task.Succeeded}}[w.pick(ofPlan, 3)]
+		p.at = parent.at.Add(w.span(ofPlan, 5*time.Second, parent.over().Sub(parent.at)))
+		if slices.Contains(p.outcomes, task.Unknown) {
+			p.at = parent.over().Add(w.span(ofPlan, time.Second, 30*time.Second))
+		}
+	}
+	s.ID, s.Pool, s.Class, s.Created = job.NewID(p.at, salt), pool, classes()[w.pick(ofPlan, 2)], p.at
+	if parent != nil {
+		s.Parent = parent.spec.ID
+	}
 	s.StartBy = p.at.Add(w.span(ofPlan, 15*time.Second, 120*time.Second))
 	s.Grace = w.span(ofPlan, time.Second, 10*time.Second)
 	s.Rollout.Deadline = s.StartBy
@@ -80,12 +102,14 @@ func (w *world) draw(n int) *plan {
 		s.Timeout = w.span(ofPlan, 3*time.Second, 40*time.Second)
 		s.TimeoutReportOnly = w.chance(ofPlan, 300)
 	}
-	if w.chance(ofPlan, 700) {
+	if s.Ping = parent == nil && w.chance(ofPlan, 120); !s.Ping && w.chance(ofPlan, 700) {
 		s.MaxAttempts = uint32(2 + w.pick(ofPlan, 2))
 		s.RerunUntil = p.at.Add(w.span(ofPlan, 10*time.Second, s.Rollout.Deadline.Sub(p.at)))
 	}
 	p.longest = w.span(ofPlan, time.Second, 60*time.Second)
 	p.failing = []int{0, 0, 150, 500}[w.pick(ofPlan, 4)]
+	p.hanging = []int{0, 0, 0, 250}[w.pick(ofPlan, 4)]
+	p.large = w.chance(ofPlan, 250)
 	p.attended = w.chance(ofPlan, 700)
 	w.drawRollout(&s.Rollout)
 	p.shard = int(job.ShardOf(s.ID, shards))
@@ -128,13 +152,36 @@ func (w *world) drawRollout(r *job.Rollout) {
 	r.WaitOffline = time.Duration([]int{0, 1, 20}[w.pick(ofPlan, 3)]) * time.Second
 }
 
-// sign freezes the targets, as the host table has them now.
-func (p *plan) sign(w *world) {
+// classes are those of importance.
+func classes() []string { return []string{"standard", "bulk"} }
+
+// class is the index of its class.
+func (p *plan) class() int { return slices.Index(classes(), p.spec.Class) }
+
+// retried are the outcomes that a retry means if it names none.
+func retried() []task.State {
+	return []task.State{task.Expired, task.Refused, task.StartFailed, task.TimedOut, task.Failed}
+}
+
+// resolves reports whether a host is a target: of a retry who has ended so.
+func (p *plan) resolves(w *world, h *host) bool {
+	if p.parent == nil {
+		return !w.chance(ofPlan, 100) || len(p.hosts) == 0
+	}
+	row, o, was := w.store.jobs[p.parent.n], uint32(0), false
+	if row != nil {
+		o, was = p.parent.ordinal[h.n]
+	}
+	return was && slices.Contains(p.outcomes, outcomeOf(row.tasks[o]).State)
+}
+
+// sign freezes the targets, as the host table has them now; false: there are none.
+func (p *plan) sign(w *world) bool {
 	var b job.TargetsBuilder
 	p.ordinal = map[int]uint32{}
 	for room := range rooms {
 		for _, h := range w.hosts {
-			if h.room != room || w.chance(ofPlan, 100) && len(p.hosts) > 0 {
+			if h.room != room || !p.resolves(w, h) {
 				continue
 			}
 			p.ordinal[h.n] = uint32(len(p.hosts))
@@ -144,11 +191,15 @@ func (p *plan) sign(w *world) {
 			}
 		}
 	}
+	if len(p.hosts) == 0 {
+		return false
+	}
 	targets, err := b.Build()
 	if err != nil {
 		panic(err)
 	}
 	p.targets = targets
+	return true
 }
 
 func roomName(n int) fleet.Room { return fleet.Room(fmt.Sprintf("r%d", n)) }

@@ -34,6 +34,7 @@ const (
 	NotHeldBack       Promise = rollout.NotHeldBack
 	NotAfterStartBy   Promise = "not-after-start-by"   // by the host's clock
 	CanceledIsOver    Promise = "canceled-not-started" // what was decided not to start does not
+	ParentIsOver      Promise = "parent-is-over"       // a retry does not start beside what it retries
 	OnlyTargets       Promise = "only-targets"         // only the incarnation that was signed
 	NoLateResume      Promise = rollout.NoLateResume
 	ControlRevision   Promise = "control-revision" // it grows with control state
@@ -81,7 +82,8 @@ type deeds struct {
 type deedOf struct {
 	claims, starts int
 	by             *endProcess
-	outcome        task.Report // the first that was durable
+	outcome        task.Report   // the first that was durable
+	answers        []task.Report // of a ping, which may be answered more than once
 }
 
 func newPromises(w *world) *promises { return &promises{w: w, deeds: map[deed]*deeds{}} }
@@ -100,7 +102,7 @@ func (pr *promises) violate(p Promise, format string, args ...any) {
 func (pr *promises) watch(p *plan) {
 	n := p.targets.Len()
 	pr.jobs[p.n] = jobWatch{plan: p, released: make([]bool, n), final: make([]bool, n), attempt: make([]uint32, n), givenUp: make([]bool, n), ledger: rollout.New(&p.spec, p.targets)}
-	pr.w.tally.Jobs++
+	pr.w.saw("a job was signed")
 }
 
 func (pr *promises) acceptedByUser(p *plan) {
@@ -180,12 +182,18 @@ func (pr *promises) started(h *host, ep *endProcess) {
 	a := d.attempt(ep.attempt)
 	a.starts++
 	a.by = ep
-	w.tally.Starts++
+	w.saw("an attempt was started")
 	w.say(string(h.id), "STARTS attempt %d of %s", ep.attempt, p.name)
 	o, named := p.ordinal[h.n]
 	switch {
 	case !named || p.targets.At(o).Incarnation != h.disk.inc:
 		pr.violate(OnlyTargets, "%s starts %s, and its incarnation is no target", h.id, p.name)
+	case p.spec.Ping:
+		pr.violate(OnlyTargets, "%s starts %s, which is a ping", h.id, p.name)
+	case ep.attempt > max(1, p.spec.MaxAttempts):
+		pr.violate(NeverTwice, "%s starts attempt %d of %s, of which %d are allowed", h.id, ep.attempt, p.name, max(1, p.spec.MaxAttempts))
+	case p.parent != nil && h.runs(p.parent):
+		pr.violate(ParentIsOver, "%s starts %s while %s, which it retries, runs there", h.id, p.name, p.parent.name)
 	case a.starts > 1:
 		pr.violate(NeverTwice, "%s starts attempt %d of %s a second time", h.id, ep.attempt, p.name)
 	case a.outcome.State != task.Unspecified && !mayHaveRun(a.outcome):
@@ -194,7 +202,8 @@ func (pr *promises) started(h *host, ep *endProcess) {
 	if ep.attempt == 1 {
 		return
 	}
-	w.tally.Reruns++
+	w.saw("a later attempt was started")
+	w.sawIf(ep.attempt > 2, "a third attempt was started")
 	switch before := d.attempt(ep.attempt - 1); {
 	case before.by != nil && before.by.leader:
 		pr.violate(NeverTwice, "%s starts attempt %d of %s while the one before runs", h.id, ep.attempt, p.name)
@@ -212,7 +221,18 @@ func (pr *promises) recorded(h *host, p *plan, r task.Report) {
 	if !mayHaveRun(r) && a.starts > 0 {
 		pr.violate(CanceledIsOver, "%s has started attempt %d of %s and says that it is %s", h.id, r.Attempt, p.name, r.State)
 	}
+	if p.spec.Ping {
+		a.answers = append(a.answers, r)
+	}
 	pr.w.say(string(h.id), "attempt %d of %s is %s %s", r.Attempt, p.name, r.State, r.Exit.Reason)
+}
+
+// answered: a ping was. That is no deed, and leaves nothing on the disk.
+func (pr *promises) answered(h *host, p *plan, r task.Report) {
+	a := pr.deed(h, p).attempt(r.Attempt)
+	pr.w.saw("a ping was answered")
+	pr.w.sawIf(len(a.answers) > 0, "a ping was answered again")
+	a.answers = append(a.answers, r)
 }
 
 // forgetting: the host lets go of the record of a task.

@@ -16,7 +16,7 @@ type sched struct {
 	n       int
 	skew    time.Duration
 	links   []*mesh // by aggregator; nil: no stream
-	cursors []*link.Cursor
+	cursors []*[2]link.Cursor
 	should  []int // as etcd said last
 	tenures []*tenure
 	seen    *fleet.Attachments
@@ -27,8 +27,13 @@ type sched struct {
 type mesh struct {
 	agg    *agg
 	stream *stream
-	cursor *link.Cursor
-	greets bool // the hello has come
+	cursor *[2]link.Cursor // by class
+	greets bool            // the hello has come
+
+	window  *link.Window // releases that the aggregator takes
+	wait    []waiting
+	sent    []bool // payloads, by plan
+	reports lender
 }
 
 func newSched(w *world, n int) *sched {
@@ -45,7 +50,7 @@ func (s *sched) clock() time.Time { return s.w.now.Add(s.skew) }
 func (s *sched) start() {
 	s.rise()
 	s.links = make([]*mesh, len(s.w.aggs))
-	s.cursors = make([]*link.Cursor, len(s.w.aggs))
+	s.cursors = make([]*[2]link.Cursor, len(s.w.aggs))
 	s.tenures = make([]*tenure, shards)
 	s.should = nil
 	s.seen, s.lost = fleet.NewAttachments(), nil
@@ -62,7 +67,6 @@ func (s *sched) crash(why string) {
 		return
 	}
 	s.w.say(s.name, "crashes: %s", why)
-	s.w.tally.Crashes++
 	s.die()
 	s.w.after(s.w.span(ofFault, 200*time.Millisecond, 20*time.Second), func() {
 		if !s.up {
@@ -76,6 +80,7 @@ func (s *sched) crashPoint(why string) bool {
 	if !s.w.strikes(SchedulerCrash, 6) {
 		return false
 	}
+	s.w.saw("a scheduler crashed " + why)
 	s.crash(why)
 	return true
 }
@@ -99,7 +104,7 @@ func (s *sched) connect(n int) {
 	g := s.w.aggs[n]
 	again := func() { s.connect(n) }
 	s.w.dial(&s.proc, &g.proc, func(st *stream) {
-		m := &mesh{agg: g, stream: st, cursor: &link.Cursor{}}
+		m := &mesh{agg: g, stream: st, cursor: &[2]link.Cursor{}, reports: newLender(), window: link.NewWindow(credit), sent: make([]bool, len(s.w.plans))}
 		if s.w.bug("cursor kept over streams") && s.cursors[n] != nil {
 			m.cursor = s.cursors[n]
 		}
@@ -109,7 +114,8 @@ func (s *sched) connect(n int) {
 			s.lostVia(g)
 			s.after(s.w.span(ofNet, 50*time.Millisecond, 3*time.Second), again)
 		}
-		st.send(1, inOrder, func() { g.connect(s, st) })
+		window := m.reports.opened()
+		st.send(1, inOrder, func() { g.connect(s, st, window) })
 	}, again)
 }
 
@@ -139,25 +145,30 @@ func (s *sched) tellOne(m *mesh) {
 }
 
 // hello is the aggregator's.
-func (s *sched) hello(n int) {
+func (s *sched) hello(n int, window *link.Window) {
 	if m := s.links[n]; m != nil {
-		m.greets = true
+		m.greets, m.window = true, window
 		s.tellOne(m)
 	}
 }
 
 // reports is a numbered batch of reports.
-func (s *sched) reports(n int, st *stream, number uint64, batch []report) {
+func (s *sched) reports(n int, st *stream, class int, number uint64, batch []report) {
 	m := s.links[n]
 	if m == nil || m.stream != st {
 		return
 	}
-	switch m.cursor.Observe(number) {
+	switch m.cursor[class].Observe(number) {
 	case link.Gap:
 		st.cut()
 		return
 	case link.Duplicate:
 	case link.Accepted:
+		if !m.reports.took(class, len(batch)) {
+			s.w.violate(Bounded, "%s gets %d reports for which it has given no credit", s.name, len(batch))
+		}
+		more := uint32(len(batch))
+		st.send(1, inOrder, func() { m.agg.granted(s.n, st, class, more) })
 		for i := range batch {
 			r := batch[i]
 			if t := s.tenures[s.w.plans[r.job].shard]; t != nil && t.loaded {
@@ -165,8 +176,8 @@ func (s *sched) reports(n int, st *stream, number uint64, batch []report) {
 			}
 		}
 	}
-	have := m.cursor.Have()
-	st.send(1, inOrder, func() { m.agg.haveReports(s.n, st, have) })
+	have := m.cursor[class].Have()
+	st.send(1, inOrder, func() { m.agg.haveReports(s.n, st, class, have) })
 }
 
 // report is what a host says of a task, on the mesh.

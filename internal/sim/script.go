@@ -7,6 +7,17 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/job"
 )
 
+// kind is what a job is besides a command.
+func (p *plan) kind() string {
+	switch {
+	case p.spec.Ping:
+		return ", a ping"
+	case p.parent != nil:
+		return ", a retry of " + p.parent.name
+	}
+	return ""
+}
+
 func describe(r *job.Rollout) string {
 	var parts []string
 	add := func(is bool, format string, args ...any) {

@@ -61,6 +61,7 @@ type delivery struct {
 	plan    *plan
 	attempt uint32
 	stop    bool
+	whole   bool // its capsule is here
 }
 
 // open makes a session the host's only one, or refuses it.
@@ -213,17 +214,20 @@ func (se *session) poke() {
 func (se *session) answer() {
 	gu := se.guest
 	w := gu.agg.w
-	push := !w.on(PushOff)
-	early := false
+	push, early := !w.on(PushOff), false
 	for _, r := range gu.records {
-		early = early || push && (r.dirty || r.stopDue)
+		early = early || r.dirty || r.stopDue
+	}
+	if early && !push {
+		w.struck(PushOff)
+		early = false
 	}
 	if !se.due && !early {
 		return
 	}
 	se.replies++
 	have, gap := se.heartbeats.Answer()
-	out := reply{number: se.replies, have: have, time: w.now}
+	out := reply{number: se.replies, have: have, time: gu.agg.clock()}
 	se.due = false
 	if out.resync = gap || se.askResync; out.resync {
 		se.askResync, se.synced, se.resyncIn, se.all = false, false, se.replies, true
@@ -243,7 +247,7 @@ func (se *session) answer() {
 			more = true
 		case r.dirty:
 			r.dirty, r.sentIn = false, se.replies
-			out.commands = append(out.commands, delivery{r.plan, r.attempt, r.stop})
+			out.commands = append(out.commands, delivery{r.plan, r.attempt, r.stop, !r.plan.large})
 		default:
 			r.stopDue = false
 			out.stops = append(out.stops, r.plan)

@@ -65,7 +65,7 @@ func (s *store) claim(shard int) job.Epoch {
 	row := &s.shards[shard]
 	row.epoch = job.Epoch{Generation: s.generation, N: row.epoch.N + 1}
 	row.batch = 0
-	s.w.tally.TakeOvers++
+	s.w.saw("a shard was claimed")
 	return row.epoch
 }
 
@@ -73,13 +73,14 @@ func (s *store) claim(shard int) job.Epoch {
 func (s *store) apply(b *batch) (ok bool) {
 	row := &s.shards[b.shard]
 	if stale := b.epoch.Compare(row.epoch) < 0; stale {
-		s.w.tally.Fenced++
+		s.w.saw("an old owner was fenced off")
 		if !s.w.bug("stale epoch accepted") {
 			return false
 		}
 		s.w.violate(OneOwner, "a batch of epoch %v of shard %d is written, its owner has %v", b.epoch, b.shard, row.epoch)
 	}
 	if b.number <= row.batch {
+		s.w.saw("a batch came twice")
 		return true
 	}
 	row.batch = b.number
@@ -151,7 +152,7 @@ func (s *store) restore() {
 	for i := range s.shards {
 		s.shards[i].epoch.Generation = s.generation
 	}
-	s.w.tally.Restores++
+	s.w.struck(StoreRestore)
 	s.w.restored()
 }
 

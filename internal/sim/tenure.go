@@ -264,6 +264,7 @@ func (t *tenure) commit(b *batch, finish func()) {
 	t.w.store.ask(&t.proc, func() func() {
 		ok = t.w.store.apply(b)
 		if t.w.strikes(SchedulerCrash, 6) {
+			t.w.saw("a scheduler crashed between commit and reply")
 			t.crash("between commit and reply")
 		}
 		return func() {
@@ -324,20 +325,20 @@ func (t *tenure) deliver(h *held, s job.Send) {
 			t.w.sending(p, d.Ordinal, task.DesiredStop, d.Attempt)
 		}
 		t.w.say(t.name, "dispatches %s, attempt %d, to %s%s", p.name, d.Attempt, t.w.hosts[p.hosts[d.Ordinal]].id, wish(d.Stop))
-		t.route(p.hosts[d.Ordinal], func(m *mesh) { m.stream.send(1, inOrder, func() { m.agg.dispatch(t.n, m.stream, p, d) }) })
+		t.route(p.hosts[d.Ordinal], func(m *mesh) { t.dispatch(m, p, d) })
 		if t.crashPoint("between two sends") {
 			return
 		}
 	}
 	for _, d := range s.Stop {
 		t.w.sending(p, d.Ordinal, task.DesiredStop, d.Attempt)
-		t.route(p.hosts[d.Ordinal], func(m *mesh) { m.stream.send(1, inOrder, func() { m.agg.stop(t.n, m.stream, p, d) }) })
+		t.route(p.hosts[d.Ordinal], func(m *mesh) { t.stop(m, p, d) })
 	}
 	for _, o := range s.Forget {
 		t.w.sending(p, o, task.DesiredGone, 0)
 		via, _ := t.seen.Via(t.w.hosts[p.hosts[o]].id)
 		t.w.say(t.name, "lets %s forget %s, by %q", t.w.hosts[p.hosts[o]].id, p.name, via)
-		t.route(p.hosts[o], func(m *mesh) { m.stream.send(1, inOrder, func() { m.agg.forget(p, p.hosts[o], era) }) })
+		t.route(p.hosts[o], func(m *mesh) { t.forget(m, p, o, era) })
 		if t.crashPoint("between two sends") {
 			return
 		}

@@ -10,15 +10,19 @@ import (
 
 // connect is a scheduler that opens its stream: it gets a snapshot, and what is
 // not forgotten once it says what it owns.
-func (g *agg) connect(s *sched, st *stream) {
+func (g *agg) connect(s *sched, st *stream, window *link.Window) {
 	if old := g.streams[s.n]; old != nil {
 		g.disconnect(old)
 		old.stream.cut()
 	}
-	up := &upstream{agg: g, sched: s.n, stream: st, out: link.NewOutbox[*record]()}
+	up := &upstream{agg: g, sched: s.n, stream: st, releases: newLender()}
+	for class := range up.lanes {
+		up.lanes[class] = &lane{upstream: up, class: class, out: link.NewOutbox[*record](), window: window}
+	}
 	g.streams[s.n] = up
 	st.lost[1] = func() { g.disconnect(up) }
-	st.send(0, inOrder, func() { s.hello(g.n) })
+	takes := up.releases.opened()
+	st.send(0, inOrder, func() { s.hello(g.n, takes) })
 	var here []attachment
 	for _, gu := range g.hosts {
 		if gu.session != nil {
@@ -42,7 +46,7 @@ func (g *agg) disconnect(up *upstream) {
 	}
 	for _, gu := range g.hosts {
 		for _, r := range gu.records {
-			if r.via == up {
+			if r.via != nil && r.via.upstream == up {
 				r.leave()
 			}
 		}
@@ -99,13 +103,13 @@ func (r *record) route() {
 		r.leave()
 		return
 	}
-	up := g.streams[o]
-	if r.via != up {
+	lane := g.streams[o].lanes[r.plan.class()]
+	if r.via != lane {
 		r.leave()
-		r.via = up
+		r.via = lane
 	}
-	up.out.Put(r)
-	up.kick()
+	lane.out.Put(r)
+	lane.kick()
 }
 
 func (r *record) leave() {
@@ -115,35 +119,46 @@ func (r *record) leave() {
 	}
 }
 
-// kick sends what is due soon.
-func (up *upstream) kick() {
-	if up.kicked {
+// kick sends what is due soon, as far as there is credit.
+func (l *lane) kick() {
+	if l.kicked {
 		return
 	}
-	up.kicked = true
-	up.agg.after(time.Millisecond, func() {
-		up.kicked = false
-		number, keys := up.out.Next(20)
-		if len(keys) == 0 || up.stream.broken {
+	l.kicked = true
+	l.agg.after(time.Millisecond, func() {
+		l.kicked = false
+		class := classes()[l.class]
+		free := l.window.Free(class)
+		number, keys := l.out.Next(int(free))
+		l.agg.w.sawIf(free == 0, "a report waited for credit")
+		if len(keys) == 0 || l.stream.broken {
 			return
 		}
+		l.window.Take(class, uint32(len(keys)))
 		batch := make([]report, 0, len(keys))
 		for _, r := range keys {
 			r.told = true
 			batch = append(batch, report{job: r.plan.n, host: r.guest.host, said: r.said})
 		}
-		st, g := up.stream, up.agg
-		st.send(0, numbered, func() { g.w.scheds[up.sched].reports(g.n, st, number, batch) })
-		if up.out.Pending() > 0 {
-			up.kick()
-		}
+		st, g := l.stream, l.agg
+		st.send(0, numbered, func() { g.w.scheds[l.sched].reports(g.n, st, l.class, number, batch) })
 	})
 }
 
-// haveReports: the scheduler has received batches.
-func (g *agg) haveReports(sched int, st *stream, number uint64) {
+// granted is credit of a scheduler, for more reports.
+func (g *agg) granted(sched int, st *stream, class int, more uint32) {
 	if up := g.streams[sched]; up != nil && up.stream == st {
-		up.out.Have(number)
+		up.lanes[class].window.Grant(classes()[class], more)
+		if up.lanes[class].out.Pending() > 0 {
+			up.lanes[class].kick()
+		}
+	}
+}
+
+// haveReports: the scheduler has received batches.
+func (g *agg) haveReports(sched int, st *stream, class int, number uint64) {
+	if up := g.streams[sched]; up != nil && up.stream == st {
+		up.lanes[class].out.Have(number)
 	}
 }
 

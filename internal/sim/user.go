@@ -61,10 +61,13 @@ func (u *user) start() {
 	}
 	u.rise()
 	w.at(p.at, func() {
-		p.sign(w)
+		if u.signed = p.sign(w); !u.signed {
+			u.skipped = true
+			return
+		}
 		w.watch(p)
-		u.signed = true
-		w.say("user", "signs %s: %d targets, start-by %s, deadline %s, rollout %s", p.name, p.targets.Len(),
+		w.sawIf(p.parent != nil, "a retry was signed")
+		w.say("user", "signs %s%s: %d targets, start-by %s, deadline %s, rollout %s", p.name, p.kind(), p.targets.Len(),
 			p.spec.StartBy.Sub(w.began), p.spec.Rollout.Deadline.Sub(w.began), describe(&p.spec.Rollout))
 		u.submit()
 		for _, c := range p.controls {
@@ -143,7 +146,8 @@ func (u *user) ask(ev func(string, uint64) job.Event, twice bool) {
 		expected = row.row.ControlRevision
 	}
 	request := ev(requestID(p, u.requests), expected)
-	w.tally.Controls++
+	w.saw("a user asked for something")
+	w.sawIf(w.faults&UserRuns != 0, UserRuns.String())
 	w.say("user", "asks of %s: %s", p.name, describeControl(request))
 	send := func(done func(error)) {
 		u.request(func(t *tenure, answer func(error)) { t.control(p, request, answer) }, done)

@@ -133,7 +133,13 @@ func (w *world) on(f Fault) bool { return w.faults&f != 0 && w.now.Before(w.calm
 
 // strikes reports whether a fault happens now, that may so often out of a
 // thousand.
-func (w *world) strikes(f Fault, perMille int) bool { return w.on(f) && w.chance(ofCrash, perMille) }
+func (w *world) strikes(f Fault, perMille int) bool {
+	if !w.on(f) || !w.chance(ofCrash, perMille) {
+		return false
+	}
+	w.struck(f)
+	return true
+}
 
 // say writes a line of the transcript.
 func (w *world) say(who, format string, args ...any) {

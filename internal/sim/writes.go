@@ -36,12 +36,10 @@ func (pr *promises) committing(p *part, before *jobRow) {
 	}
 	row := p.persist.Row
 	if row.State == job.Paused && before.row.State == job.Running {
-		pr.w.tally.Pauses++
 		pr.w.say("store", "%s is paused: cause %d", p.plan.name, row.Pause)
 	}
 	for _, o := range p.persist.Tasks {
 		if o.Report.State == task.Unknown {
-			pr.w.tally.Unknown++
 			j.givenUp[o.Ordinal] = !p.here[o.Ordinal] || pr.w.now.Before(pr.w.calm.Add(patience))
 		}
 	}

@@ -22,7 +22,8 @@ func (m *Machine) admit(o uint32) {
 	}
 }
 
-// repeated: the task is final already, and its host has said so.
+// repeated: the task is final already, and its host has said so. A ping may be
+// answered twice, and differently: its host keeps no record of it.
 func (m *Machine) repeated(o uint32, ev Reported, own bool) {
 	if !ev.Report.State.Final() {
 		return
@@ -34,7 +35,7 @@ func (m *Machine) repeated(o uint32, ev Reported, own bool) {
 	case m.wentOn(e.seen, ev.Report), bug("last write wins"):
 		said, detail := e.standing(ev)
 		m.write(o, said, &detail)
-	case task.Conflict(e.seen, ev.Report):
+	case task.Conflict(e.seen, ev.Report) && !m.spec.Ping:
 		m.conflict(o)
 	}
 }
