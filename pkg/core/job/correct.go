@@ -22,8 +22,7 @@ func (m *Machine) admit(o uint32) {
 	}
 }
 
-// repeated: the task is final already, and its host has said so. A ping may be
-// answered twice, and differently: its host keeps no record of it.
+// repeated: the task is final already, and its host has said so.
 func (m *Machine) repeated(o uint32, ev Reported, own bool) {
 	if !ev.Report.State.Final() {
 		return
@@ -35,7 +34,7 @@ func (m *Machine) repeated(o uint32, ev Reported, own bool) {
 	case m.wentOn(e.seen, ev.Report), bug("last write wins"):
 		said, detail := e.standing(ev)
 		m.write(o, said, &detail)
-	case task.Conflict(e.seen, ev.Report) && !m.spec.Ping:
+	case task.Conflict(e.seen, ev.Report):
 		m.conflict(o)
 	}
 }
@@ -51,8 +50,10 @@ func (m *Machine) wentOn(seen, r task.Report) bool {
 	return r.Attempt > next.Attempt || mayHaveRun(r)
 }
 
+// conflict counts a task of which its host has said two things. A ping may be
+// answered twice, and differently: its host keeps no record of it.
 func (m *Machine) conflict(o uint32) {
-	if e := &m.tasks[o]; !e.is(conflicted) {
+	if e := &m.tasks[o]; !e.is(conflicted) && !m.spec.Ping {
 		e.set(conflicted, true)
 		m.row.Conflicts++
 		m.owed.row = true

@@ -238,3 +238,16 @@ func TestALaterAttemptThatARestoredStoreHasLostIsBelieved(t *testing.T) {
 		}
 	}
 }
+
+func TestAPingThatIsAnsweredTwiceIsNoConflict(t *testing.T) {
+	for _, ping := range []bool{false, true} {
+		r := newRig(t, aSpec(func(s *Spec) { s.Ping = ping }), targetsOf(t, "r1: a"))
+		r.step(reach("a"))
+		r.step(report("a", task.Succeeded))
+		rd := r.step(report("a", task.Expired))
+		wantList(t, "forgotten", rd.Send.Forget, 0)
+		if got, want := r.m.Row().Conflicts, uint32(1); (got == want) == ping || r.m.Task(0).Report.State != task.Succeeded {
+			t.Errorf("ping %t: %d conflicts, it is %s", ping, got, r.m.Task(0).Report.State)
+		}
+	}
+}
