@@ -249,6 +249,9 @@ func (a *agent) drive(e *entry) {
 			e.refusal = task.Report{Attempt: attempt, State: task.Refused, Exit: task.Exit{Reason: task.ParentLives}}
 			a.drive(e)
 		case !stop:
+			if !a.away() {
+				a.w.handing(a.host, e.plan)
+			}
 			a.call(e, attempt, func(answer func(answer)) { x.accept(e.plan, attempt, answer) })
 		case !e.told:
 			a.signal(e, attempt)

@@ -42,6 +42,9 @@ func (ep *endProcess) begin() {
 	case h.clock().After(p.startBy(ep.attempt)) && !h.w.bug("start-by not looked at"):
 		decided.State, decided.Exit.Reason = task.Expired, task.StartByPassed
 	}
+	if decided.State == task.Unspecified && p.lacks(h) {
+		decided.State, decided.Exit.Reason = task.StartFailed, task.NoAccount
+	}
 	switch {
 	case a.claim != adopt.NoClaim && !h.w.bug("claim not exclusive"):
 		ep.over()

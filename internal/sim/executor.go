@@ -282,6 +282,7 @@ func (x *executor) purge() {
 		return
 	}
 	x.purging = true
+	x.w.saw("a tombstone was purged")
 	x.write(func() { d.w = top }, func() {
 		x.volatileW = top
 		x.write(func() {

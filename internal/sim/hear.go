@@ -27,6 +27,7 @@ func (t *tenure) heard(r report) {
 	p := t.w.plans[r.job]
 	h := t.find(p)
 	if h == nil && !t.w.store.answers() && !t.w.bug("unread is unheard") {
+		t.w.saw("a report waited for the store")
 		t.after(10*time.Second, func() { t.hearAgain(r) }) // its aggregator was told that it has come
 		return
 	}
@@ -106,6 +107,7 @@ func (t *tenure) askStrays(h *held) {
 		ask.Query = append(ask.Query, h.plan.ordinal[host])
 	}
 	t.strays[h.plan.n] = nil
+	t.w.sawIf(len(ask.Query) > 0, "strays were asked again")
 	if !t.w.bug("strays are not asked again") {
 		t.deliver(h, ask)
 	}
@@ -120,11 +122,14 @@ func (t *tenure) control(p *plan, ev job.Event, answer func(error)) {
 	}
 	before := h.machine.Row()
 	if err := t.step(h, ev); err != nil {
+		t.w.sawIf(errors.Is(err, job.ErrControlRevision), "a stale control revision was refused")
 		answer(err)
 		return
 	}
 	if h.machine.Row().ControlRevision > before.ControlRevision {
 		t.w.controlled(h, before, ev)
+	} else {
+		t.w.saw("a control request changed nothing")
 	}
 	t.answers = append(t.answers, func() { answer(nil) })
 }

@@ -50,6 +50,7 @@ type stream struct {
 	ends   [2]*proc
 	last   [2]time.Time // when the last message to that end arrives
 	broken bool
+	doomed [2]bool   // a message to that end is lost: no later one arrives
 	lost   [2]func() // an end learns that it is broken
 }
 
@@ -89,7 +90,7 @@ const (
 // send delivers a message to an end, 0 or 1.
 func (s *stream) send(to, how int, do func()) {
 	w := s.w
-	if s.broken {
+	if s.broken || s.doomed[to] {
 		return
 	}
 	if w.strikes(StreamBreak, 4) {
@@ -102,6 +103,7 @@ func (s *stream) send(to, how int, do func()) {
 	at := w.now.Add(w.hop())
 	if until := w.blocked(s.ends[1-to], s.ends[to]); !until.IsZero() {
 		if until.Sub(w.now) > keepalive {
+			s.doomed[to] = true
 			w.after(keepalive, s.cut)
 			return
 		}
@@ -149,7 +151,7 @@ func (s *stream) cut() {
 // call is one request to another process and its answer. What fails, or is not
 // answered, is said after a while; whether it was done is not known then.
 func (w *world) call(from, to *proc, patience time.Duration, ask func(answer func(func())), failed func()) {
-	over := false
+	over, life := false, from.life
 	fail := func() {
 		if !over {
 			over = true
@@ -165,7 +167,7 @@ func (w *world) call(from, to *proc, patience time.Duration, ask func(answer fun
 			if !w.blocked(to, from).IsZero() {
 				return
 			}
-			from.after(w.hop(), func() {
+			from.afterIn(life, w.hop(), func() {
 				if !over {
 					over = true
 					take()

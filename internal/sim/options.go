@@ -82,6 +82,7 @@ type Options struct {
 	Skip    uint          // jobs that are never submitted, as bits
 	Calm    time.Duration // when the faults stop; 0: as the seed says
 	Script  bool          // write the transcript
+	Whole   bool          // and leave out nothing
 	Bug     string        // planted; see Bugs
 }
 
@@ -125,4 +126,6 @@ type Result struct {
 	Script  []string
 	Tally   Tally
 	Options Options
+
+	plans []*plan
 }

@@ -1,20 +1,15 @@
 package sim
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // A payload is what all releases of a job have in common: the capsule and the
 // targets. An aggregator gets it with the first release on a stream. A capsule
 // that is large is not in the command: its agent fetches it.
 
-// evict forgets the payloads of jobs that nothing is on its way of.
+// evict forgets payloads for which there is no room.
 func (g *agg) evict() {
 	for n := range g.payloads {
-		g.payloads[n] = g.payloads[n] && slices.ContainsFunc(g.hosts, func(gu *guest) bool {
-			return slices.ContainsFunc(gu.records, func(r *record) bool { return r.plan.n == n && r.queued })
-		})
+		g.payloads[n] = g.payloads[n] && !g.w.chance(ofNet, 200)
 	}
 }
 

@@ -23,7 +23,7 @@ type plan struct {
 
 	large    bool         // its capsule is fetched
 	parent   *plan        // that it retries; nil: none
-	outcomes []task.State // of the parent, that it retries
+	outcomes []task.State // of the parent, that it retries; none: its user has not asked who they are
 
 	longest  time.Duration // that a task takes
 	failing  int           // of a thousand tasks
@@ -66,6 +66,9 @@ func (p *plan) ending(h *host, attempt uint32) (time.Duration, task.Report) {
 	return 20*time.Millisecond + time.Duration(mix>>8%uint64(p.longest)), r
 }
 
+// lacks reports whether a host has not what the command needs, such as its account.
+func (p *plan) lacks(h *host) bool { return (p.n*7+h.n*3)%23 == 0 }
+
 // forever is how long a task takes that does not end by itself.
 const forever = time.Hour
 
@@ -79,7 +82,7 @@ func (w *world) draw(n int, parent *plan) *plan {
 	}
 	s := &p.spec
 	if parent != nil {
-		p.outcomes = [][]task.State{retried(), {task.Unknown, task.Lost, task.Failed}, {task.Unknown, task.Canceled, task.Succeeded}}[w.pick(ofPlan, 3)]
+		p.outcomes = [][]task.State{retried(), {task.Unknown, task.Lost, task.Failed}, {task.Unknown, task.Canceled, task.Succeeded}, nil}[w.pick(ofPlan, 4)]
 		p.at = parent.at.Add(w.span(ofPlan, 5*time.Second, parent.over().Sub(parent.at)))
 		if slices.Contains(p.outcomes, task.Unknown) {
 			p.at = parent.over().Add(w.span(ofPlan, time.Second, 30*time.Second))
@@ -172,7 +175,7 @@ func (p *plan) resolves(w *world, h *host) bool {
 	if row != nil {
 		o, was = p.parent.ordinal[h.n]
 	}
-	return was && slices.Contains(p.outcomes, outcomeOf(row.tasks[o]).State)
+	return was && (p.outcomes == nil || slices.Contains(p.outcomes, outcomeOf(row.tasks[o]).State))
 }
 
 // sign freezes the targets, as the host table has them now; false: there are none.

@@ -192,8 +192,6 @@ func (pr *promises) started(h *host, ep *endProcess) {
 		pr.violate(OnlyTargets, "%s starts %s, which is a ping", h.id, p.name)
 	case ep.attempt > max(1, p.spec.MaxAttempts):
 		pr.violate(NeverTwice, "%s starts attempt %d of %s, of which %d are allowed", h.id, ep.attempt, p.name, max(1, p.spec.MaxAttempts))
-	case p.parent != nil && h.runs(p.parent):
-		pr.violate(ParentIsOver, "%s starts %s while %s, which it retries, runs there", h.id, p.name, p.parent.name)
 	case a.starts > 1:
 		pr.violate(NeverTwice, "%s starts attempt %d of %s a second time", h.id, ep.attempt, p.name)
 	case a.outcome.State != task.Unspecified && !mayHaveRun(a.outcome):
@@ -209,6 +207,16 @@ func (pr *promises) started(h *host, ep *endProcess) {
 		pr.violate(NeverTwice, "%s starts attempt %d of %s while the one before runs", h.id, ep.attempt, p.name)
 	case before.outcome.State != task.Lost:
 		pr.violate(NeverTwice, "%s starts attempt %d of %s, and the one before is %s", h.id, ep.attempt, p.name, before.outcome.State)
+	}
+}
+
+// handing: an agent hands a task over to its executor.
+func (pr *promises) handing(h *host, p *plan) {
+	if p.parent == nil || h.disk.commands[p.parent.n] == nil {
+		return
+	}
+	if r := h.disk.report(p.parent); r.State.Live() {
+		pr.violate(ParentIsOver, "%s takes %s while %s, which it retries, is %s there", h.id, p.name, p.parent.name, r.State)
 	}
 }
 

@@ -197,6 +197,8 @@ func (s *sched) returned(p *plan, ordinal uint32, notHere bool) {
 		if h == nil {
 			return
 		}
+		s.w.sawIf(notHere, "a host was not here")
+		s.w.sawIf(!notHere, "a release was not known")
 		if list := []uint32{ordinal}; notHere {
 			_ = t.step(h, job.NotHere{Ordinals: list})
 		} else {

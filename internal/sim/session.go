@@ -165,6 +165,7 @@ func (se *session) heard(b heartbeat) {
 	case link.Duplicate:
 		return
 	case link.Gap:
+		gu.agg.w.saw("a heartbeat was missing")
 		se.askResync, se.synced = true, false
 	case link.Accepted:
 	}
@@ -230,6 +231,7 @@ func (se *session) answer() {
 	out := reply{number: se.replies, have: have, time: gu.agg.clock()}
 	se.due = false
 	if out.resync = gap || se.askResync; out.resync {
+		w.saw("a resync was asked for")
 		se.askResync, se.synced, se.resyncIn, se.all = false, false, se.replies, true
 		gu.round++
 	}

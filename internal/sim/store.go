@@ -162,7 +162,7 @@ func (s *store) answers() bool { return !s.w.now.Before(s.away) }
 // ask does something in the store for a process, and tells it. It is tried until
 // it is answered: it may be done more than once.
 func (s *store) ask(by *proc, do func() (tell func())) {
-	w, answered := s.w, false
+	w, answered, life := s.w, false, by.life
 	var try func()
 	try = func() {
 		w.after(w.hop(), func() { // it arrives, even if who asked has died
@@ -173,7 +173,7 @@ func (s *store) ask(by *proc, do func() (tell func())) {
 			if w.strikes(LostReply, 60) {
 				return
 			}
-			by.after(w.hop(), func() {
+			by.afterIn(life, w.hop(), func() {
 				if !answered {
 					answered = true
 					tell()

@@ -79,6 +79,9 @@ func (t *tenure) load() {
 			}
 			t.loaded = true
 			for _, h := range read {
+				row := h.machine.Row()
+				t.w.sawIf(row.State == job.Paused, "a paused job was taken over")
+				t.w.sawIf(row.InFlight() > 0, "a job in flight was taken over")
 				t.meet(h)
 			}
 			t.settle(func() {

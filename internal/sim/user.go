@@ -30,9 +30,17 @@ func newUser(w *world, p *plan) *user {
 		return u
 	}
 	for range w.pick(ofUser, 5) {
-		p.controls = append(p.controls, control{at: w.span(ofUser, 0, 100*time.Second), ev: w.drawControl()})
+		p.controls = append(p.controls, control{at: w.drawMoment(), ev: w.drawControl()})
 	}
 	return u
+}
+
+// drawMoment is when a user changes its mind: now and then at once.
+func (w *world) drawMoment() time.Duration {
+	if w.chance(ofUser, 250) {
+		return w.span(ofUser, 0, 200*time.Millisecond)
+	}
+	return w.span(ofUser, 0, 100*time.Second)
 }
 
 func (w *world) drawControl() func(string, uint64) job.Event {
@@ -41,9 +49,9 @@ func (w *world) drawControl() func(string, uint64) job.Event {
 		number = uint32(1 + w.pick(ofUser, 3))
 	}
 	switch kind := w.pick(ofUser, 10); {
-	case kind < 4:
+	case kind < 3:
 		return func(id string, expected uint64) job.Event { return job.Pause{RequestID: id, Expected: expected} }
-	case kind < 9:
+	case kind < 8:
 		return func(id string, expected uint64) job.Event {
 			return job.Resume{RequestID: id, Expected: expected, Until: until, Targets: number}
 		}
@@ -169,6 +177,7 @@ func (u *user) look() {
 	row := w.store.jobs[p.n]
 	switch {
 	case row == nil && u.accepted:
+		w.saw("a lost job was submitted again")
 		u.submit()
 	case row != nil && row.row.State == job.Paused && p.attended && w.chance(ofUser, 600):
 		until := job.Until(w.pick(ofUser, 3))

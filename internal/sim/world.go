@@ -68,7 +68,7 @@ func Run(o Options) Result {
 	}
 	return Result{
 		Broken: w.broken, Steps: w.steps, Faults: w.faults, Lasted: w.now.Sub(w.began),
-		Script: w.script, Tally: w.tally, Options: o,
+		Script: w.script, Tally: w.tally, Options: o, plans: w.plans,
 	}
 }
 
@@ -159,8 +159,11 @@ type proc struct {
 	streams []*stream
 }
 
-func (p *proc) after(d time.Duration, do func()) {
-	life := p.life
+func (p *proc) after(d time.Duration, do func()) { p.afterIn(p.life, d, do) }
+
+// afterIn is after for what belongs to a life that may be over by now: an answer
+// to who asked.
+func (p *proc) afterIn(life int, d time.Duration, do func()) {
 	var fire func()
 	fire = func() {
 		switch {

@@ -38,6 +38,7 @@ func (pr *promises) committing(p *part, before *jobRow) {
 	if row.State == job.Paused && before.row.State == job.Running {
 		pr.w.say("store", "%s is paused: cause %d", p.plan.name, row.Pause)
 	}
+	pr.census(p, before)
 	for _, o := range p.persist.Tasks {
 		if o.Report.State == task.Unknown {
 			j.givenUp[o.Ordinal] = !p.here[o.Ordinal] || pr.w.now.Before(pr.w.calm.Add(patience))

@@ -39,8 +39,8 @@ func Lay(r *job.Rollout, targets *job.Targets) Layout {
 	return l
 }
 
-// begin is the first position of a batch.
-func (l *Layout) begin(batch int) int {
+// Begin is the first position of a batch.
+func (l *Layout) Begin(batch int) int {
 	if batch == 0 {
 		return 0
 	}

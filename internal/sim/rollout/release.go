@@ -98,7 +98,7 @@ func (l *Ledger) barrier(w Write, batch int, report Report) {
 	for pos, o := range l.Order[:l.Ends[batch]] {
 		switch {
 		case l.states[o].Settled():
-			something = something || pos >= l.begin(batch)
+			something = something || pos >= l.Begin(batch)
 		case l.released[o]:
 			report(BatchBarrier, "batch %d begins, and %s of a batch before has not settled", batch+2, l.Name(o))
 		case !w.Excused(o, wait):
@@ -124,7 +124,7 @@ func (l *Ledger) over(batch int, excused Excused) bool {
 	for pos, o := range l.Order[:l.Ends[batch]] {
 		switch {
 		case l.released[o] || l.states[o].Settled():
-			something = something || pos >= l.begin(batch)
+			something = something || pos >= l.Begin(batch)
 		case !excused(o, l.wait()):
 			return false
 		}

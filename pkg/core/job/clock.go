@@ -12,7 +12,7 @@ func (m *Machine) elapse() {
 	if end, s, why := m.lastRelease(); m.due(end) {
 		m.skipRest(s, why)
 	}
-	if m.row.InFlight() > 0 && m.row.Wish < task.DesiredStop && m.due(m.spec.Rollout.Deadline) {
+	if m.row.InFlight() > 0 && m.row.Wish < task.DesiredStop && m.due(m.spec.Rollout.Deadline) && !bug("nothing is stopped at the deadline") {
 		m.halt(task.DesiredStop)
 	}
 	if m.firsts() > 0 && m.due(m.settleBy(1)) && !bug("settle-by ignored") {
@@ -51,6 +51,7 @@ func (m *Machine) lastRelease() (time.Time, task.State, task.Reason) {
 
 func (m *Machine) settleBy(attempt uint32) time.Time {
 	t := m.spec.settleBy(attempt)
+	plant("given up before the settle-by", func() { t = t.Add(-Slack) })
 	if t.Before(m.patience) {
 		return m.patience
 	}
@@ -78,7 +79,7 @@ func (m *Machine) pull() {
 	m.nextPull = m.now.Add(PullEvery)
 	for o := range m.live.all() {
 		m.owed.query.add(o)
-		if m.row.Wish >= task.DesiredStop {
+		if m.row.Wish >= task.DesiredStop && !bug("a stop is not said again") {
 			m.owed.stop.add(o)
 		}
 	}

@@ -141,7 +141,7 @@ func (m *Machine) outcome(o uint32, ev Reported) {
 // waiting for is not started again.
 func (m *Machine) rerun(seen, lost task.Report) (task.Report, bool) {
 	stopping := m.row.State == Stopping || m.row.Wish >= task.DesiredStop
-	if seen.State.Settled() || stopping || lost.Attempt >= m.spec.attempts() || !m.now.Before(m.spec.RerunUntil) {
+	if seen.State.Settled() || stopping || lost.Attempt >= m.spec.attempts()+uint32(off("one attempt too many")) || !m.now.Before(m.spec.RerunUntil) {
 		return task.Report{}, false
 	}
 	return task.Rerun(lost)

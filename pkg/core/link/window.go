@@ -37,6 +37,7 @@ func (w *Window) Grant(class string, more uint32) uint32 {
 		w.classes[class] = c
 	}
 	added := min(more, w.limit-c.free)
+	plant("credit is lost", func() { added -= min(added, c.taken/w.limit) })
 	c.taken -= min(c.taken, added)
 	c.free += added
 	return added
@@ -51,6 +52,7 @@ func (w *Window) Take(class string, want uint32) uint32 {
 	n := min(want, c.free)
 	c.free -= n
 	c.taken += n
+	plant("credit is not looked at", func() { n = want })
 	return n
 }
 
