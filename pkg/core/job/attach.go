@@ -27,7 +27,7 @@ func (m *Machine) reached(ev Reached) error {
 	}
 	if !e.is(released) {
 		m.batch.returned(m.plan.position(o))
-		if e.seen.State == task.Pending && !(m.row.Released > 0 && bug("who comes back is not released")) {
+		if e.seen.State == task.Pending && (m.row.Released == 0 || !bug("who comes back is not released")) {
 			m.ready.add(m.plan.position(o))
 		}
 		return nil
