@@ -90,8 +90,12 @@ func (l *Ledger) isBad(s task.State) bool {
 // Made notes a resume that had an effect, on a job that was so.
 func (l *Ledger) Made(ev job.Resume, before job.Row, excused Excused) {
 	r := resumed{ev: ev, released: int(before.Released), batch: int(before.Batch), budget: before.Pause == job.PausedByBudget, settled: before.InFlight() == 0}
-	if l.batchGate > 0 && int(before.Batch)+1 >= l.batchGate {
-		r.batchOver = r.settled && l.over(int(before.Batch), excused)
+	atPoint := before.Pause == job.PausedAtPoint && (l.gate == 0 || r.released < l.gate || !r.settled)
+	switch {
+	case atPoint:
+		r.batchOver = true // whatever has been heard of hosts since
+	case l.batchGate > 0 && r.batch+1 >= l.batchGate:
+		r.batchOver = r.settled && l.over(r.batch, excused)
 		r.unsure = before.Counts.Of(task.Pending) != l.counts[task.Pending/64]
 	}
 	for s, n := range before.Counts.All() {
@@ -170,6 +174,9 @@ func (l *Ledger) move(o uint32, to task.State) {
 	}
 	if l.isBad(from) {
 		l.bad--
+		if l.forgiven > 0 && !l.isBad(to) {
+			l.forgiven-- // late truth: nothing else is forgiven in its place
+		}
 	}
 	if l.isBad(to) {
 		l.bad++

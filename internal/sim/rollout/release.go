@@ -19,7 +19,7 @@ func (l *Ledger) control(w Write, c job.ControlRow, report Report) {
 	}
 	points := &l.spec.Rollout
 	if made.budget {
-		l.forgiven = made.bad
+		l.forgiven = min(made.bad, int(w.Row.Forgiven)) // fewer, if late truth has come since
 	}
 	switch {
 	case made.unsure:
@@ -31,7 +31,7 @@ func (l *Ledger) control(w Write, c job.ControlRow, report Report) {
 	case job.UntilEnd:
 		l.gate, l.batchGate = 0, 0
 	case job.UntilNumber:
-		l.gate = made.released + int(made.ev.Targets)
+		l.gate = made.released + min(int(made.ev.Targets), len(l.states))
 	case job.UntilNext:
 		if l.gate > 0 && made.released >= l.gate && made.settled {
 			l.gate = next(points.PauseAfter, made.released)
