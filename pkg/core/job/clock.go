@@ -79,7 +79,7 @@ func (m *Machine) pull() {
 	m.nextPull = m.now.Add(PullEvery)
 	for o := range m.live.all() {
 		m.owed.query.add(o)
-		if m.row.Wish >= task.DesiredStop && !bug("a stop is not said again") {
+		if m.row.Wish >= task.DesiredStop {
 			m.owed.stop.add(o)
 		}
 	}

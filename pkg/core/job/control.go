@@ -155,7 +155,6 @@ func (m *Machine) halt(wish task.Desired) {
 	m.row.Wish = wish
 	for o := range m.live.all() {
 		m.wishStop(o)
-		plant("a stop is not sent", func() { m.owed.stop.remove(o) })
 	}
 }
 

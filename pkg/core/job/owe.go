@@ -80,7 +80,7 @@ func (m *Machine) send() Send {
 		}
 	}
 	for _, ordinal := range o.stop.drain() {
-		if m.live.has(ordinal) {
+		if m.live.has(ordinal) && !bug("a stop is not said") {
 			s.Stop = append(s.Stop, Stop{Ordinal: ordinal, Attempt: m.tasks[ordinal].seen.Attempt})
 		}
 	}
