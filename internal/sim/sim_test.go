@@ -103,8 +103,13 @@ func TestFaultsAreReadAsTheyAreWritten(t *testing.T) {
 func TestAWorldWithoutFaultsIsCalm(t *testing.T) {
 	for s := range uint64(30) {
 		r := Run(Options{Seed: s + 1, Without: AllFaults})
-		if r.Broken != nil || r.Tally["an attempt was started"] == 0 {
+		if r.Broken != nil || r.Tally["an attempt was started"]+r.Tally["a ping was answered"] == 0 {
 			t.Errorf("seed %d: %v, %+v", s+1, r.Broken, r.Tally)
+		}
+		for _, kind := range faultNames {
+			if r.Tally[kind] > 0 {
+				t.Errorf("seed %d: %d faults of the kind %s", s+1, r.Tally[kind], kind)
+			}
 		}
 	}
 }
