@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/job"
 )
@@ -17,6 +18,9 @@ var (
 	ErrExists = errors.New("a job with this id exists")
 	// ErrNotFound: no such job, output or claim.
 	ErrNotFound = errors.New("not found")
+	// ErrPurged: retention has removed the job, or has forgotten all ids of its
+	// time. It comes with ErrNotFound.
+	ErrPurged = errors.New("removed by retention")
 	// ErrPageToken: the token is damaged or belongs to another list.
 	ErrPageToken = errors.New("the page token is not valid here")
 	// ErrUnavailable: not now (busy, disk full, I/O error); the same call may
@@ -76,3 +80,20 @@ func (e *ExistsError) Error() string {
 
 // Is makes errors.Is(err, ErrExists) true.
 func (e *ExistsError) Is(target error) bool { return target == ErrExists }
+
+// PurgedError is an ErrPurged, and an ErrNotFound, that says what is still known.
+type PurgedError struct {
+	// Identity has the id alone if the id itself is forgotten.
+	Identity
+}
+
+// Error says when the job was removed, if that is still known.
+func (e *PurgedError) Error() string {
+	if e.Removed.IsZero() {
+		return fmt.Sprintf("job %s is not there any more: what was submitted at its time was removed by retention, and its id was forgotten since", e.ID)
+	}
+	return fmt.Sprintf("job %s was removed by retention on %s", e.ID, e.Removed.UTC().Format(time.RFC3339))
+}
+
+// Is makes errors.Is(err, ErrPurged) and errors.Is(err, ErrNotFound) true.
+func (e *PurgedError) Is(target error) bool { return target == ErrPurged || target == ErrNotFound }

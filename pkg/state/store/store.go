@@ -48,12 +48,15 @@ type Owner interface {
 
 // Reader is what any scheduler may ask, owner or not.
 type Reader interface {
-	// GetJob returns a job, or ErrNotFound.
+	// GetJob returns a job, or ErrNotFound. That retention has removed a job
+	// every question about one job says with a *PurgedError, which is both
+	// ErrPurged and ErrNotFound.
 	GetJob(ctx context.Context, id job.ID) (Job, error)
 	// LoadJob returns all of a job, done or not, or ErrNotFound.
 	LoadJob(ctx context.Context, id job.ID) (Record, error)
 	// LocateJob tells where an id is, even of a job that retention has removed;
-	// ErrNotFound if it was never accepted.
+	// ErrNotFound if it was never accepted. When the id itself is forgotten, like
+	// all others of its time, it is a *PurgedError.
 	LocateJob(ctx context.Context, id job.ID) (Identity, error)
 	// ListJobs returns a page of jobs, the newest first, and the token of the
 	// next page, empty on the last. Errors wrap ErrPageToken. Jobs that cannot
@@ -114,6 +117,10 @@ type Result struct {
 	// Existing are the jobs of the batch whose id was taken. All that the
 	// batch holds of such a job was left out. Never those that Again created.
 	Existing []*ExistsError
+	// Purged are the jobs of the batch that retention has removed. All that the
+	// batch holds of such a job was left out: its owner drops it, and may tell its
+	// hosts Forget.
+	Purged []job.ID
 	// HostRevision is the revision of the batch's last host row; those before
 	// it count down from it. 0 without hosts, and after Again.
 	HostRevision uint64
@@ -124,6 +131,8 @@ type Identity struct {
 	ID     job.ID
 	Shard  job.ShardID
 	Digest [32]byte
+	// Removed is when retention removed the job; zero: it is there.
+	Removed time.Time
 }
 
 // Job is a job without its lists.

@@ -50,21 +50,15 @@ func (s *Store) apply(b *store.Batch) (r store.Result) {
 		for i := range b.Jobs {
 			made := s.ids[b.Jobs[i].ID]
 			if b.Jobs[i].Create != nil && (made.epoch != b.Epoch || made.number != b.Number) {
-				r.Existing = append(r.Existing, &store.ExistsError{Identity: made.Identity})
+				r.Existing = append(r.Existing, &store.ExistsError{Identity: s.identity(b.Jobs[i].ID)})
+			} else if s.purged(b.Jobs[i].ID) {
+				r.Purged = append(r.Purged, b.Jobs[i].ID)
 			}
 		}
 		return r
 	}
 	for i := range b.Jobs {
-		jb := &b.Jobs[i]
-		if known, taken := s.ids[jb.ID]; jb.Create != nil && taken {
-			r.Existing = append(r.Existing, &store.ExistsError{Identity: known.Identity})
-			continue
-		}
-		if jb.Create != nil {
-			s.create(b, jb)
-		}
-		s.jobs[jb.ID].put(jb)
+		s.applyJob(b, &b.Jobs[i], &r)
 	}
 	for _, h := range b.Hosts {
 		s.hostOrder = append(s.hostOrder, h.ID)
@@ -75,6 +69,22 @@ func (s *Store) apply(b *store.Batch) (r store.Result) {
 	claims := s.shards[b.Shard]
 	claims[len(claims)-1].batch = b.Number
 	return r
+}
+
+func (s *Store) applyJob(b *store.Batch, jb *store.JobBatch, r *store.Result) {
+	_, taken := s.ids[jb.ID]
+	gone := s.purged(jb.ID)
+	switch {
+	case jb.Create != nil && (taken || gone):
+		r.Existing = append(r.Existing, &store.ExistsError{Identity: s.identity(jb.ID)})
+		return
+	case gone:
+		r.Purged = append(r.Purged, jb.ID)
+		return
+	case jb.Create != nil:
+		s.create(b, jb)
+	}
+	s.jobs[jb.ID].put(jb)
 }
 
 // check gives the verdict on a batch before any of it is written.
@@ -102,7 +112,7 @@ func (s *Store) checkJobs(b *store.Batch) error {
 	}
 	for i := range b.Jobs {
 		jb := &b.Jobs[i]
-		if known, taken := s.ids[jb.ID]; jb.Create == nil && (!taken || known.Shard != b.Shard) {
+		if known, taken := s.ids[jb.ID]; jb.Create == nil && (!taken && !s.purged(jb.ID) || taken && known.Shard != b.Shard) {
 			return fmt.Errorf("batch %d of shard %s: %w: job %s is not in it", b.Number, b.Shard, store.ErrBatch, jb.ID)
 		}
 	}
@@ -111,15 +121,16 @@ func (s *Store) checkJobs(b *store.Batch) error {
 
 func (s *Store) create(b *store.Batch, jb *store.JobBatch) {
 	s.order = append(s.order, jb.ID)
+	s.seq++
 	s.ids[jb.ID] = identity{
 		Identity: store.Identity{ID: jb.ID, Shard: b.Shard, Digest: jb.Create.Digest},
-		epoch:    b.Epoch, number: b.Number,
+		epoch:    b.Epoch, number: b.Number, keepUntil: jb.Create.KeepUntil,
 	}
 	create := *jb.Create
 	create.Capsule = slices.Clone(create.Capsule)
 	create.Spec = cloneSpec(create.Spec)
 	s.jobs[jb.ID] = &stored{
-		seq: int64(len(s.order)), create: create,
+		seq: s.seq, create: create,
 		released: map[uint32]bool{}, tasks: map[uint32]job.TaskRow{},
 		controls: map[string]job.ControlRow{}, outputs: map[[32]byte][]byte{},
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
@@ -20,13 +21,18 @@ type Store struct {
 	ids        map[job.ID]identity
 	jobs       map[job.ID]*stored
 	order      []job.ID // of acceptance
+	seq        int64    // of the job accepted last
+	horizon    time.Time
 	hosts      map[fleet.HostID]fleet.Host
 	hostOrder  []fleet.HostID // by revision; hosts that were written again are in it twice
 	failures   []Failure
 	damaged    map[job.ID]bool
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store   = (*Store)(nil)
+	_ store.Janitor = (*Store)(nil)
+)
 
 // claim is one ownership of a shard.
 type claim struct {
@@ -38,8 +44,9 @@ type claim struct {
 // identity is what an id is known by, and the batch that made it.
 type identity struct {
 	store.Identity
-	epoch  job.Epoch
-	number uint64
+	epoch     job.Epoch
+	number    uint64
+	keepUntil time.Time
 }
 
 // stored is a job.

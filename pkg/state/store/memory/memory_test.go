@@ -18,6 +18,13 @@ func TestTheMemoryStoreIsAJobStore(t *testing.T) {
 	})
 }
 
+func TestTheMemoryStoreIsAJanitor(t *testing.T) {
+	storetest.RunRetention(t, func(*testing.T) func() store.Store {
+		s := memory.New()
+		return func() store.Store { return s }
+	})
+}
+
 func TestACommitThatFailsOnDemandIsUnknownUntilItsFateIsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := memory.New()

@@ -22,7 +22,7 @@ func (s *Store) find(ctx context.Context, id job.ID) (*stored, error) {
 	}
 	j := s.jobs[id]
 	if j == nil {
-		return nil, fmt.Errorf("job %s: %w", id, store.ErrNotFound)
+		return nil, s.missing(id)
 	}
 	if s.damaged[id] {
 		var bad store.DamagedError
@@ -52,11 +52,10 @@ func (s *Store) GetJob(ctx context.Context, id job.ID) (store.Job, error) {
 func (s *Store) LocateJob(_ context.Context, id job.ID) (store.Identity, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known, ok := s.ids[id]
-	if !ok {
-		return store.Identity{}, fmt.Errorf("job %s: %w", id, store.ErrNotFound)
+	if _, ok := s.ids[id]; !ok {
+		return store.Identity{}, s.missing(id)
 	}
-	return known.Identity, nil
+	return s.identity(id), nil
 }
 
 // ListJobs returns a page of jobs, the newest first.
@@ -202,6 +201,8 @@ func (s *Store) Output(_ context.Context, id job.ID, digest [32]byte) ([]byte, e
 		if content, kept := j.outputs[digest]; kept {
 			return append([]byte{}, content...), nil
 		}
+	} else if s.purged(id) {
+		return nil, s.missing(id)
 	}
 	return nil, fmt.Errorf("output %x of job %s: %w", digest[:6], id, store.ErrNotFound)
 }

@@ -99,7 +99,10 @@ func (t *tx) claim(ctx context.Context, shard job.ShardID) (c claimed, err error
 	return c, err
 }
 
+// generation reads the row of the store, and notes the horizon, which is in it.
 func (t *tx) generation(ctx context.Context) (g uint64, err error) {
-	err = t.row(ctx, "SELECT generation FROM meta WHERE id = 1", nil, &g)
+	var horizon int64
+	err = t.row(ctx, "SELECT generation, horizon FROM meta WHERE id = 1", nil, &g, &horizon)
+	t.horizon = fromNanos(horizon)
 	return g, err
 }

@@ -78,22 +78,17 @@ func (t *tx) apply(ctx context.Context, b *store.Batch, e *encodedBatch) (r stor
 	}
 	by := writtenBy{b.Epoch, b.Number}
 	for i := range b.Jobs {
+		jb := &b.Jobs[i]
+		var met met
 		if again {
-			if b.Jobs[i].Create == nil {
-				continue
-			}
-			existing, err := t.existing(ctx, b.Jobs[i].ID, by)
-			if err != nil {
-				return r, err
-			}
-			r.Existing = appendExisting(r.Existing, existing)
-			continue
+			met, err = t.metAgain(ctx, by, jb)
+		} else {
+			met, err = t.applyJob(ctx, b.Shard, by, jb, &e.jobs[i])
 		}
-		existing, err := t.applyJob(ctx, b.Shard, by, &b.Jobs[i], &e.jobs[i])
 		if err != nil {
 			return r, err
 		}
-		r.Existing = appendExisting(r.Existing, existing)
+		met.note(&r, jb.ID)
 	}
 	if again {
 		r.Again = true
@@ -103,13 +98,6 @@ func (t *tx) apply(ctx context.Context, b *store.Batch, e *encodedBatch) (r stor
 		return r, err
 	}
 	return r, t.exec(ctx, "UPDATE shards SET batch = ? WHERE pool = ? AND shard = ?", b.Number, b.Shard.Pool, b.Shard.N)
-}
-
-func appendExisting(list []*store.ExistsError, e *store.ExistsError) []*store.ExistsError {
-	if e == nil {
-		return list
-	}
-	return append(list, e)
 }
 
 // check compares the batch with the row of its shard. refused is the verdict

@@ -33,59 +33,48 @@ func isImpossible(err error) bool {
 	return false
 }
 
-// applyJob writes what changed in one job, or nothing if its id was taken.
-func (t *tx) applyJob(ctx context.Context, shard job.ShardID, by writtenBy, b *store.JobBatch, e *encodedJob) (*store.ExistsError, error) {
+// applyJob writes what changed in one job, or nothing if its id was taken or
+// retention has removed it.
+func (t *tx) applyJob(ctx context.Context, shard job.ShardID, by writtenBy, b *store.JobBatch, e *encodedJob) (m met, err error) {
 	var seq int64
-	var err error
 	if b.Create != nil {
-		existing, err := t.existing(ctx, b.ID, writtenBy{})
-		if existing != nil || err != nil {
-			return existing, err
+		if m.existing, err = t.existing(ctx, b.ID, writtenBy{}); m.existing != nil || err != nil {
+			return m, err
 		}
 		seq, err = t.create(ctx, shard, by, b, e)
-		if err != nil {
-			return nil, err
+	} else if seq, err = t.find(ctx, shard, b, e); errors.Is(err, sql.ErrNoRows) {
+		if m.purged, err = t.purged(ctx, b.ID); m.purged || err != nil {
+			return m, err
 		}
-	} else if seq, err = t.find(ctx, shard, b, e); err != nil {
-		return nil, err
+		err = fmt.Errorf("%w: job %s is not in shard %s", store.ErrBatch, b.ID, shard)
 	}
+	if err != nil {
+		return m, err
+	}
+	return m, t.applyLists(ctx, seq, b, e)
+}
+
+// applyLists writes what belongs to a job.
+func (t *tx) applyLists(ctx context.Context, seq int64, b *store.JobBatch, e *encodedJob) error {
 	if err := t.release(ctx, seq, b.Persist.Released); err != nil {
-		return nil, err
+		return err
 	}
 	if err := t.putTasks(ctx, seq, e.tasks); err != nil {
-		return nil, err
+		return err
 	}
 	for _, o := range e.outputs {
 		if err := t.exec(ctx, "INSERT INTO outputs (job, digest, codec, size, content) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
 			seq, o.digest[:], o.codec, o.size, o.content); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for _, c := range e.controls {
 		if err := t.exec(ctx, "INSERT INTO controls (job, request, row) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET row = excluded.row",
 			seq, c.request, c.row); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return nil, nil
-}
-
-// existing returns who holds an id; nil if nobody does, or if the batch named
-// by except made it.
-func (t *tx) existing(ctx context.Context, id job.ID, except writtenBy) (*store.ExistsError, error) {
-	found := &store.ExistsError{Identity: store.Identity{ID: id}}
-	var digest []byte
-	var by writtenBy
-	err := t.row(ctx, "SELECT pool, shard, digest, by_generation, by_n, by_batch FROM ids WHERE id = ?", []any{id[:]},
-		&found.Shard.Pool, &found.Shard.N, &digest, &by.epoch.Generation, &by.epoch.N, &by.number)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && by == except {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	copy(found.Digest[:], digest)
-	return found, nil
+	return nil
 }
 
 func (t *tx) create(ctx context.Context, shard job.ShardID, by writtenBy, b *store.JobBatch, e *encodedJob) (seq int64, err error) {
@@ -102,16 +91,14 @@ func (t *tx) create(ctx context.Context, shard job.ShardID, by writtenBy, b *sto
 	return seq, t.exec(ctx, "INSERT INTO bodies (job, capsule, targets) VALUES (?, ?, ?)", seq, e.capsule, e.targets)
 }
 
-// find returns the job's number, and writes its row if that changed.
+// find returns the job's number, and writes its row if that changed;
+// sql.ErrNoRows: the shard has no such job.
 func (t *tx) find(ctx context.Context, shard job.ShardID, b *store.JobBatch, e *encodedJob) (seq int64, err error) {
 	if e.row != nil {
 		err = t.row(ctx, "UPDATE jobs SET state = ?, live = ?, row = ? WHERE id = ? AND pool = ? AND shard = ? RETURNING seq",
 			[]any{e.state, e.live, e.row, b.ID[:], shard.Pool, shard.N}, &seq)
 	} else {
 		err = t.row(ctx, "SELECT seq FROM jobs WHERE id = ? AND pool = ? AND shard = ?", []any{b.ID[:], shard.Pool, shard.N}, &seq)
-	}
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, fmt.Errorf("%w: job %s is not in shard %s", store.ErrBatch, b.ID, shard)
 	}
 	return seq, err
 }

@@ -23,8 +23,11 @@ import (
 // it commits to the file and says so, until it is killed.
 const (
 	helperFile  = "CCS_TEST_STORE_FILE"
-	helperShard = "CCS_TEST_STORE_SHARD"
+	helperShard = "CCS_TEST_STORE_SHARD" // sweepShard: it sweeps instead
 )
+
+// sweepShard makes the helper a janitor.
+const sweepShard = "sweep"
 
 func TestMain(m *testing.M) {
 	bugs.Plant()
@@ -55,6 +58,9 @@ func helperBatch(shard job.ShardID, epoch job.Epoch, number int) store.Batch {
 // commitUntilKilled writes the number of its epoch, and then a line for every
 // batch that was acknowledged.
 func commitUntilKilled(ctx context.Context, path, shardText string, out io.Writer) error {
+	if shardText == sweepShard {
+		return sweepUntilKilled(ctx, path, out)
+	}
 	n, err := strconv.ParseUint(shardText, 10, 16)
 	if err != nil {
 		return err
@@ -97,9 +103,15 @@ type helper struct {
 
 func startHelper(t *testing.T, path string, shard uint16) *helper {
 	t.Helper()
+	return startHelperAs(t, path, shard, strconv.Itoa(int(shard)))
+}
+
+// startHelperAs starts one that commits to a shard, or sweeps.
+func startHelperAs(t *testing.T, path string, shard uint16, as string) *helper {
+	t.Helper()
 	h := &helper{shard: job.ShardID{Pool: "standard", N: shard}}
 	h.cmd = exec.CommandContext(t.Context(), os.Args[0])
-	h.cmd.Env = append(os.Environ(), helperFile+"="+path, helperShard+"="+strconv.Itoa(int(shard)))
+	h.cmd.Env = append(os.Environ(), helperFile+"="+path, helperShard+"="+as)
 	h.cmd.Stderr = &h.said
 	out, err := h.cmd.StdoutPipe()
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"iter"
 
 	"github.com/ccs-project/ccs/pkg/core/job"
@@ -28,10 +27,10 @@ func scanJob(scan func(...any) error) (seq int64, j store.Job, err error) {
 	return seq, j, damaged(err)
 }
 
-// jobFailure says which job could not be read, and that it is not there, if so.
-func jobFailure(id job.ID, err error) error {
+// jobFailure says which job could not be read, and if it is not there, why.
+func (s *Store) jobFailure(ctx context.Context, id job.ID, err error) error {
 	if errors.Is(err, sql.ErrNoRows) {
-		return fmt.Errorf("job %s: %w", id, store.ErrNotFound)
+		return s.missing(ctx, id)
 	}
 	if errors.Is(err, store.ErrDamaged) {
 		var bad store.DamagedError
@@ -45,7 +44,7 @@ func jobFailure(id job.ID, err error) error {
 func (s *Store) GetJob(ctx context.Context, id job.ID) (store.Job, error) {
 	_, j, err := s.now().job(ctx, id)
 	if err != nil {
-		return store.Job{}, jobFailure(id, err)
+		return store.Job{}, s.jobFailure(ctx, id, err)
 	}
 	return j, nil
 }
@@ -61,18 +60,6 @@ func (s *snapshot) job(ctx context.Context, id job.ID) (seq int64, j store.Job, 
 		err = sql.ErrNoRows
 	}
 	return seq, j, err
-}
-
-// LocateJob tells where an id is.
-func (s *Store) LocateJob(ctx context.Context, id job.ID) (store.Identity, error) {
-	found := store.Identity{ID: id}
-	var digest []byte
-	err := s.now().row(ctx, "SELECT pool, shard, digest FROM ids WHERE id = ?", []any{id[:]}, &found.Shard.Pool, &found.Shard.N, &digest)
-	if err != nil {
-		return store.Identity{}, jobFailure(id, err)
-	}
-	copy(found.Digest[:], digest)
-	return found, nil
 }
 
 // ListJobs returns a page of jobs, the newest first.
@@ -127,7 +114,7 @@ func (s *Store) LoadJob(ctx context.Context, id job.ID) (r store.Record, err err
 		return s.loadLists(ctx, seq, &r)
 	})
 	if err != nil {
-		return store.Record{}, jobFailure(id, err)
+		return store.Record{}, s.jobFailure(ctx, id, err)
 	}
 	return r, nil
 }

@@ -18,9 +18,12 @@ var (
 //go:embed schema.sql
 var schemaV1 string
 
+//go:embed schema_v2.sql
+var schemaV2 string
+
 // migrations returns the steps from an empty file to the schema of this
 // release; a file at version v still needs those from v on.
-func migrations() []string { return []string{schemaV1} }
+func migrations() []string { return []string{schemaV1, schemaV2} }
 
 // migrate brings the schema up to date within the transaction t, and refuses
 // what it does not know.

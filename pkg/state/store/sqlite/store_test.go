@@ -16,6 +16,14 @@ func TestTheSQLiteStoreIsAJobStore(t *testing.T) {
 	})
 }
 
+func TestTheSQLiteStoreIsAJanitor(t *testing.T) {
+	storetest.RunRetention(t, func(t *testing.T) func() store.Store {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), "ccs.db")
+		return func() store.Store { return open(t, path) }
+	})
+}
+
 // open opens a store that is closed when the test ends.
 func open(tb testing.TB, path string) *Store {
 	tb.Helper()

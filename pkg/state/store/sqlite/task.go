@@ -67,7 +67,7 @@ func (s *Store) Tasks(ctx context.Context, id job.ID, query store.TaskQuery) ([]
 		return nil
 	})
 	if err != nil {
-		return nil, jobFailure(id, err)
+		return nil, s.jobFailure(ctx, id, err)
 	}
 	slices.SortFunc(rows, func(a, b job.TaskRow) int { return cmp.Compare(a.Ordinal, b.Ordinal) })
 	return rows[:min(len(rows), limit)], nil
@@ -91,7 +91,7 @@ func (s *Store) TasksSince(ctx context.Context, id job.ID, revision uint64) iter
 		for {
 			page, err := s.now().tasks(ctx, query, id[:], at.Revision, at.Ordinal, store.MaxPage)
 			if err != nil {
-				yield(job.TaskRow{}, jobFailure(id, err))
+				yield(job.TaskRow{}, s.jobFailure(ctx, id, err))
 				return
 			}
 			for _, at = range page {
@@ -113,10 +113,13 @@ func (s *Store) Output(ctx context.Context, id job.ID, digest [32]byte) ([]byte,
 	var content []byte
 	err := s.now().row(ctx, "SELECT codec, size, content FROM outputs "+ofJob+"AND digest = ?", []any{id[:], digest[:]}, &codec, &size, &content)
 	if errors.Is(err, sql.ErrNoRows) {
+		if err = s.missing(ctx, id); errors.Is(err, store.ErrPurged) {
+			return nil, err
+		}
 		return nil, fmt.Errorf("output %x of job %s: %w", digest[:6], id, store.ErrNotFound)
 	}
 	if err != nil {
-		return nil, jobFailure(id, err)
+		return nil, s.jobFailure(ctx, id, err)
 	}
 	out, err := decompress(codec, size, content)
 	return out, damaged(err)

@@ -229,7 +229,10 @@ func pause(ctx context.Context, waited time.Duration) error {
 }
 
 // tx is the transaction that is under way on the writer.
-type tx struct{ w *writer }
+type tx struct {
+	w       *writer
+	horizon time.Time // of retention, once the generation was read
+}
 
 func (t *tx) prepared(ctx context.Context, query string) (*sql.Stmt, error) {
 	if st := t.w.stmts[query]; st != nil {
@@ -250,6 +253,20 @@ func (t *tx) exec(ctx context.Context, query string, args ...any) error {
 	}
 	_, err = st.ExecContext(ctx, args...)
 	return err
+}
+
+// count is exec that says how many rows it has changed.
+func (t *tx) count(ctx context.Context, query string, args ...any) (int, error) {
+	st, err := t.prepared(ctx, query)
+	if err != nil {
+		return 0, err
+	}
+	result, err := st.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	n, err := result.RowsAffected()
+	return int(n), err
 }
 
 // row scans the one row of a query; sql.ErrNoRows if there is none.

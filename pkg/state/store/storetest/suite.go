@@ -14,10 +14,7 @@ type Maker func(t *testing.T) (open func() store.Store)
 // Run runs the suite.
 func Run(t *testing.T, makeData Maker) {
 	t.Helper()
-	for _, part := range []struct {
-		name  string
-		tests []test
-	}{
+	runAll(t, makeData, []part{
 		{"creating", creating()},
 		{"owning", owning()},
 		{"restoring", restoring()},
@@ -26,7 +23,23 @@ func Run(t *testing.T, makeData Maker) {
 		{"outputs", outputs()},
 		{"hosts", hosts()},
 		{"together", together()},
-	} {
+	})
+}
+
+// RunRetention runs the suite of versions that are a [store.Janitor].
+func RunRetention(t *testing.T, makeData Maker) {
+	t.Helper()
+	runAll(t, makeData, []part{
+		{"removing", removing()},
+		{"removed", removed()},
+		{"sweeping", sweeping()},
+		{"random", random()},
+	})
+}
+
+func runAll(t *testing.T, makeData Maker, parts []part) {
+	t.Helper()
+	for _, part := range parts {
 		t.Run(part.name, func(t *testing.T) {
 			for _, test := range part.tests {
 				t.Run(test.name, func(t *testing.T) {
@@ -43,4 +56,10 @@ func Run(t *testing.T, makeData Maker) {
 type test struct {
 	name string
 	run  func(r *rig)
+}
+
+// part is some of them.
+type part struct {
+	name  string
+	tests []test
 }

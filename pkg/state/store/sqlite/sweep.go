@@ -1,0 +1,138 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/state/store"
+)
+
+// Sweep looks for what may go while others write, and takes the write lock only
+// to remove it. Pages that become free are used again by what is written next, so
+// the file stops growing; it does not shrink, for that would move pages that
+// others need.
+func (s *Store) Sweep(ctx context.Context, sw store.Sweep) (store.Swept, error) {
+	var done store.Swept
+	bytes, err := s.now().bytes(ctx)
+	if err != nil {
+		return done, failure("sweep", err)
+	}
+	found, err := s.now().removable(ctx, &sw, sw.Over(bytes))
+	if err != nil {
+		return done, failure("sweep", err)
+	}
+	err = s.writer.write(ctx, "sweep", func(ctx context.Context, t *tx) error {
+		if err := t.checkSweep(ctx, sw.Epoch); err != nil {
+			return err
+		}
+		b := &broom{tx: t, sweep: &sw, left: max(sw.Limit, 1)}
+		err := b.step(ctx, found)
+		done = b.done
+		return err
+	})
+	if err != nil {
+		return store.Swept{}, err
+	}
+	done.Bytes = bytes
+	return done, nil
+}
+
+// checkSweep is the verdict on who sweeps.
+func (t *tx) checkSweep(ctx context.Context, epoch job.Epoch) error {
+	generation, err := t.generation(ctx)
+	if err != nil {
+		return err
+	}
+	c, err := t.claim(ctx, store.HostTable())
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if c.epoch != epoch || epoch.Generation != generation || epoch == (job.Epoch{}) {
+		return fmt.Errorf("claim %d of generation %d, the store is at claim %d of generation %d: %w",
+			epoch.N, epoch.Generation, c.epoch.N, generation, store.ErrFenced)
+	}
+	return nil
+}
+
+// bytes is what the file holds, without the pages that are free.
+func (s *snapshot) bytes(ctx context.Context) (n int64, err error) {
+	err = s.row(ctx, `SELECT (p.page_count - f.freelist_count) * s.page_size
+		FROM pragma_page_count p, pragma_freelist_count f, pragma_page_size s`, nil, &n)
+	return n, err
+}
+
+// removablePage is how many jobs are looked at in one query.
+const removablePage = 256
+
+// removable is jobs that may go, as many as a step can take.
+type removable struct {
+	jobs   []victim
+	looked int64 // number of the last job that was looked at
+	end    bool  // there are no more
+}
+
+type victim struct {
+	seq int64
+	id  job.ID
+}
+
+// removable looks for jobs in the order of their acceptance.
+func (s *snapshot) removable(ctx context.Context, sw *store.Sweep, over bool) (found removable, err error) {
+	const query = `SELECT jobs.seq, jobs.id, jobs.spec, jobs.row, ids.keep_until FROM jobs JOIN ids ON ids.id = jobs.id
+		WHERE jobs.seq > ? AND jobs.live = 0 ORDER BY jobs.seq LIMIT ?`
+	found.looked = sw.From
+	for rows := removablePage; rows == removablePage && !found.end && len(found.jobs) < sw.Limit; {
+		rows = 0
+		err := s.each(ctx, query, []any{found.looked, removablePage}, func(scan func(...any) error) error {
+			rows++
+			var v victim
+			var id, spec, row []byte
+			var keepUntil int64
+			if err := scan(&v.seq, &id, &spec, &row, &keepUntil); err != nil {
+				return err
+			}
+			if found.end = found.end || sw.Young(acceptedAt(spec), over); found.end {
+				return nil
+			}
+			copy(v.id[:], id)
+			found.looked = v.seq
+			if sw.Removes(doneAt(row, fromNanos(keepUntil)), over) {
+				found.jobs = append(found.jobs, v)
+			}
+			return nil
+		})
+		if err != nil {
+			return found, err
+		}
+		found.end = found.end || rows < removablePage
+	}
+	return found, nil
+}
+
+// acceptedAt is when a job was accepted; zero if that cannot be read.
+func acceptedAt(spec []byte) time.Time {
+	var s struct{ Created time.Time }
+	if fromJSON("the job", spec, &s) != nil {
+		return time.Time{}
+	}
+	return s.Created
+}
+
+// doneAt is when a job was done. Of one that cannot be decoded it is only known
+// that nothing of it happens after its id may go.
+func doneAt(row []byte, keepUntil time.Time) time.Time {
+	var r struct{ DoneAt time.Time }
+	if fromJSON("the row of the job", row, &r) != nil || r.DoneAt.IsZero() {
+		return keepUntil
+	}
+	return r.DoneAt
+}
+
+// tombID is what stands for the id of a job whose rows are being removed: no
+// question finds it, and no other job has it.
+func tombID(seq int64) []byte { return binary.BigEndian.AppendUint64([]byte("removed:"), uint64(seq)) }
