@@ -69,7 +69,7 @@ func serve(ctx context.Context, p setup.Process, c config) (err error) {
 	}
 	defer func() { err = errors.Join(err, jobs.Close()) }()
 	server, err := scheduler.New(c.Scheduler, scheduler.Deps{
-		Log: p.Log, Identity: source, Coord: etcd, Telemetry: p.Telemetry, Store: jobs, Version: p.Version,
+		Log: p.Log, Identity: source, Coord: etcd, Telemetry: p.Telemetry, Store: jobs, Janitor: jobs, Version: p.Version,
 	})
 	if err != nil {
 		return err

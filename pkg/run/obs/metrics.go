@@ -79,6 +79,11 @@ const (
 	Registered    Name = "ccs.registered"
 	HostsKnown    Name = "ccs.hosts.known"
 	HostsAttached Name = "ccs.hosts.attached"
+	ReportsStray  Name = "ccs.reports.stray"
+	StoreSize     Name = "ccs.store.size"
+	RetainedJobs  Name = "ccs.retention.jobs.removed"
+	RetainedRows  Name = "ccs.retention.rows.removed"
+	RetentionStep Name = "ccs.retention.step.duration"
 
 	Sessions           Name = "ccs.sessions"
 	SessionsOpened     Name = "ccs.sessions.opened"
@@ -124,6 +129,11 @@ func Metrics() []Metric {
 		{Name: Registered, Kind: KindGauge, Unit: "{registration}", Tiers: []string{"scheduler", "aggregator"}, Help: "1 while the process is registered in etcd, so that others find it, else 0."},
 		{Name: HostsKnown, Kind: KindGauge, Unit: "{host}", Tiers: []string{"scheduler"}, Help: "Hosts in the host table."},
 		{Name: HostsAttached, Kind: KindGauge, Unit: "{host}", Tiers: []string{"scheduler"}, Help: "Hosts that are attached to an aggregator, as this scheduler knows it."},
+		{Name: ReportsStray, Kind: KindCounter, Unit: "{report}", Labels: []string{"reason"}, Tiers: []string{"scheduler"}, Help: "Reports of jobs that are not in the store: purged (retention has removed the job, and the host may forget it) or unknown (nobody knows where the job went: look)."},
+		{Name: StoreSize, Kind: KindGauge, Unit: "By", Tiers: []string{"scheduler"}, Help: "What the job store holds, as the scheduler knows it that removes what retention does not keep; 0 at the others."},
+		{Name: RetainedJobs, Kind: KindCounter, Unit: "{job}", Tiers: []string{"scheduler"}, Help: "Jobs that retention has removed."},
+		{Name: RetainedRows, Kind: KindCounter, Unit: "{row}", Tiers: []string{"scheduler"}, Help: "Rows that retention has removed; large content counts as several."},
+		{Name: RetentionStep, Kind: KindHistogram, Unit: "s", Buckets: seconds, Tiers: []string{"scheduler"}, Help: "Time of one step of retention, the wait for its turn to write included."},
 		{Name: Sessions, Kind: KindGauge, Unit: "{session}", Tiers: []string{"aggregator"}, Help: "Host sessions that are open."},
 		{Name: SessionsOpened, Kind: KindCounter, Unit: "{session}", Tiers: []string{"aggregator"}, Help: "Host sessions opened."},
 		{Name: SessionsRefused, Kind: KindCounter, Unit: "{session}", Labels: []string{"code"}, Tiers: []string{"aggregator"}, Help: "Host sessions refused at Connect, by gRPC status code; who fails at TLS does not get that far."},

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"time"
+
+	"github.com/ccs-project/ccs/pkg/tier/scheduler/retention"
 )
 
 // Config is what an operator sets.
@@ -31,6 +33,8 @@ type Config struct {
 	// SubmitBudget is how long a submission may take to come in whole, with what
 	// it waits for others; default 30 s.
 	SubmitBudget time.Duration `mapstructure:"submit_budget"`
+	// Retention says what is kept of jobs that are done.
+	Retention retention.Config `mapstructure:"retention"`
 	// Trace bounds what is traced.
 	Trace TraceConfig `mapstructure:"trace"`
 }
@@ -47,7 +51,7 @@ func DefaultConfig() Config {
 	return Config{
 		Shards: 64, DrainBudget: 5 * time.Second,
 		ResolutionMaxAge: 10 * time.Minute, AnswerBudget: 10 * time.Second, SubmitBudget: 30 * time.Second,
-		Trace: TraceConfig{Tasks: 8},
+		Retention: retention.DefaultConfig(), Trace: TraceConfig{Tasks: 8},
 	}
 }
 
@@ -78,5 +82,5 @@ func (c Config) Validate() error {
 	} {
 		fault(d.value <= 0 || d.value > d.most, "%s %s: give more than 0 and at most %s", d.key, d.value, d.most)
 	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, c.Retention.Validate())...)
 }

@@ -66,6 +66,7 @@ func streamEdge(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, 
 
 // mapping says what the errors of the parts are to a caller.
 var mapping = []struct{ inner, outer error }{
+	{shard.ErrUsed, wire.ErrOtherBody}, // before store.ErrNotFound, which it wraps
 	{store.ErrNotFound, wire.ErrNotFound},
 	{store.ErrPageToken, wire.ErrPageToken},
 	{shard.ErrNoJob, wire.ErrNotFound},
@@ -129,6 +130,8 @@ func (s *Scheduler) of(id job.ID, err error) error {
 		return &wire.RetryAfter{After: comeAgain, Err: fmt.Errorf("%w: job %s: %w; it is not known whether this was done: ask the same again", wire.ErrUnavailable, id, err)}
 	case errors.Is(err, store.ErrDamaged): // set aside, or it will be when its shard is next loaded
 		return fmt.Errorf("job %s: %w, and its record cannot be read: %w", id, job.ErrQuarantined, err)
+	case errors.Is(err, store.ErrPurged): // it names the job
+		return err
 	case err != nil:
 		return fmt.Errorf("job %s: %w", id, err)
 	}

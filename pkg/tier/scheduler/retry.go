@@ -37,7 +37,7 @@ func (s *Scheduler) foundAgain(ctx context.Context, asked *accessv1.TargetQuery)
 	}
 	defer leave()
 	rec, err := s.store.LoadJob(ctx, parent)
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrPurged) {
 		return nil, fmt.Errorf("%w: there is no job %s that could be retried", wire.ErrNotFound, parent)
 	}
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/commit"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/hosts"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/mesh"
+	"github.com/ccs-project/ccs/pkg/tier/scheduler/retention"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/shard"
 	"github.com/ccs-project/ccs/pkg/trust/identity"
 )
@@ -31,6 +32,9 @@ type Deps struct {
 	Identity *identity.Source
 	Coord    coord.Client
 	Store    store.Store // closed by who opened it, after Run
+	// Janitor is the same store as who removes what retention does not keep; nil:
+	// everything is kept for ever.
+	Janitor store.Janitor
 	// Version is that of the binary, for those who look at the members.
 	Version string
 	// Dial reaches an aggregator; nil: TCP.
@@ -44,6 +48,7 @@ type rooms interface {
 	Run(ctx context.Context) error
 	SetOwns(shards map[uint32]job.Epoch)
 	Send(via fleet.Via, p *mesh.Payload, s job.Send, traces mesh.Traces)
+	Forget(via fleet.Via, id job.ID, host fleet.HostID)
 	FetchBlob(ctx context.Context, via fleet.Via, digest [32]byte, size uint64) ([]byte, error)
 }
 
@@ -116,13 +121,16 @@ func newScheduler(cfg Config, d Deps, toRooms func(*Scheduler) (rooms, error)) (
 	}
 	s.unread.Store(new(errUnread))
 	s.registry = hosts.NewWriter(s.hosts, d.Store, s.writer, cfg.Name, d.Log)
+	if d.Janitor != nil {
+		s.registry.Beside = retention.New(cfg.Retention, d.Janitor, d.Log, d.Telemetry).Run
+	}
 	var err error
 	if s.rooms, err = toRooms(s); err != nil {
 		return nil, err
 	}
 	for n := range cfg.Shards {
 		s.shards = append(s.shards, shard.New(job.ShardID{Pool: cfg.Pool, N: uint16(n)}, cfg.Name, shard.Deps{
-			Log: d.Log, Store: d.Store, Commit: s.writer, Hosts: s.hosts, Send: s.rooms.Send, Serving: s.serving,
+			Log: d.Log, Store: d.Store, Commit: s.writer, Hosts: s.hosts, Send: s.rooms.Send, Forget: s.rooms.Forget, Serving: s.serving,
 			Telemetry: d.Telemetry, TraceTasks: cfg.Trace.Tasks,
 		}))
 	}

@@ -167,7 +167,7 @@ func (s *Scheduler) GetOutput(req *schedulerv1.GetOutputRequest, out grpc.Server
 		return err
 	}
 	content, err := s.store.Output(out.Context(), id, digest)
-	if errors.Is(err, store.ErrNotFound) {
+	if errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrPurged) {
 		return fmt.Errorf("job %s has no output with the digest %x: %w; read the digest from its tasks", id, digest, err)
 	}
 	if err != nil {

@@ -247,6 +247,16 @@ func (r *fakeRooms) Send(via fleet.Via, p *mesh.Payload, s job.Send, traces mesh
 	}
 }
 
+// Forget tells a host that it may forget a job that is gone.
+func (r *fakeRooms) Forget(via fleet.Via, id job.ID, host fleet.HostID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h := r.hosts[host]
+	if tk := h.tasks[id]; tk != nil && !r.cut && h.attached && h.via == via {
+		tk.forgotten++
+	}
+}
+
 // start is a host that gets a dispatch; mu is held.
 func (w *world) start(h *fakeHost, p *mesh.Payload, d job.Dispatch) {
 	if p.Tree == nil || p.Tree.Root() == [32]byte{} {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"sync"
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
@@ -47,6 +48,11 @@ type Committer interface {
 // Writer changes the rows of hosts while this process owns the host table. It
 // is safe for concurrent use; make it with [NewWriter].
 type Writer struct {
+	// Beside runs as long as this process owns the host table, under that epoch,
+	// until its context ends; if it returns an error that ends the ownership. It is
+	// set before Run; nil: nothing runs.
+	Beside func(ctx context.Context, epoch job.Epoch) error
+
 	table  *Table
 	store  Store
 	commit Committer
@@ -121,7 +127,25 @@ func (w *Writer) Run(ctx context.Context) error {
 		w.open <- nil
 		close(ended)
 	}()
-	return w.serve(ctx, &term{Writer: w, epoch: epoch})
+	return w.serveBeside(ctx, &term{Writer: w, epoch: epoch})
+}
+
+// serveBeside serves with Beside at its side.
+func (w *Writer) serveBeside(ctx context.Context, t *term) error {
+	if w.Beside == nil {
+		return w.serve(ctx, t)
+	}
+	ctx, end := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	var beside error
+	running.Go(func() {
+		defer end()
+		beside = w.Beside(ctx, t.epoch)
+	})
+	err := w.serve(ctx, t)
+	end()
+	running.Wait()
+	return errors.Join(err, beside)
 }
 
 func (w *Writer) serve(ctx context.Context, t *term) error {

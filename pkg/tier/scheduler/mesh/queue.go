@@ -26,6 +26,7 @@ type queue struct {
 	jobs    map[job.ID]*owed
 	classes []*classQueue // in the order of their turns
 	sent    *sentPayloads
+	strays  strays
 
 	have    []*meshv1.HaveReports
 	credits []*typesv1.ClassCredit
@@ -153,6 +154,9 @@ func (q *queue) enqueue(o *owed) {
 // next takes the next message; nil: nothing can be sent now.
 func (q *queue) next() (*meshv1.ConnectRequest, error) {
 	if msg := q.nextAnswer(); msg != nil {
+		return msg, nil
+	}
+	if msg := q.strays.next(); msg != nil {
 		return msg, nil
 	}
 	for range q.classes {

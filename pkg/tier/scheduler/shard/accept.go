@@ -2,6 +2,7 @@ package shard
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"go.opentelemetry.io/otel/trace"
@@ -126,6 +127,8 @@ func (s *submission) reply(h *held, existed bool) {
 // exists answers with the job that has the id already.
 func (s *submission) exists(by *taken) accepted {
 	switch {
+	case errors.Is(by.err, store.ErrPurged):
+		return accepted{err: fmt.Errorf("%w; %w", by.err, ErrUsed)}
 	case by.err != nil:
 		return accepted{err: by.err}
 	case by.job.Digest != s.Create.Digest:

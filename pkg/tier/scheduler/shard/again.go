@@ -137,7 +137,10 @@ func (t *tenure) askHosts(ctx context.Context, id job.ID, j *askAgain) {
 	case t.fault != nil:
 		return
 	case err != nil && t.lasting(err):
-		if errors.Is(err, store.ErrNotFound) {
+		switch {
+		case errors.Is(err, store.ErrPurged):
+			t.purged.add(id) // its hosts are answered when they say it again: what they say now is not known
+		case errors.Is(err, store.ErrNotFound):
 			t.unknown.add(id)
 		}
 		t.again.drop(id)

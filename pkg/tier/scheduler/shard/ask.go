@@ -5,7 +5,6 @@ import (
 
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
-	"github.com/ccs-project/ccs/pkg/state/store"
 )
 
 func dispatched(v job.View) bool { return v.Report.State == task.Dispatched }
@@ -84,8 +83,8 @@ func (q *question) apply(ctx context.Context, t *tenure) {
 		return
 	}
 	t.answer(h, func() {
-		if h.taken != nil {
-			q.done <- ErrNoJob
+		if err := h.absent(); err != nil {
+			q.done <- err
 			return
 		}
 		q.see(t, h)
@@ -127,8 +126,8 @@ func (c *control) apply(ctx context.Context, t *tenure) {
 		return
 	}
 	t.answer(h, func() {
-		if h.taken != nil {
-			c.done <- accepted{err: store.ErrNotFound}
+		if err := h.absent(); err != nil {
+			c.done <- accepted{err: err}
 			return
 		}
 		c.done <- accepted{Accepted: Accepted{Spec: h.machine.Spec(), Row: h.machine.Row()}}

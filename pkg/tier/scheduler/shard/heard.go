@@ -39,6 +39,10 @@ func (r *Heard) apply(ctx context.Context, t *tenure) {
 			return
 		}
 		one := &r.Reports[i]
+		if t.purged.has(one.Job) {
+			t.tellForget(ctx, one)
+			continue
+		}
 		h, err := t.find(ctx, one.Job, true)
 		if err != nil {
 			t.stray(ctx, one, err)
@@ -89,13 +93,19 @@ func (t *tenure) hear(ctx context.Context, h *held, r *mesh.Report) error {
 	return t.stepJob(h, job.Reported{Host: r.Host, Incarnation: r.Incarnation, Report: r.Report, Detail: r.Detail})
 }
 
-// stray is a report of a job that cannot be had. One that is not in the store is
-// not answered: its host keeps it, and somebody has to find out where the job
-// went (architecture section 6).
+// stray is a report of a job that cannot be had. One that retention has removed
+// its host may forget. One that is not in the store is not answered: its host
+// keeps it, and somebody has to find out where the job went (architecture
+// section 6).
 func (t *tenure) stray(ctx context.Context, r *mesh.Report, err error) {
 	switch {
+	case errors.Is(err, store.ErrPurged):
+		t.purged.add(r.Job)
+		t.deps.Log.InfoContext(ctx, "host reports a job that retention has removed; it and others that do are told to forget it", "job", r.Job, "host", r.Host)
+		t.tellForget(ctx, r)
 	case errors.Is(err, store.ErrNotFound):
 		t.unknown.add(r.Job)
+		t.meter.strays.Add(ctx, 1, t.meter.unknown)
 		t.deps.Log.ErrorContext(ctx, "host reports a job that is not in the store; it keeps its report", "job", r.Job, "host", r.Host)
 	case t.lasting(err), t.fault != nil, planted.Bug("unread is unheard"):
 	default:
@@ -105,7 +115,8 @@ func (t *tenure) stray(ctx context.Context, r *mesh.Report, err error) {
 }
 
 // Final reports whether a task is final and durable by its host's word, so that
-// the outputs of this attempt need not be fetched. What cannot be told is not,
+// the outputs of this attempt need not be fetched; those of a job that retention
+// has removed need not either. What cannot be told is not,
 // nor is LOST before a later attempt, whose outcome may replace it.
 func (s *Shard) Final(ctx context.Context, id job.ID, host fleet.HostID, attempt uint32) bool {
 	final := false
@@ -116,7 +127,7 @@ func (s *Shard) Final(ctx context.Context, id job.ID, host fleet.HostID, attempt
 			final = v.Report.State.Final() && !v.Concluded && !mayGoOn
 		}
 	})
-	return err == nil && final
+	return err == nil && final || errors.Is(err, store.ErrPurged)
 }
 
 // HostsChanged queues hosts that came, went or changed. What they are now is

@@ -28,9 +28,11 @@ type held struct {
 	touched  bool
 	gone     bool   // not in memory any more
 	taken    *taken // the id was not free: this job was never accepted
+	purged   bool   // retention has removed it
 
 	done     bool
 	late     bool      // done, and has UNKNOWN tasks: it still hears of hosts
+	since    time.Time // when it was seen to be done, or brought back
 	used     time.Time // when it was last asked for
 	watchers map[*Watcher]struct{}
 	warned   bool // of reports that are not taken
@@ -90,7 +92,7 @@ func Tree(targets *job.Targets) (*capsule.RangeTree, error) {
 // plan notes when the job is to be looked at again.
 func (t *tenure) plan(h *held) {
 	if !h.done && h.machine.Row().State == job.Done {
-		h.done, h.used = true, t.clock
+		h.done, h.used, h.since = true, t.clock, t.clock
 		h.payload, h.tree = nil, nil // what is still sent is little
 		t.done++
 		t.live.Add(-1)
@@ -102,7 +104,7 @@ func (t *tenure) plan(h *held) {
 	t.noteLate(h)
 	at, wanted := h.machine.Due()
 	if h.done {
-		if end := h.used.Add(keepDone); !wanted || end.Before(at) {
+		if end := h.leaves(); !wanted || end.Before(at) {
 			at, wanted = end, true
 		}
 	}
@@ -121,11 +123,20 @@ func (t *tenure) noteLate(h *held) {
 	h.late = late
 }
 
+// leaves is when a job that is done leaves memory.
+func (h *held) leaves() time.Time {
+	end := h.used.Add(keepDone)
+	if last := h.since.Add(stayDone); last.Before(end) {
+		return last
+	}
+	return end
+}
+
 // wakeDue steps what is due, and forgets what nobody has asked for.
 func (t *tenure) wakeDue() {
 	for t.fault == nil && len(t.due) > 0 && !t.clock.Before(t.due[0].dueAt) {
 		h := t.due[0]
-		if h.done && len(h.watchers) == 0 && !h.touched && t.clock.Sub(h.used) >= keepDone {
+		if h.done && len(h.watchers) == 0 && !h.touched && !t.clock.Before(h.leaves()) {
 			t.forget(h)
 			continue
 		}

@@ -133,7 +133,7 @@ func (t *tenure) find(ctx context.Context, id job.ID, load bool) (*held, error) 
 	case err != nil:
 		return nil, err
 	}
-	h.done = rec.Row.State == job.Done
+	h.done, h.since = rec.Row.State == job.Done, t.clock
 	if h.done {
 		t.done++
 	} else {

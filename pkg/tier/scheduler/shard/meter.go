@@ -15,6 +15,9 @@ import (
 type meter struct {
 	accepted, done, released, settled metric.Int64Counter
 
+	strays          metric.Int64Counter // reports of jobs that are not there
+	purged, unknown metric.AddOption    // why
+
 	classes map[string]*classMeter // there are no more than classes
 }
 
@@ -32,8 +35,13 @@ func newMeter(t obs.Telemetry) meter {
 	return meter{
 		accepted: t.Counter(obs.JobsAccepted), done: t.Counter(obs.JobsDone),
 		released: t.Counter(obs.TasksReleased), settled: t.Counter(obs.TasksSettled),
+		strays: t.Counter(obs.ReportsStray), purged: strayOf("purged"), unknown: strayOf("unknown"),
 		classes: map[string]*classMeter{},
 	}
+}
+
+func strayOf(reason string) metric.AddOption {
+	return metric.WithAttributeSet(attribute.NewSet(attribute.String("reason", reason)))
 }
 
 func (m *meter) of(class string) *classMeter {

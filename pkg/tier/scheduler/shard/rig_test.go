@@ -38,7 +38,8 @@ type rig struct {
 	traces map[job.ID]mesh.Traces
 	epochs []job.Epoch // served
 	away   map[fleet.HostID]bool
-	poison int // jobs of so many targets crash when their hosts are looked up
+	strays map[job.ID][]fleet.HostID // told to forget a job that is gone
+	poison int                       // jobs of so many targets crash when their hosts are looked up
 }
 
 // flaky is a store that now and then does not do what it is asked.
@@ -82,10 +83,11 @@ func newRig(t *testing.T) *rig {
 	t.Helper()
 	r := &rig{t: t, store: &flaky{Store: memory.New()}, done: make(chan error, 1), sent: map[job.ID]job.Send{}, away: map[fleet.HostID]bool{}}
 	r.told, r.traces = obstest.New(t), map[job.ID]mesh.Traces{}
+	r.strays = map[job.ID][]fleet.HostID{}
 	log := slog.New(slog.DiscardHandler)
 	writer := commit.New(r.store, log, obs.Telemetry{})
 	r.Shard = New(job.ShardID{Pool: "standard", N: 3}, "s1", Deps{
-		Log: log, Store: r.store, Commit: writer, Hosts: r, Send: r.send, Serving: r.serving,
+		Log: log, Store: r.store, Commit: writer, Hosts: r, Send: r.send, Forget: r.forget, Serving: r.serving,
 		Telemetry: r.told.Telemetry(), TraceTasks: 2,
 	})
 	ctx, stop := context.WithCancel(t.Context())
@@ -148,6 +150,12 @@ func (r *rig) send(_ fleet.Via, p *mesh.Payload, s job.Send, traces mesh.Traces)
 	if traces != nil {
 		r.traces[p.Job] = traces
 	}
+}
+
+func (r *rig) forget(_ fleet.Via, id job.ID, host fleet.HostID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.strays[id] = append(r.strays[id], host)
 }
 
 func (r *rig) serving(_ job.ShardID, epoch job.Epoch, on bool) {

@@ -30,6 +30,8 @@ var (
 	ErrOtherBody = errors.New("a job of another body has this id: make a new id for a new job")
 	// ErrFull: the shard holds as many live jobs as it may.
 	ErrFull = errors.New("the shard is full")
+	// ErrUsed: the id was that of a job that retention has removed.
+	ErrUsed = errors.New("an id is used once: make a new one for a new job")
 )
 
 // Store is what a shard needs of the store besides commits.
@@ -61,6 +63,9 @@ type Deps struct {
 	Hosts  Hosts
 	// Send queues what is owed to the hosts of one aggregator. It does not block.
 	Send func(via fleet.Via, p *mesh.Payload, s job.Send, traces mesh.Traces)
+	// Forget queues the word that a host may forget a job that retention has
+	// removed. It does not block.
+	Forget func(via fleet.Via, id job.ID, host fleet.HostID)
 	// Serving is told when the shard begins and ends to serve under an epoch.
 	Serving func(shard job.ShardID, epoch job.Epoch, serving bool)
 	// Telemetry is told what becomes of jobs and tasks.
@@ -74,7 +79,9 @@ const (
 	maxLive      = 20_000           // live jobs
 	maxDone      = 256              // jobs that are done and still in memory
 	keepDone     = 60 * time.Second // in memory, after nobody has asked for it
+	stayDone     = 10 * time.Minute // in memory, whoever asks: the store may have removed it
 	maxUnknown   = 1024             // ids of jobs that are not in the store
+	maxPurged    = 4096             // ids of jobs that retention has removed, and of which hosts speak
 	queueLen     = 128              // events that wait
 	roundEvents  = 512              // taken before what is owed is written
 	roundReports = 8192             // likewise

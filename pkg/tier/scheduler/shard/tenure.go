@@ -28,6 +28,7 @@ type tenure struct {
 	done        int                 // of jobs: those that are done
 	quarantined map[job.ID]struct{} // set aside: they are not in jobs
 	unknown     *recent             // ids that are not in the store
+	purged      *recent             // ids of jobs that retention has removed
 	again       again
 
 	clock   time.Time // of this round
@@ -56,7 +57,7 @@ func newTenure(s *Shard, epoch job.Epoch) *tenure {
 	now := time.Now()
 	return &tenure{
 		Shard: s, epoch: epoch, proven: now, in: make(chan event, queueLen), ended: make(chan struct{}),
-		jobs: map[job.ID]*held{}, quarantined: map[job.ID]struct{}{}, unknown: newRecent(maxUnknown),
+		jobs: map[job.ID]*held{}, quarantined: map[job.ID]struct{}{}, unknown: newRecent(maxUnknown), purged: newRecent(maxPurged),
 		again: again{jobs: map[job.ID]*askAgain{}}, clock: now,
 	}
 }
@@ -152,15 +153,18 @@ func (t *tenure) settle(ctx context.Context) error {
 		}
 	}
 	if len(batch.Jobs) > 0 || !t.clock.Before(t.proven.Add(proveEvery)) {
-		taken, err := t.write(ctx, batch)
+		result, err := t.write(ctx, batch)
 		if errors.Is(err, store.ErrBatch) {
 			return t.culprit(ctx, batch.Jobs, err)
 		}
 		if err != nil {
 			return err
 		}
-		for _, e := range taken {
+		for _, e := range result.Existing {
 			t.taken(ctx, e)
+		}
+		for _, id := range result.Purged {
+			t.purge(ctx, id)
 		}
 	}
 	touched, after := t.touched, t.after
@@ -176,21 +180,21 @@ func (t *tenure) settle(ctx context.Context) error {
 
 // write commits a batch. It is not cut short by the end of ctx: its fate has to
 // be known before anything is sent or the shard is given up.
-func (t *tenure) write(ctx context.Context, b store.Batch) ([]*store.ExistsError, error) {
+func (t *tenure) write(ctx context.Context, b store.Batch) (store.Result, error) {
 	t.number++
 	b.Shard, b.Epoch, b.Number = t.id, t.epoch, t.number
 	result, err := t.deps.Commit.Commit(context.WithoutCancel(ctx), b)
 	switch {
 	case errors.Is(err, store.ErrFenced):
-		return nil, err
+		return store.Result{}, err
 	case errors.Is(err, store.ErrBatch): // nothing of it was applied, and its number is free
 		t.number--
-		return nil, err
+		return store.Result{}, err
 	case err != nil:
-		return nil, fmt.Errorf("cannot write batch %d: %w", t.number, err)
+		return store.Result{}, fmt.Errorf("cannot write batch %d: %w", t.number, err)
 	}
 	t.proven = time.Now()
-	return result.Existing, nil
+	return result, nil
 }
 
 // culprit finds out whose part of a batch cannot be applied: that job has crashed
@@ -216,7 +220,10 @@ func (t *tenure) culprit(ctx context.Context, parts []store.JobBatch, why error)
 func (t *tenure) conclude(ctx context.Context, h *held, r *job.Ready) {
 	fresh := h.fresh != nil
 	h.touched, h.fresh, h.contents = false, nil, nil
-	if h.gone { // its id was taken
+	if h.gone { // its id was taken, or retention has removed it
+		if h.purged {
+			t.send(ctx, h, job.Send{Forget: r.Send.Forget})
+		}
 		return
 	}
 	t.count(ctx, h, r, fresh)
