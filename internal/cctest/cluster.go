@@ -20,16 +20,18 @@ import (
 	coordmemory "github.com/ccs-project/ccs/pkg/state/coord/memory"
 	"github.com/ccs-project/ccs/pkg/state/store"
 	storememory "github.com/ccs-project/ccs/pkg/state/store/memory"
+	"github.com/ccs-project/ccs/pkg/tier/scheduler/retention"
 )
 
 // Shape says what to build. Its zero value is the cluster of the demo, with
 // two hosts in each room.
 type Shape struct {
-	Rooms              []string // default: bj01 and sh01
-	AggregatorsPerRoom int      // default: 2
-	HostsPerRoom       int      // default: 2
-	Away               []string // hosts that have enrolled and are not there
-	Told               bool     // processes tell what they do: see [Cluster.Told]
+	Rooms              []string         // default: bj01 and sh01
+	AggregatorsPerRoom int              // default: 2
+	HostsPerRoom       int              // default: 2
+	Away               []string         // hosts that have enrolled and are not there
+	Told               bool             // processes tell what they do: see [Cluster.Told]
+	Retention          retention.Config // of all schedulers; zero: the defaults
 }
 
 func (s Shape) withDefaults() Shape {

@@ -130,6 +130,19 @@ func (s *session) Close(ctx context.Context) error {
 	return s.Session.Close(ctx)
 }
 
+// gatedJanitor is the store as who sweeps it from one process.
+type gatedJanitor struct {
+	store.Janitor
+	gate *gate
+}
+
+func (j gatedJanitor) Sweep(ctx context.Context, s store.Sweep) (store.Swept, error) {
+	if j.gate.check() != nil {
+		return store.Swept{}, fmt.Errorf("the process is dead: %w", store.ErrUnavailable)
+	}
+	return j.Janitor.Sweep(ctx, s)
+}
+
 // gatedStore is the store as one scheduler process sees it.
 type gatedStore struct {
 	store.Store

@@ -1,6 +1,7 @@
 package cctest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -83,10 +84,11 @@ func (c *Cluster) scheduler(pool string) func(p *process) part {
 	return func(p *process) part {
 		cfg := scheduler.DefaultConfig()
 		cfg.Name, cfg.Pool, cfg.Shards = p.name, pool, shards
+		cfg.Retention = cmp.Or(c.shape.Retention, cfg.Retention)
 		x, err := scheduler.New(cfg, scheduler.Deps{
 			Log: c.log(p.name), Identity: c.trust.source(identity.Scheduler, p.name), Coord: p.gate,
 			Store: gatedStore{Store: c.store, gate: p.gate, tamper: &c.tamper}, Dial: p.dial,
-			Telemetry: c.telemetry(p.name),
+			Janitor: gatedJanitor{c.store, p.gate}, Telemetry: c.telemetry(p.name),
 		})
 		must(c.t, err)
 		lis := c.net.listen(p.name, p.addr[0])

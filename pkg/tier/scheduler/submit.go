@@ -248,6 +248,8 @@ func (s *Scheduler) existing(ctx context.Context, sub *submission) (existing, bo
 	switch {
 	case err != nil:
 		return existing{}, false
+	case !known.Removed.IsZero():
+		return existing{err: fmt.Errorf("%w; %w", &store.PurgedError{Identity: known}, shard.ErrUsed)}, true
 	case known.Digest != sub.digest:
 		return existing{err: fmt.Errorf("job %s: %w", id, shard.ErrOtherBody)}, true
 	case known.Shard != s.shardOf(id).ID(): // its class has moved to another pool since

@@ -32,10 +32,17 @@ type desk struct {
 
 func newDesk(t *testing.T, s *memory.Store, name string) *desk {
 	t.Helper()
+	return newDeskBeside(t, s, name, nil)
+}
+
+// newDeskBeside is newDesk with something that runs beside it.
+func newDeskBeside(t *testing.T, s *memory.Store, name string, beside func(context.Context, job.Epoch) error) *desk {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	committer := commit.New(s, log, obs.Telemetry{})
 	d := &desk{t: t, store: s, table: hosts.NewTable(s, log), ended: make(chan error, 1)}
 	d.Writer = hosts.NewWriter(d.table, s, committer, name, log)
+	d.Beside = beside
 	ctx, cancel := context.WithCancel(t.Context())
 	var below sync.WaitGroup
 	below.Go(func() { _ = committer.Run(ctx) })
@@ -400,6 +407,48 @@ func TestTheHostsThatAreHereAreCounted(t *testing.T) {
 		d.table.Lost("a1", time.Now())
 		if here := d.table.Here(); here != 0 {
 			t.Errorf("without a stream %d hosts are here", here)
+		}
+	})
+}
+
+func TestWhatRunsBesideTheHostTableRunsUnderItsEpochAndEndsWithIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := memory.New()
+		under := make(chan job.Epoch, 1)
+		ended := make(chan struct{})
+		d := newDeskBeside(t, s, "s1", func(ctx context.Context, epoch job.Epoch) error {
+			defer close(ended)
+			under <- epoch
+			<-ctx.Done()
+			return nil
+		})
+		if epoch := <-under; epoch.N != 1 {
+			t.Errorf("it ran under %v", epoch)
+		}
+		if _, err := d.Register(t.Context(), host("h1")); err != nil {
+			t.Errorf("the host table is not served meanwhile: %v", err)
+		}
+		newDesk(t, s, "s2")
+		if _, err := d.Register(t.Context(), host("h2")); err == nil {
+			t.Error("who was succeeded has written")
+		}
+		<-ended
+		if err := <-d.ended; !errors.Is(err, store.ErrFenced) {
+			t.Errorf("the ownership ended with %v", err)
+		}
+		d.ended <- nil
+	})
+}
+
+func TestWhatRunsBesideTheHostTableEndsItsOwnershipWhenItIsFenced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDeskBeside(t, memory.New(), "s1", func(context.Context, job.Epoch) error { return store.ErrFenced })
+		if err := <-d.ended; !errors.Is(err, store.ErrFenced) {
+			t.Errorf("it ended with %v", err)
+		}
+		d.ended <- nil
+		if _, err := d.Register(t.Context(), host("h1")); !errors.Is(err, hosts.ErrNotOwner) {
+			t.Errorf("it registers hosts: %v", err)
 		}
 	})
 }
