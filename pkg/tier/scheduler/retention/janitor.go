@@ -56,7 +56,7 @@ func (j *Janitor) Run(ctx context.Context, epoch job.Epoch) error {
 		err := w.pass(ctx, epoch)
 		switch {
 		case ctx.Err() != nil:
-			return nil //nolint:nilerr // the end of ctx is no fault
+			return nil
 		case errors.Is(err, store.ErrFenced):
 			return err
 		}
