@@ -17,18 +17,18 @@ import (
 // The pace of pkg/tier/scheduler/retention: a step of so many rows, and then a
 // rest of three times as long as it took.
 const (
-	besideRows = 500
+	besideRows = 250
 	besideRest = 3
 )
 
 // TestAJanitorDoesNotHoldUpThoseWhoCommit times commits with and without a
 // janitor beside them, in turns, in one run.
 func TestAJanitorDoesNotHoldUpThoseWhoCommit(t *testing.T) {
-	const rounds, each = 6, 60
+	const rounds, each = 5, 60
 	s := open(t, filepath.Join(t.TempDir(), "ccs.db"))
 	o := claim(t, s)
-	for i := range 20 {
-		o.commit(t, finished(i, 5000, 0))
+	for i := range 30 {
+		o.commit(t, finished(i, 1000, 0))
 	}
 	j := &janitor{s: s, sweep: sweeps(t, s, besideRows)}
 	var alone, beside []time.Duration

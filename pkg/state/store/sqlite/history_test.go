@@ -13,7 +13,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/state/store/storetest"
 )
 
-var history = flag.Int("history", 300_000, "task rows of the old history that must not slow anything down")
+var history = flag.Int("history", 50_000, "task rows of the old history that must not slow anything down")
 
 const (
 	tasksOfOldJob = 500
@@ -193,7 +193,7 @@ func janitorOfHistory(t *testing.T, s *Store) {
 	sw.Now = time.Now()
 	var took []time.Duration
 	rows := 0
-	for len(took) < 200 {
+	for len(took) < 100 {
 		began := time.Now()
 		done, err := s.Sweep(t.Context(), sw)
 		if err != nil {

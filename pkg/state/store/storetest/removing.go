@@ -63,13 +63,13 @@ func removing() []test {
 			o, sweeper := r.claim(shard(), "s1"), r.sweeper()
 			jobs := make([]store.JobBatch, 12)
 			for i := range jobs {
-				jobs[i] = doneJob(i, 20, noon.Add(time.Duration(i)*time.Minute))
+				jobs[i] = doneJob(i, 5, noon.Add(time.Duration(i)*time.Minute))
 				jobs[i].Outputs = append(jobs[i].Outputs, bulk(i))
 				o.commit(jobs[i])
 			}
 			now := noon.Add(time.Hour)
 			probe := r.sweep(sweeper, store.Sweep{Now: now, Limit: 1})
-			policy := store.Sweep{Now: now, Bytes: probe.Bytes / 2, Least: 52 * time.Minute, Limit: 1}
+			policy := store.Sweep{Now: now, Bytes: probe.Bytes / 2, Least: 52 * time.Minute, Limit: 4}
 			first := 0
 			r.pass(sweeper, policy, func() {
 				gone := 0

@@ -17,7 +17,7 @@ func sweeping() []test {
 			o := r.claim(shard(), "s1")
 			jobs := make([]store.JobBatch, 5)
 			for i := range jobs {
-				jobs[i] = doneJob(i, 1+7*i, noon)
+				jobs[i] = doneJob(i, 1+3*i, noon)
 				if i == 3 {
 					jobs[i] = r.newJob(id(i), "standard", 7)
 				}
