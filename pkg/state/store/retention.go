@@ -44,6 +44,9 @@ type Sweep struct {
 	// Limit is about how many rows the step removes, from 1; large content counts
 	// as several. A step removes one thing at least, however large.
 	Limit int
+	// Hold is about how long the step keeps others from writing, once it has its
+	// turn, on a slow disk too; then it stops short of Limit. 0: no bound.
+	Hold time.Duration
 	// From is Next of the step before; 0 begins a pass.
 	From int64
 }

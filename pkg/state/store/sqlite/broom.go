@@ -15,7 +15,17 @@ type broom struct {
 	*tx
 	sweep *store.Sweep
 	left  int // rows that may still go
+	began time.Time
 	done  store.Swept
+}
+
+// chunk is how many rows go between two looks at the clock.
+const chunk = 50
+
+// full reports whether the step has done enough.
+func (b *broom) full() bool {
+	late := b.sweep.Hold > 0 && time.Since(b.began) >= b.sweep.Hold
+	return b.left <= 0 || late && b.done.Rows > 0
 }
 
 // step removes first what an earlier step has begun, then jobs, then ids.
@@ -25,7 +35,7 @@ func (b *broom) step(ctx context.Context, found removable) error {
 	}
 	at := b.sweep.From
 	for _, v := range found.jobs {
-		if b.left <= 0 {
+		if b.full() {
 			b.pause(at)
 			return nil
 		}
@@ -34,7 +44,7 @@ func (b *broom) step(ctx context.Context, found removable) error {
 		}
 		at = v.seq
 	}
-	if b.left <= 0 || !found.end {
+	if b.full() || !found.end {
 		b.pause(max(at, found.looked))
 		return nil
 	}
@@ -72,7 +82,7 @@ func (b *broom) remove(ctx context.Context, v victim) error {
 
 // finish goes on with jobs of which some rows are left.
 func (b *broom) finish(ctx context.Context) error {
-	for b.left > 0 {
+	for !b.full() {
 		var seq int64
 		err := b.row(ctx, "SELECT seq FROM jobs WHERE state = 0 ORDER BY seq LIMIT 1", nil, &seq)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -101,16 +111,19 @@ func rowsOfJob() [3]string {
 // erase removes rows of a job, as many as may go; the job's own is the last.
 func (b *broom) erase(ctx context.Context, seq int64) error {
 	for _, query := range rowsOfJob() {
-		if b.left <= 0 {
-			return nil
+		for more := true; more; {
+			if b.full() {
+				return nil
+			}
+			n, err := b.count(ctx, query, seq, min(b.left, chunk))
+			if err != nil {
+				return err
+			}
+			b.took(n)
+			more = n > 0
 		}
-		n, err := b.count(ctx, query, seq, b.left)
-		if err != nil {
-			return err
-		}
-		b.took(n)
 	}
-	if err := b.eraseOutputs(ctx, seq); err != nil || b.left <= 0 {
+	if err := b.eraseOutputs(ctx, seq); err != nil || b.full() {
 		return err
 	}
 	var size int
@@ -127,7 +140,7 @@ func (b *broom) erase(ctx context.Context, seq int64) error {
 
 // eraseOutputs removes contents one by one: they differ in size.
 func (b *broom) eraseOutputs(ctx context.Context, seq int64) error {
-	for b.left > 0 {
+	for !b.full() {
 		var digest []byte
 		var size int
 		err := b.row(ctx, "SELECT digest, length(content) FROM outputs WHERE job = ? LIMIT 1", []any{seq}, &digest, &size)
@@ -148,7 +161,7 @@ func (b *broom) eraseOutputs(ctx context.Context, seq int64) error {
 // forgetIDs forgets ids, and raises the horizon past them.
 func (b *broom) forgetIDs(ctx context.Context) (more bool, err error) {
 	horizon := b.horizon
-	for b.left > 0 {
+	for !b.full() {
 		var id job.ID
 		var text []byte
 		err := b.row(ctx, "SELECT id FROM ids WHERE removed > 0 AND removed <= ? AND keep_until <= ? ORDER BY removed LIMIT 1",

@@ -30,7 +30,7 @@ func (s *Store) Sweep(ctx context.Context, sw store.Sweep) (store.Swept, error) 
 		if err := t.checkSweep(ctx, sw.Epoch); err != nil {
 			return err
 		}
-		b := &broom{tx: t, sweep: &sw, left: max(sw.Limit, 1)}
+		b := &broom{tx: t, sweep: &sw, left: max(sw.Limit, 1), began: time.Now()}
 		err := b.step(ctx, found)
 		done = b.done
 		return err

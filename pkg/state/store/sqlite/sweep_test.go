@@ -318,3 +318,22 @@ func TestNothingIsSweptInAFileThatWasMovedAway(t *testing.T) {
 		t.Errorf("%v, want ErrMoved", err)
 	}
 }
+
+func TestAStepOnASlowDiskEndsWhenItsTimeIsOver(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "ccs.db"))
+	claim(t, s).commit(t, finished(1, 2000, 0))
+	sw := sweeps(t, s, 1_000_000)
+	sw.Hold = 1 // nanosecond: whatever a disk does, it is over at the first look
+	steps := 0
+	sweepAll(t, s, sw, func(done store.Swept) {
+		steps++
+		if done.Rows == 0 && done.Next != 0 || done.Rows > chunk+1 {
+			t.Errorf("a step removed %d rows, want some, and no more than go between two looks at the clock", done.Rows)
+		}
+	})
+	if steps < 2000/chunk {
+		t.Errorf("%d steps", steps)
+	}
+	forgetIDs(t, s)
+	checkEmpty(t, s)
+}

@@ -24,8 +24,9 @@ type Config struct {
 	// Interval is the time between two passes over the store, 1 s to 24 h; default
 	// 1 min.
 	Interval time.Duration `mapstructure:"interval"`
-	// Step is about how many rows are removed in one transaction, 10 to 10,000;
-	// default 250. A commit may have to wait for one step, some milliseconds.
+	// Step is about how many rows are removed in one transaction at most, 10 to
+	// 10,000; default 250. It ends earlier after 5 ms: a commit may have to wait for
+	// it.
 	Step int `mapstructure:"step"`
 }
 

@@ -25,6 +25,9 @@ const (
 	mostRest  = 5 * time.Second
 )
 
+// hold is how long a step may keep others from writing: less than they notice.
+const hold = 5 * time.Millisecond
+
 // Janitor sweeps the store. Make it with [New].
 type Janitor struct {
 	cfg   Config
@@ -95,7 +98,7 @@ func (w *watch) pass(ctx context.Context, epoch job.Epoch) error {
 
 func (w *watch) policy(epoch job.Epoch, now time.Time, from int64) store.Sweep {
 	return store.Sweep{
-		Epoch: epoch, Now: now.UTC(), Age: w.cfg.Age, Bytes: w.cfg.Bytes, Least: w.cfg.Least, IDs: w.cfg.IDs, Limit: w.cfg.Step, From: from,
+		Epoch: epoch, Now: now.UTC(), Age: w.cfg.Age, Bytes: w.cfg.Bytes, Least: w.cfg.Least, IDs: w.cfg.IDs, Limit: w.cfg.Step, Hold: hold, From: from,
 	}
 }
 
