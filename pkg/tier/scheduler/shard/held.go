@@ -141,7 +141,7 @@ func (t *tenure) wakeDue() {
 			continue
 		}
 		if h.done && len(h.watchers) > 0 {
-			h.used = t.clock
+			h.used, h.since = t.clock, t.clock
 		}
 		t.due.remove(h) // until its round is over
 		_ = t.stepJob(h, job.Tick{})

@@ -219,3 +219,23 @@ func TestAJobOfWhichNothingCouldBeHeardAndThatIsGoneIsAskedForNoMore(t *testing.
 		}
 	})
 }
+
+func TestAJobThatIsDoneStaysInMemoryAsLongAsItIsWatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		id := r.unknownAt(jobOf(t, 1, 3, ""), 3)
+		w, err := r.Watch(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.pass(3*stayDone + time.Second)
+		if err := r.Peek(t.Context(), id, func(*job.Machine) {}); err != nil {
+			t.Errorf("it is watched, and not in memory: %v", err)
+		}
+		w.Close()
+		r.pass(2 * stayDone)
+		if err := r.Peek(t.Context(), id, func(*job.Machine) {}); !errors.Is(err, ErrNoJob) {
+			t.Errorf("nobody watches it any more: %v", err)
+		}
+	})
+}
