@@ -78,7 +78,7 @@ func TestAHostThatTheFailureBudgetHoldsSaysWhatIsToleratedAndWhatThereIs(t *test
 		c.Host("h1").Behaves(cctest.Doing{Takes: time.Minute, ExitCode: 1})
 		job := c.Run(rolled(func(r *client.Request) { r.MaxFailures = &client.Budget{} }))
 		c.Task(job, "h1", "RUNNING")
-		wantText(t, c.Explains(job, "h2", "failure_budget").Causes[0], "tolerates 0 bad outcomes", "1 targets at work")
+		wantText(t, c.Explains(job, "h2", "failure_budget").Causes[0], "tolerates 0 bad outcomes", "1 target at work")
 		job = c.Paused(job, "budget")
 		wantText(t, c.Explains(job, "h2", "failure_budget").Causes[0], "is spent since", "more bad outcomes (1) than are tolerated (0)", "resume or cancel")
 		c.Cancel(job)
