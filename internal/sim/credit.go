@@ -34,6 +34,25 @@ func (l *lender) took(class, n int) bool {
 	return ok
 }
 
+// borrower is the sender's side, counted without the window: what it may send by
+// the credit that has come, and what it has sent. Who lends cannot see that too much
+// was sent: it gives credit back before it is there.
+type borrower struct{ may, did []int } // by class
+
+func newBorrower() borrower {
+	b := borrower{make([]int, len(classes())), make([]int, len(classes()))}
+	for i := range b.may {
+		b.may[i] = credit
+	}
+	return b
+}
+
+// sent notes what is sent, and reports whether there was credit for it.
+func (b *borrower) sent(class, n int) bool {
+	b.did[class] += n
+	return b.did[class] <= b.may[class]
+}
+
 // waiting is a release that is on its way to an aggregator, or waits for credit.
 type waiting struct {
 	plan *plan
@@ -77,6 +96,9 @@ func (s *sched) pump(m *mesh) {
 			s.w.saw("a release waited for credit")
 			return false
 		}
+		if !m.debt.sent(slices.Index(classes(), p.spec.Class), 1) {
+			s.w.violate(Bounded, "%s sends a release of class %s for which it has no credit", s.name, p.spec.Class)
+		}
 		payload := !m.sent[p.n]
 		m.sent[p.n] = true
 		m.stream.send(1, inOrder, func() { m.agg.dispatch(s.n, m.stream, p, d, payload) })
@@ -88,6 +110,7 @@ func (s *sched) pump(m *mesh) {
 func (s *sched) granted(n int, st *stream, class string, more uint32) {
 	if m := s.links[n]; m != nil && m.stream == st {
 		m.window.Grant(class, more)
+		m.debt.may[slices.Index(classes(), class)] += int(more)
 		s.pump(m)
 	}
 }

@@ -31,6 +31,7 @@ type mesh struct {
 	greets bool            // the hello has come
 
 	window  *link.Window // releases that the aggregator takes
+	debt    borrower
 	wait    []waiting
 	sent    []bool // payloads, by plan
 	reports lender
@@ -104,7 +105,7 @@ func (s *sched) connect(n int) {
 	g := s.w.aggs[n]
 	again := func() { s.connect(n) }
 	s.w.dial(&s.proc, &g.proc, func(st *stream) {
-		m := &mesh{agg: g, stream: st, cursor: &[2]link.Cursor{}, reports: newLender(), window: link.NewWindow(credit), sent: make([]bool, len(s.w.plans))}
+		m := &mesh{agg: g, stream: st, cursor: &[2]link.Cursor{}, reports: newLender(), window: link.NewWindow(credit), debt: newBorrower(), sent: make([]bool, len(s.w.plans))}
 		if s.w.bug("cursor kept over streams") && s.cursors[n] != nil {
 			m.cursor = s.cursors[n]
 		}
@@ -147,7 +148,7 @@ func (s *sched) tellOne(m *mesh) {
 // hello is the aggregator's.
 func (s *sched) hello(n int, window *link.Window) {
 	if m := s.links[n]; m != nil {
-		m.greets, m.window = true, window
+		m.greets, m.window, m.debt = true, window, newBorrower()
 		s.tellOne(m)
 	}
 }
