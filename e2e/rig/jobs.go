@@ -123,3 +123,19 @@ func WantAll(t *testing.T, tasks map[string]client.Task, n int, word string) {
 		}
 	}
 }
+
+// AwaitPaused waits until a job is paused at a point, in a batch and with so many
+// targets released, all of them settled.
+func (c *Cluster) AwaitPaused(t *testing.T, id string, batch, released int) {
+	t.Helper()
+	Eventually(t, func() string {
+		now, err := c.SDK.Job(t.Context(), id)
+		if err != nil {
+			return err.Error()
+		}
+		if now.State != "PAUSED" || now.PauseCause != "point" || now.Batch != batch || now.Released != released || now.InFlight != 0 {
+			return fmt.Sprintf("job %s is %s %s in batch %d with %d released, %d in flight", now.ID, now.State, now.PauseCause, now.Batch, now.Released, now.InFlight)
+		}
+		return ""
+	})
+}

@@ -5,7 +5,6 @@
 package rollout
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
@@ -34,11 +33,11 @@ func TestARolloutHoldsWhileItsOwnersAreKilled(t *testing.T) {
 	w.Await(t, 1)
 	c.killOwner(t, job) // in the middle of batch 1
 	key.Write(t, "open")
-	c.paused(t, job, 1, 1)
+	c.AwaitPaused(t, job.ID, 1, 1)
 	wantLines(t, w, 1)
 
 	c.killOwner(t, job) // at the first point
-	c.paused(t, job, 1, 1)
+	c.AwaitPaused(t, job.ID, 1, 1)
 	c.fence(t)
 	wantLines(t, w, 1)
 
@@ -46,11 +45,11 @@ func TestARolloutHoldsWhileItsOwnersAreKilled(t *testing.T) {
 	c.resume(t, job, more)
 	c.killOwner(t, job) // before anybody can be sure that it was heard
 	c.resume(t, job, more)
-	c.paused(t, job, 2, 3)
+	c.AwaitPaused(t, job.ID, 2, 3)
 	c.resume(t, job, more)
 	c.fence(t)
 	wantLines(t, w, 3)
-	c.paused(t, job, 2, 3)
+	c.AwaitPaused(t, job.ID, 2, 3)
 
 	c.killOwner(t, job) // at the second point
 	c.resume(t, job, client.Resume{ToNextPoint: true})
@@ -63,35 +62,10 @@ func TestARolloutHoldsWhileItsOwnersAreKilled(t *testing.T) {
 // one has it.
 func (c cluster) killOwner(t *testing.T, job client.Job) {
 	t.Helper()
-	owner, err := c.Owner(t.Context(), job.Pool, job.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
+	owner := c.OwnerOf(t, job.Pool, job.ID)
 	c.Kill9(t, owner)
-	rig.Eventually(t, func() string {
-		next, err := c.Owner(t.Context(), job.Pool, job.ID)
-		if err != nil || next == owner {
-			return fmt.Sprintf("job %s is owned by %q, which was killed (%v)", job.ID, next, err)
-		}
-		return ""
-	})
+	c.AwaitOtherOwner(t, job.Pool, job.ID, owner)
 	c.Restart(t, owner)
-}
-
-// paused waits until a job is paused at a point, in a batch and with so many
-// targets released.
-func (c cluster) paused(t *testing.T, job client.Job, batch, released int) {
-	t.Helper()
-	rig.Eventually(t, func() string {
-		now, err := c.SDK.Job(t.Context(), job.ID)
-		if err != nil {
-			return err.Error()
-		}
-		if now.State != "PAUSED" || now.PauseCause != "point" || now.Batch != batch || now.Released != released || now.InFlight != 0 {
-			return fmt.Sprintf("job %s is %s %s in batch %d with %d released, %d in flight", now.ID, now.State, now.PauseCause, now.Batch, now.Released, now.InFlight)
-		}
-		return ""
-	})
 }
 
 func (c cluster) resume(t *testing.T, job client.Job, how client.Resume) {

@@ -113,6 +113,7 @@ func afterwards() []figure {
 		exactly(obs.TasksSettled, "scheduler", hosts, "class=standard", "outcome=SUCCEEDED"),
 		exactly(obs.TasksInFlight, "scheduler", 0),
 		exactly(obs.ShardsOwned, "scheduler", shards),
+		exactly(obs.ShardsFenced, "scheduler", 0),
 		atLeast(obs.StoreCommits, "scheduler", 2, "result=ok"),
 		atLeast(obs.StoreCommit, "scheduler", 2),
 		exactly(obs.MeshStreams, "scheduler", schedulers*aggregators),

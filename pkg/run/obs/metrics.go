@@ -73,6 +73,7 @@ const (
 	TasksInFlight Name = "ccs.tasks.in_flight"
 
 	ShardsOwned   Name = "ccs.shards.owned"
+	ShardsFenced  Name = "ccs.shards.fenced"
 	StoreCommits  Name = "ccs.store.commits"
 	StoreCommit   Name = "ccs.store.commit.duration"
 	MeshStreams   Name = "ccs.mesh.streams"
@@ -123,6 +124,7 @@ func Metrics() []Metric {
 		{Name: TasksSettled, Kind: KindCounter, Unit: "{task}", Labels: []string{"class", "outcome"}, Tiers: []string{"scheduler"}, Help: "Outcomes that became durable; one that comes late and replaces UNKNOWN counts as well."},
 		{Name: TasksInFlight, Kind: KindGauge, Unit: "{task}", Tiers: []string{"scheduler"}, Help: "Tasks released and not settled."},
 		{Name: ShardsOwned, Kind: KindGauge, Unit: "{shard}", Tiers: []string{"scheduler"}, Help: "Shards of its pool that this process owns."},
+		{Name: ShardsFenced, Kind: KindCounter, Unit: "{shard}", Tiers: []string{"scheduler"}, Help: "Ownerships that the job store ended, because another scheduler had claimed the shard or the store was restored; the host table counts as a shard."},
 		{Name: StoreCommits, Kind: KindCounter, Unit: "{commit}", Labels: []string{"result"}, Tiers: []string{"scheduler"}, Help: "Transactions of the job store, by result."},
 		{Name: StoreCommit, Kind: KindHistogram, Unit: "s", Buckets: seconds, Tiers: []string{"scheduler"}, Help: "Time of a transaction of the job store."},
 		{Name: MeshStreams, Kind: KindGauge, Unit: "{stream}", Tiers: []string{"scheduler", "aggregator"}, Help: "Mesh streams that are open."},

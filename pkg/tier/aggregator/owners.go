@@ -39,19 +39,24 @@ func (h *hub) owns(ctx context.Context, st *stream, in *meshv1.Owns) error {
 			changed[shard.N] = true
 		}
 	}
+	var ignored []job.ShardID
 	for n, epoch := range owns.Epochs {
 		shard := job.ShardID{Pool: st.pool, N: n}
 		before := h.owners[shard]
 		order := epoch.Compare(before.epoch)
 		older := order < 0 || order == 0 && before.name != "" && before.name != st.name
 		if older && !planted.Bug("an older owner is heard") {
-			h.log.WarnContext(ctx, "older owner is ignored", "scheduler", st.name, "shard", shard.String(), "owner", before.name)
+			ignored = append(ignored, shard)
 			continue
 		}
 		if before.stream != st || order > 0 { // with another epoch it has begun anew, and knows nothing
 			changed[n] = true
 		}
 		h.owners[shard] = owner{stream: st, name: st.name, epoch: epoch}
+	}
+	if len(ignored) > 0 { // often many at once: it says all that it owns with every change
+		h.log.WarnContext(ctx, "older owner is ignored", "scheduler", st.name,
+			"shards", len(ignored), "shard", ignored[0].String(), "owner", h.owners[ignored[0]].name)
 	}
 	if all || len(changed) > 0 {
 		h.rerouteAll(st.pool, func(shard uint16) bool { return all || changed[shard] })

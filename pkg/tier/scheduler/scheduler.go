@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
+
 	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
@@ -67,6 +69,7 @@ type Scheduler struct {
 
 	telemetry obs.Telemetry
 	requests  *obs.RequestMeter
+	fenced    metric.Int64Counter
 
 	writer    *commit.Writer
 	hosts     *hosts.Table
@@ -115,6 +118,7 @@ func newScheduler(cfg Config, d Deps, toRooms func(*Scheduler) (rooms, error)) (
 	s := &Scheduler{
 		cfg: cfg, log: d.Log, id: d.Identity, coord: d.Coord, store: d.Store, version: d.Version,
 		telemetry: d.Telemetry, requests: obs.NewRequestMeter(d.Telemetry, "SubmitJob"),
+		fenced: d.Telemetry.Counter(obs.ShardsFenced),
 		writer: commit.New(d.Store, d.Log, d.Telemetry), hosts: hosts.NewTable(d.Store, d.Log), classes: newClasses(),
 		fetches: newFetches(), intake: newIntake(), readers: make(chan struct{}, mostReaders), readPiece: readPiece,
 		ready: make(chan struct{}), owns: map[uint32]job.Epoch{},
@@ -145,9 +149,20 @@ func (s *Scheduler) Ready() <-chan struct{} { return s.ready }
 func (s *Scheduler) charges() []charge.Charge {
 	all := make([]charge.Charge, 0, len(s.shards)+1)
 	for n, sh := range s.shards {
-		all = append(all, charge.Charge{Key: coord.ShardKey(s.cfg.Pool, uint32(n)), Run: sh.Run, Label: sh.ID()})
+		all = append(all, charge.Charge{Key: coord.ShardKey(s.cfg.Pool, uint32(n)), Run: s.counted(sh.Run), Prove: sh.Prove, Label: sh.ID()})
 	}
-	return append(all, charge.Charge{Key: coord.HostTableKey, Any: true, Run: s.registry.Run, Label: hosts.Shard()})
+	return append(all, charge.Charge{Key: coord.HostTableKey, Any: true, Run: s.counted(s.registry.Run), Label: hosts.Shard()})
+}
+
+// counted counts the ownerships that the store ends.
+func (s *Scheduler) counted(run func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		err := run(ctx)
+		if errors.Is(err, store.ErrFenced) {
+			s.fenced.Add(ctx, 1)
+		}
+		return err
+	}
 }
 
 // serving notes that a shard begins or ends to be served, and tells the rooms.
@@ -155,6 +170,7 @@ func (s *Scheduler) serving(id job.ShardID, epoch job.Epoch, on bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if on {
+		s.hosts.Under(epoch.Generation)
 		s.owns[uint32(id.N)] = epoch
 	} else {
 		delete(s.owns, uint32(id.N))

@@ -16,17 +16,9 @@ import (
 type Store struct {
 	mu sync.Mutex // guards all below
 
-	generation uint64
-	shards     map[job.ShardID][]claim // the last is in force
-	ids        map[job.ID]identity
-	jobs       map[job.ID]*stored
-	order      []job.ID // of acceptance
-	seq        int64    // of the job accepted last
-	horizon    time.Time
-	hosts      map[fleet.HostID]fleet.Host
-	hostOrder  []fleet.HostID // by revision; hosts that were written again are in it twice
-	failures   []Failure
-	damaged    map[job.ID]bool
+	contents
+	failures []Failure
+	damaged  map[job.ID]bool
 }
 
 var (
@@ -63,12 +55,14 @@ type stored struct {
 // New returns an empty store.
 func New() *Store {
 	return &Store{
-		generation: 1,
-		shards:     map[job.ShardID][]claim{},
-		ids:        map[job.ID]identity{},
-		jobs:       map[job.ID]*stored{},
-		hosts:      map[fleet.HostID]fleet.Host{},
-		damaged:    map[job.ID]bool{},
+		contents: contents{
+			generation: 1,
+			shards:     map[job.ShardID][]claim{},
+			ids:        map[job.ID]identity{},
+			jobs:       map[job.ID]*stored{},
+			hosts:      map[fleet.HostID]fleet.Host{},
+		},
+		damaged: map[job.ID]bool{},
 	}
 }
 

@@ -140,15 +140,18 @@ func (k *Keeper) tend(ctx context.Context, s coord.Session) error {
 func (k *Keeper) tendOne(ctx context.Context, s coord.Session, c *charge, p plan) error {
 	mine, free := p.home == k.me.Name, p.owner == "" || p.owner == k.me.Name
 	running := c.running()
-	if mine && !c.held && free && (running || !time.Now().Before(k.calm)) {
+	if mine && (!c.held || c.unsure) && free && (running || !time.Now().Before(k.calm)) {
 		held, err := s.Acquire(ctx, c.Key, k.me.Name)
 		if err != nil {
 			return err
 		}
-		c.held = held
+		c.held, c.unsure = held, false
+		if held && running && c.Prove != nil { // while it was not held another may have had it
+			c.Prove()
+		}
 	}
 	switch {
-	case mine && c.held && !running && !time.Now().Before(c.restart):
+	case mine && c.held && !c.unsure && !running && !time.Now().Before(c.restart):
 		k.start(ctx, c)
 	case !mine && c.held && !running:
 		if err := s.Release(ctx, c.Key); err != nil {
@@ -169,7 +172,7 @@ func (c *charge) running() bool {
 	select {
 	case <-c.done:
 		if !c.stopped {
-			c.restart = time.Now().Add(restartPause)
+			c.restart, c.unsure = time.Now().Add(restartPause), true
 		}
 		c.cancel()
 		c.done, c.cancel, c.stopped = nil, nil, false

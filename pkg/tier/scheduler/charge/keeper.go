@@ -28,6 +28,7 @@ type Charge struct {
 	Key   string                          // in etcd
 	Any   bool                            // any scheduler may have it, not only those of the pool
 	Run   func(ctx context.Context) error // until ctx ends; it then ends in good order
+	Prove func()                          // what runs is to find out whether it is still the only one; nil: it need not
 	Label job.ShardID                     // for the log
 }
 
@@ -67,6 +68,7 @@ type due struct {
 type charge struct {
 	Charge
 	held    bool // under the session that is open
+	unsure  bool // it ended by itself: before it is started again etcd is asked whether it is held indeed
 	cancel  context.CancelFunc
 	done    chan struct{} // closed when it has ended; nil: it does not run
 	stopped bool          // it was told to end

@@ -30,8 +30,10 @@ type staff struct {
 	mu      sync.Mutex
 	running map[string][]string // who runs a key; more than one only while nobody can know better
 	starts  int
-	fail    bool          // what is started ends at once
-	linger  time.Duration // until what is told to end has ended
+	fail    bool           // what is started ends at once
+	fence   chan struct{}  // closed: what runs ends by itself; nil: it never does
+	proofs  map[string]int // how often a key was to be proved
+	linger  time.Duration  // until what is told to end has ended
 }
 
 // member is one keeper.
@@ -58,7 +60,7 @@ func (s *slow) Grant(ctx context.Context, ttl time.Duration) (coord.Session, err
 
 func newStaff(t *testing.T) *staff {
 	t.Helper()
-	return &staff{t: t, hub: memory.New(), running: map[string][]string{}}
+	return &staff{t: t, hub: memory.New(), running: map[string][]string{}, proofs: map[string]int{}}
 }
 
 // hire starts a keeper.
@@ -73,7 +75,7 @@ func (s *staff) hireWith(name, pool string, count uint32) *member {
 	var charges []charge.Charge
 	for n := range uint32(shards) {
 		key := coord.ShardKey(pool, n)
-		charges = append(charges, charge.Charge{Key: key, Label: job.ShardID{Pool: pool, N: uint16(n)}, Run: s.work(name, key)})
+		charges = append(charges, charge.Charge{Key: key, Label: job.ShardID{Pool: pool, N: uint16(n)}, Run: s.work(name, key), Prove: s.proof(key)})
 	}
 	charges = append(charges, charge.Charge{Key: coord.HostTableKey, Any: true, Run: s.work(name, coord.HostTableKey)})
 	m := &member{done: make(chan error, 1), line: &slow{Client: s.hub}}
@@ -99,7 +101,7 @@ func (s *staff) work(name, key string) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		s.mu.Lock()
 		s.starts++
-		fail := s.fail
+		fail, fence := s.fail, s.fence
 		if !fail {
 			s.running[key] = append(s.running[key], name)
 		}
@@ -107,12 +109,23 @@ func (s *staff) work(name, key string) func(ctx context.Context) error {
 		if fail {
 			return errors.New("it cannot run")
 		}
-		<-ctx.Done()
-		<-time.After(s.linger)
+		select {
+		case <-ctx.Done():
+			<-time.After(s.linger)
+		case <-fence:
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.running[key] = slices.DeleteFunc(s.running[key], func(other string) bool { return other == name })
 		return nil
+	}
+}
+
+func (s *staff) proof(key string) func() {
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.proofs[key]++
 	}
 }
 

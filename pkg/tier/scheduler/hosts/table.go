@@ -2,11 +2,11 @@ package hosts
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"log/slog"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
@@ -22,8 +22,11 @@ type Table struct {
 	log   *slog.Logger
 	store Rows
 
-	polling  sync.Mutex
-	revision uint64 // under polling: read up to here
+	polling sync.Mutex // held while rows are read, and while what was written is applied
+	head    fleet.Host // under polling: the last row that was read; zero: none was
+
+	generation atomic.Uint64 // of the store, as far as is known; 0: not at all
+	raised     atomic.Bool   // it has changed: all is to be read again
 
 	mu      sync.RWMutex
 	rows    *fleet.Table              // under mu
@@ -51,45 +54,21 @@ func NewTable(s Rows, log *slog.Logger) *Table {
 // and that comes before its first session: to poll finds the row.
 func (t *Table) Unknown() <-chan struct{} { return t.unknown }
 
-// pollPiece is how many rows are taken over at a time, so that readers are not
-// kept waiting for a whole fleet.
-const pollPiece = 1000
-
-// Poll reads the rows that were written since the last time; the first time,
-// all.
-func (t *Table) Poll(ctx context.Context) error {
-	t.polling.Lock()
-	defer t.polling.Unlock()
-	piece := make([]fleet.Host, 0, 16)
-	for h, err := range t.store.Hosts(ctx, t.revision) {
-		if err != nil {
-			return fmt.Errorf("cannot read the host table: %w", err)
-		}
-		if piece = append(piece, h); len(piece) == pollPiece {
-			t.take(ctx, piece)
-			piece = piece[:0]
-		}
-	}
-	t.take(ctx, piece)
-	return nil
-}
-
-// take applies rows that were read; polling is held.
-func (t *Table) take(ctx context.Context, rows []fleet.Host) {
-	if len(rows) > 0 {
-		t.revision = max(t.revision, rows[len(rows)-1].Revision)
-		t.Apply(ctx, rows)
-	}
-}
-
 // Apply takes rows as they are durable, with their revisions.
 func (t *Table) Apply(ctx context.Context, rows []fleet.Host) {
+	t.polling.Lock() // else they would be missing in a table that is just being read anew
+	defer t.polling.Unlock()
+	t.apply(ctx, rows)
+}
+
+// apply is Apply; polling is held.
+func (t *Table) apply(ctx context.Context, rows []fleet.Host) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, h := range rows {
 		old, known := t.row(h.ID)
 		if err := t.rows.Upsert(h); err != nil {
-			t.log.ErrorContext(ctx, "row of a host is not usable; it is left out", "host", h.ID, "error", err)
+			t.unusable(ctx, h.ID, err)
 			continue
 		}
 		if known && old.Incarnation != h.Incarnation {
@@ -99,6 +78,10 @@ func (t *Table) Apply(ctx context.Context, rows []fleet.Host) {
 			delete(t.pending, h.ID)
 		}
 	}
+}
+
+func (t *Table) unusable(ctx context.Context, id fleet.HostID, err error) {
+	t.log.ErrorContext(ctx, "row of a host is not usable; it is left out", "host", id, "error", err)
 }
 
 // row is the row of exactly this id. The caller holds mu.

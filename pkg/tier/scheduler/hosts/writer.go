@@ -115,6 +115,7 @@ func (w *Writer) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot claim the host table: %w", err)
 	}
+	w.table.Under(epoch.Generation)
 	if err := w.table.Poll(ctx); err != nil { // what the owner before has written
 		return err
 	}

@@ -57,6 +57,31 @@ func TestAnOwnerWithNothingToWriteLearnsThatItOwnsNothingAnyMore(t *testing.T) {
 	}
 }
 
+func TestAnOwnerThatIsToProveItAsksTheStoreAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.Prove()
+		r.pass(time.Second)
+		if len(r.epochs) != 1 {
+			t.Errorf("the owner was so under %v", r.epochs)
+		}
+		if _, err := r.store.Claim(t.Context(), r.ID(), "s2"); err != nil {
+			t.Fatal(err)
+		}
+		r.Prove()
+		r.pass(time.Millisecond)
+		select {
+		case err := <-r.done:
+			if !errors.Is(err, store.ErrFenced) {
+				t.Errorf("it ended with %v", err)
+			}
+			r.done <- nil
+		default:
+			t.Error("it goes on")
+		}
+	})
+}
+
 // oneByOne is a job of which one task may be in flight.
 func oneByOne(t *testing.T, nth, n int) Submission {
 	t.Helper()

@@ -105,6 +105,7 @@ type Shard struct {
 	inFlight atomic.Int64
 
 	now     atomic.Pointer[tenure] // that serves; nil: none
+	prove   chan struct{}          // takes one: prove that it is owned
 	crashes map[job.ID]int         // how often a job has crashed it; only Run touches it
 	step    stepper
 	meter   meter // only Run touches it
@@ -117,7 +118,7 @@ type stepper func(m *job.Machine, now time.Time, ev job.Event) error
 // New returns a shard that is not owned yet; owner is the scheduler's name.
 func New(id job.ShardID, owner string, d Deps) *Shard {
 	return &Shard{
-		id: id, owner: owner, deps: d, crashes: map[job.ID]int{},
+		id: id, owner: owner, deps: d, crashes: map[job.ID]int{}, prove: make(chan struct{}, 1),
 		step:  func(m *job.Machine, now time.Time, ev job.Event) error { return m.Step(now, ev) },
 		meter: newMeter(d.Telemetry), tracer: d.Telemetry.Tracer(),
 	}
@@ -132,6 +133,15 @@ func (s *Shard) Load() (jobs, tasks int64) {
 	return s.live.Load(), s.inFlight.Load()
 }
 
+// Prove makes the shard ask the store soon whether it is still owned, where else
+// an owner with nothing to write asks every 30 s. It does not block.
+func (s *Shard) Prove() {
+	select {
+	case s.prove <- struct{}{}:
+	default:
+	}
+}
+
 // ID is which shard it is.
 func (s *Shard) ID() job.ShardID { return s.id }
 
@@ -144,14 +154,14 @@ func (s *Shard) Run(ctx context.Context) error {
 		err := s.serveOnce(ctx)
 		var crash *crashError
 		switch {
+		case errors.Is(err, store.ErrFenced) && !planted.Bug("a fenced owner claims again"):
+			return err
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // the end of ctx is no fault
 		case errors.As(err, &crash):
 			s.crashes[crash.job]++
 			s.deps.Log.ErrorContext(ctx, "job crashed its shard; the shard is loaded again",
 				"shard", s.id, "job", crash.job, "times", s.crashes[crash.job], "panic", crash.value, "stack", crash.stack)
-		case errors.Is(err, store.ErrFenced) && !planted.Bug("a fenced owner claims again"):
-			return err
 		default:
 			s.deps.Log.ErrorContext(ctx, "shard cannot go on; it is loaded again", "shard", s.id, "error", err)
 			lifecycle.Pause(ctx, reloadPause)

@@ -73,6 +73,8 @@ func (t *tenure) serve(ctx context.Context) error {
 		case ev := <-t.in:
 			t.clock = time.Now()
 			t.takeAll(ctx, ev)
+		case <-t.prove:
+			t.clock, t.proven = time.Now(), time.Time{}
 		case <-timer.C:
 			t.clock = time.Now()
 		}
