@@ -30,6 +30,7 @@ type Shape struct {
 	AggregatorsPerRoom int              // default: 2
 	HostsPerRoom       int              // default: 2
 	Away               []string         // hosts that have enrolled and are not there
+	NoPush             bool             // aggregators leave commands to wait for a heartbeat
 	Told               bool             // processes tell what they do: see [Cluster.Told]
 	Retention          retention.Config // of all schedulers; zero: the defaults
 }
@@ -65,6 +66,8 @@ type Cluster struct {
 	trust *trust
 	logs  *logs
 
+	meddler   *meddler
+	patience  time.Duration // of those who wait for something
 	processes map[string]*process
 	order     []string                     // of the processes, as they are to be started
 	told      map[string]*obstest.Recorder // by process
@@ -88,7 +91,7 @@ func build(t tb, shape Shape, reachable bool) *Cluster {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context())) // the end is in order, in cleanup
 	c := &Cluster{
 		t: t, ctx: ctx, shape: shape.withDefaults(),
-		net: newNetwork(), hub: coordmemory.New(), store: storememory.New(), trust: newTrust(t), logs: &logs{},
+		net: newNetwork(), hub: coordmemory.New(), store: storememory.New(), trust: newTrust(t), logs: &logs{}, meddler: &meddler{}, patience: patience,
 		processes: map[string]*process{}, hosts: map[string]*Host{}, told: map[string]*obstest.Recorder{},
 	}
 	t.Cleanup(func() { c.end(cancel) })
@@ -211,6 +214,9 @@ func (c *Cluster) EtcdAway() { c.hub.Away() }
 
 // EtcdBack makes etcd reachable again.
 func (c *Cluster) EtcdBack() { c.hub.Back() }
+
+// Patience is how long is waited for everything from now on; at first 5 minutes.
+func (c *Cluster) Patience(d time.Duration) { c.patience = d }
 
 // Advance lets time pass.
 func (c *Cluster) Advance(d time.Duration) {

@@ -17,7 +17,8 @@ import (
 // shut: what the process still wants to write does not arrive, and its leases
 // run out by themselves.
 type gate struct {
-	hub *coordmemory.Hub
+	hub     *coordmemory.Hub
+	meddler *meddler
 
 	mu       sync.Mutex // protects what follows
 	shut     bool
@@ -26,8 +27,8 @@ type gate struct {
 
 var _ coord.Client = (*gate)(nil)
 
-func newGate(hub *coordmemory.Hub) *gate {
-	return &gate{hub: hub, sessions: map[*session]time.Duration{}}
+func newGate(hub *coordmemory.Hub, m *meddler) *gate {
+	return &gate{hub: hub, meddler: m, sessions: map[*session]time.Duration{}}
 }
 
 // close shuts the gate as a death does.
@@ -89,11 +90,12 @@ func (g *gate) Get(ctx context.Context, prefix string) (coord.View, error) {
 }
 
 func (g *gate) Watch(ctx context.Context, prefix string, see func(coord.View)) error {
-	return g.hub.Watch(ctx, prefix, func(v coord.View) {
+	seen := func(v coord.View) {
 		if g.check() == nil {
 			see(v)
 		}
-	})
+	}
+	return g.meddler.watch(ctx, seen, func(ctx context.Context, see func(coord.View)) error { return g.hub.Watch(ctx, prefix, see) })
 }
 
 // session is a lease of the process.

@@ -33,7 +33,7 @@ type process struct {
 
 // start begins a life and does not wait for it to serve.
 func (p *process) start(ctx context.Context, c *Cluster) part {
-	p.gate = newGate(c.hub)
+	p.gate = newGate(c.hub, c.meddler)
 	c.net.setDead(p.name, false)
 	life := p.make(p)
 	ctx, p.cancel = context.WithCancel(ctx)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 
+	"google.golang.org/grpc"
+
 	"github.com/ccs-project/ccs/pkg/tier/access"
 	"github.com/ccs-project/ccs/pkg/tier/aggregator"
 	"github.com/ccs-project/ccs/pkg/tier/issuer"
@@ -103,10 +105,10 @@ const shards = 8
 func (c *Cluster) aggregator(room string) func(p *process) part {
 	return func(p *process) part {
 		cfg := aggregator.DefaultConfig()
-		cfg.Name, cfg.Room, cfg.Advertise = p.name, room, p.addr[0]
+		cfg.Name, cfg.Room, cfg.Advertise, cfg.Push = p.name, room, p.addr[0], !c.shape.NoPush
 		x, err := aggregator.New(cfg, aggregator.Deps{
 			Log: c.log(p.name), Identity: c.trust.source(identity.Aggregator, p.name), Coord: p.gate,
-			Telemetry: c.telemetry(p.name),
+			Telemetry: c.telemetry(p.name), Options: []grpc.ServerOption{grpc.ChainStreamInterceptor(c.meddler.intercept)},
 		})
 		must(c.t, err)
 		mesh, session := c.net.listen(p.name, p.addr[0]), c.net.listen(p.name, p.addr[1])

@@ -32,6 +32,10 @@ func (a *Agent) flush(ctx context.Context, now time.Time) {
 	if s == nil || s.sending || s.stopping || now.Before(s.beatAt) && !a.news(s) {
 		return
 	}
+	if now.Sub(s.saidAll) >= sayAgain {
+		a.outbox.Reset()
+		s.saidAll = now
+	}
 	m := &sessionv1.ConnectRequest{Message: &sessionv1.ConnectRequest_Heartbeat{Heartbeat: a.heartbeat(ctx, s, now)}}
 	s.beatAt = now.Add(jitter(s.interval, rand.Float64())) //nolint:gosec // jitter needs no secret randomness
 	s.sending = true

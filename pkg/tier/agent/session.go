@@ -19,6 +19,9 @@ const (
 	// commandWindow is how many commands of each class an aggregator may send
 	// before the first is taken over.
 	commandWindow = 64
+	// sayAgain is after how long everything that is not forgotten is said again:
+	// of a Forget that got lost nobody else would ask.
+	sayAgain = 10 * time.Minute
 	// missed is how many intervals an aggregator may be silent.
 	missed = 3
 	// mostCredit bounds what an aggregator's grants can make a host send.
@@ -51,14 +54,15 @@ type session struct {
 	beats    uint64    // number of the last heartbeat
 	beatAt   time.Time // when the next one is due
 	sending  bool
-	stopping bool // it was ended from here
-	resynced bool // everything has been said in this session
+	stopping bool      // it was ended from here
+	resynced bool      // everything has been said in this session
+	saidAll  time.Time // when all that is not forgotten was last due: at the beginning, or again
 	lanes    lanes
 }
 
 // begin takes the welcome.
 func (s *session) begin(now time.Time, w *sessionv1.Welcome) {
-	s.opened, s.heard, s.beatAt = now, now, now
+	s.opened, s.heard, s.beatAt, s.saidAll = now, now, now, now
 	s.interval = defaultInterval
 	s.setInterval(wire.DurationFromProto(w.GetHeartbeatInterval()))
 	if s.initial = wire.CreditsFromProto(w.GetCredits()); s.initial != nil {
@@ -116,7 +120,11 @@ func (a *Agent) replied(ctx context.Context, s *session, r *sessionv1.Reply) {
 	if a.session != s || s.stopping {
 		return
 	}
-	if s.replies.Observe(r.GetNumber()) != link.Accepted {
+	switch s.replies.Observe(r.GetNumber()) {
+	case link.Accepted:
+	case link.Duplicate:
+		return
+	case link.Gap:
 		s.stop(fmt.Errorf("%w: reply %d came after reply %d", wire.ErrMessage, r.GetNumber(), s.replies.Have()))
 		return
 	}

@@ -332,6 +332,49 @@ func TestAReplyOutOfOrderEndsTheSession(t *testing.T) {
 	})
 }
 
+func TestAReplyThatComesTwiceIsTakenOnce(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		w.boot()
+		job := w.submit(w.run("true"))
+		w.outcome(job, task.Succeeded, task.NoReason)
+		for range 10 {
+			w.aggs[0].set(func(a *aggregator) { a.talk.replies-- })
+			w.aggs[0].deliver(w.command(w.run("false"))) // under the number of the reply before
+			w.pass(10 * time.Second)
+		}
+		w.startedOnce(job)
+		if n := len(w.aggs[0].sessions()); n != 1 {
+			w.Errorf("there were %d sessions", n)
+		}
+		if n := w.host.Calls("Start"); n != 1 {
+			w.Errorf("%d commands were taken", n)
+		}
+	})
+}
+
+func TestWhatIsNotForgottenIsSaidAgainNowAndThen(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		w.boot()
+		job := w.submit(w.run("true"))
+		w.outcome(job, task.Succeeded, task.NoReason)
+		w.pass(9 * time.Minute)
+		w.aggs[0].forgetHeard()
+		for range 3 {
+			w.pass(10 * time.Minute)
+			if again := w.aggs[0].heard(job.id()); len(again) != 1 {
+				w.Errorf("in ten minutes it is said %d times", len(again))
+			}
+			w.aggs[0].forgetHeard()
+		}
+		w.forget(job)
+		w.aggs[0].forgetHeard()
+		w.pass(time.Hour)
+		if again := w.aggs[0].heard(job.id()); len(again) != 0 || len(w.aggs[0].sessions()) != 1 {
+			w.Errorf("what is forgotten is said %d times, in %d sessions", len(again), len(w.aggs[0].sessions()))
+		}
+	})
+}
+
 func TestAnAggregatorThatNeverWelcomesIsLeft(t *testing.T) {
 	inWorld(t, 2, func(w *world) {
 		release := make(chan struct{})

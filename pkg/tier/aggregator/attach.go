@@ -1,6 +1,8 @@
 package aggregator
 
 import (
+	"time"
+
 	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
@@ -18,6 +20,29 @@ func (h *hub) attachmentChanged(ho *host) {
 		st.hosts.Put(ho)
 		st.poke()
 	}
+}
+
+// tellAllEvery is how often a scheduler is told of all hosts that are here: a
+// change that got lost would else be missed as long as its stream lasts.
+const tellAllEvery = 10 * time.Minute
+
+// tellAll makes a snapshot due.
+func (st *stream) tellAll(now time.Time) {
+	for _, ho := range st.hub.hosts {
+		if ho.session != nil {
+			st.hosts.Put(ho)
+		}
+	}
+	st.snapshot, st.begun, st.whole = st.hosts.Pending(), false, now
+}
+
+// tellAllAgain makes another snapshot due, now and then.
+func (st *stream) tellAllAgain(now time.Time) {
+	if st.snapshot >= 0 || now.Sub(st.whole) < tellAllEvery {
+		return
+	}
+	st.tellAll(now)
+	st.poke()
 }
 
 // nextAttachments is the next piece of the snapshot, and then of what has

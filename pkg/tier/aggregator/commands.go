@@ -133,7 +133,7 @@ func (ho *host) reopen() {
 			if r.stopping {
 				r.wishStop()
 			}
-			if r.said != nil && (r.pastW || r.seen.State.Final()) && !planted.Bug("outcomes are not said again") {
+			if r.ended() && !planted.Bug("outcomes are not said again") {
 				r.route()
 			}
 		}

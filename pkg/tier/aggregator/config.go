@@ -18,6 +18,10 @@ type Config struct {
 	Advertise string `mapstructure:"advertise"`
 	// HeartbeatInterval is what hosts are told; default 10 s.
 	HeartbeatInterval time.Duration `mapstructure:"heartbeat_interval"`
+	// Push is whether commands and stops go to a host as soon as they are there;
+	// default true. Without it they wait for the host's next heartbeat: all works
+	// as ever, heartbeat_interval later. It is for who suspects the push of a fault.
+	Push bool `mapstructure:"push"`
 	// MissedHeartbeats is how many may be missing before a host is away; default 3.
 	MissedHeartbeats int `mapstructure:"missed_heartbeats"`
 	// MaxSessions is how many hosts are taken; more are told to try elsewhere or
@@ -48,7 +52,7 @@ type Config struct {
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
 	return Config{
-		HeartbeatInterval: 10 * time.Second, MissedHeartbeats: 3,
+		HeartbeatInterval: 10 * time.Second, Push: true, MissedHeartbeats: 3,
 		MaxSessions: 18_000, AdmitPerSecond: 2_000, MaxTasks: 300_000, BlobBytes: 512 << 20,
 		ReportWindow: 256, ReleaseWindow: 20_000,
 		SendTimeout: 30 * time.Second, LeaseTTL: 5 * time.Second, DrainBudget: 5 * time.Second,

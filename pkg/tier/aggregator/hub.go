@@ -111,6 +111,9 @@ func (h *hub) sweep(now time.Time) {
 	for _, host := range h.hosts {
 		host.sweep(now)
 	}
+	for _, st := range h.streams {
+		st.tellAllAgain(now)
+	}
 	for _, j := range h.jobs {
 		if j.records == 0 && now.Sub(j.used) >= idleJob {
 			h.dropJob(j)

@@ -164,13 +164,18 @@ func (se *session) report(in *incoming, now time.Time) (changed uint64, err erro
 		r = se.host.hold(h.job(in.id), se.inc, class)
 	}
 	r.round = se.host.round
-	if r.take(in) {
+	if r.take(in) || r.endedAs(in) { // an outcome that is said again was not forgotten: its Forget may be lost
 		r.route()
 	}
 	if len(r.missing) > 0 {
 		se.demandResync(now)
 	}
 	return r.savedIn, nil
+}
+
+// endedAs reports whether a report says the outcome that is held.
+func (r *record) endedAs(in *incoming) bool {
+	return r.ended() && r.pastW == in.said.GetPastW() && task.Compare(r.seen, in.seen) == 0
 }
 
 // take merges a report into what is held, and reports whether that has grown.

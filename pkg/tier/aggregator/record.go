@@ -144,6 +144,9 @@ func (r *record) isLive() bool {
 	return r.said != nil && !r.pastW && r.seen.State >= task.Accepted && r.seen.State.Live()
 }
 
+// ended reports whether nothing but a Forget is to come of it.
+func (r *record) ended() bool { return r.said != nil && (r.pastW || r.seen.State.Final()) }
+
 // setSaid replaces the report.
 func (r *record) setSaid(said *sessionv1.Report, seen task.Report, pastW bool) {
 	before, ho := r.isLive(), r.host

@@ -31,8 +31,7 @@ func (h *hub) reply(ctx context.Context, se *session) (*sessionv1.ConnectRespons
 	if ho.session != se {
 		return nil, nil
 	}
-	_, next := ho.sendable()
-	if !se.due && next == nil && !ho.stopDue() {
+	if !se.due && !h.pushes(ho) {
 		return nil, nil
 	}
 	se.replies++
@@ -68,6 +67,15 @@ func (h *hub) reply(ctx context.Context, se *session) (*sessionv1.ConnectRespons
 	var spans []trace.Span
 	out.Commands, spans = ho.commands(ctx, se.replies, room)
 	return &sessionv1.ConnectResponse{Message: &sessionv1.ConnectResponse_Reply{Reply: out}}, spans
+}
+
+// pushes reports whether there is something that is not to wait for a heartbeat.
+func (h *hub) pushes(ho *host) bool {
+	if !h.cfg.Push {
+		return false
+	}
+	_, next := ho.sendable()
+	return next != nil || ho.stopDue()
 }
 
 // commands takes releases off the queues, in turn by class, as long as they fit.

@@ -3,6 +3,7 @@ package aggregator
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -32,6 +33,7 @@ type stream struct {
 	hosts    *link.Outbox[*host] // whose attachment is to be told
 	snapshot int                 // hosts of the snapshot that are still to be told; -1: it is complete
 	begun    bool                // the snapshot has begun
+	whole    time.Time           // when the snapshot was due that was told last, or is being told
 	returned map[job.ID]*returned
 	order    []job.ID          // of returned
 	returns  []*meshv1.Returns // of the job before, still to be sent
@@ -104,12 +106,7 @@ func (h *hub) connect(in *meshv1.SchedulerHello, hello *meshv1.AggregatorHello) 
 		owed:   wire.Credits{}, withheld: wire.Credits{},
 		hosts: link.NewOutbox[*host](), returned: map[job.ID]*returned{},
 	}
-	for _, ho := range h.hosts {
-		if ho.session != nil {
-			st.hosts.Put(ho)
-		}
-	}
-	st.snapshot = st.hosts.Pending()
+	st.tellAll(time.Now())
 	h.streams[st.name] = st
 	return st, nil
 }
