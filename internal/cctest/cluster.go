@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -72,6 +73,7 @@ type Cluster struct {
 	order     []string                     // of the processes, as they are to be started
 	told      map[string]*obstest.Recorder // by process
 	hosts     map[string]*Host
+	storeAway atomic.Bool
 	tamper    func(*store.Record)
 	doors     map[string]net.Listener // of access, where they are real
 	conn      *grpc.ClientConn

@@ -3,14 +3,11 @@ package cctest
 import (
 	"context"
 	"fmt"
-	"iter"
 	"sync"
 	"time"
 
-	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/state/coord"
 	coordmemory "github.com/ccs-project/ccs/pkg/state/coord/memory"
-	"github.com/ccs-project/ccs/pkg/state/store"
 )
 
 // gate is a process's way to etcd and to the store. When the process dies it is
@@ -130,60 +127,6 @@ func (s *session) Close(ctx context.Context) error {
 		return err
 	}
 	return s.Session.Close(ctx)
-}
-
-// gatedJanitor is the store as who sweeps it from one process.
-type gatedJanitor struct {
-	store.Janitor
-	gate *gate
-}
-
-func (j gatedJanitor) Sweep(ctx context.Context, s store.Sweep) (store.Swept, error) {
-	if j.gate.check() != nil {
-		return store.Swept{}, fmt.Errorf("the process is dead: %w", store.ErrUnavailable)
-	}
-	return j.Janitor.Sweep(ctx, s)
-}
-
-// gatedStore is the store as one scheduler process sees it.
-type gatedStore struct {
-	store.Store
-	gate   *gate
-	tamper *func(*store.Record) // what somebody who has the store makes of a job; nil: nobody has
-}
-
-func (s gatedStore) check() error {
-	if s.gate.check() != nil {
-		return fmt.Errorf("the process is dead: %w", store.ErrUnavailable)
-	}
-	return nil
-}
-
-func (s gatedStore) Claim(ctx context.Context, shard job.ShardID, owner string) (job.Epoch, error) {
-	if err := s.check(); err != nil {
-		return job.Epoch{}, err
-	}
-	return s.Store.Claim(ctx, shard, owner)
-}
-
-func (s gatedStore) Commit(ctx context.Context, batches []store.Batch) ([]store.Result, error) {
-	if err := s.check(); err != nil {
-		return nil, err
-	}
-	return s.Store.Commit(ctx, batches)
-}
-
-func (s gatedStore) LoadShard(ctx context.Context, shard job.ShardID) iter.Seq2[store.Record, error] {
-	return func(yield func(store.Record, error) bool) {
-		for r, err := range s.Store.LoadShard(ctx, shard) {
-			if tamper := *s.tamper; tamper != nil && err == nil {
-				tamper(&r)
-			}
-			if !yield(r, err) {
-				return
-			}
-		}
-	}
 }
 
 // expire ends all leases of the process, as if etcd had not heard of it for too

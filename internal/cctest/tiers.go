@@ -89,8 +89,8 @@ func (c *Cluster) scheduler(pool string) func(p *process) part {
 		cfg.Retention = cmp.Or(c.shape.Retention, cfg.Retention)
 		x, err := scheduler.New(cfg, scheduler.Deps{
 			Log: c.log(p.name), Identity: c.trust.source(identity.Scheduler, p.name), Coord: p.gate,
-			Store: gatedStore{Store: c.store, gate: p.gate, tamper: &c.tamper}, Dial: p.dial,
-			Janitor: gatedJanitor{c.store, p.gate}, Telemetry: c.telemetry(p.name),
+			Store: gatedStore{Store: c.store, gate: p.gate, away: &c.storeAway, tamper: &c.tamper}, Dial: p.dial,
+			Janitor: gatedJanitor{c.store, gatedStore{gate: p.gate, away: &c.storeAway}}, Telemetry: c.telemetry(p.name),
 		})
 		must(c.t, err)
 		lis := c.net.listen(p.name, p.addr[0])

@@ -60,6 +60,7 @@ func (s *Scheduler) Run(ctx context.Context, lis net.Listener) error {
 	serving, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var above errgroup.Group
+	var hard *time.Timer // ends what takes too long to stop, the shards that wait for the store as well
 	above.Go(func() error { return failing(serving, stop, "port", server.Serve(lis)) })
 	above.Go(func() error { return keeper.Run(serving) })
 	above.Go(func() error {
@@ -69,12 +70,12 @@ func (s *Scheduler) Run(ctx context.Context, lis net.Listener) error {
 			stop(context.Cause(life))
 		}
 		s.draining.Store(true)
-		hard := time.AfterFunc(s.cfg.DrainBudget, func() { end(errBudget); server.Stop() })
-		defer hard.Stop()
+		hard = time.AfterFunc(s.cfg.DrainBudget, func() { end(errBudget); server.Stop() })
 		server.GracefulStop()
 		return nil
 	})
 	err = above.Wait()
+	hard.Stop()
 	end(nil)
 	err = errors.Join(err, below.Wait())
 	s.fetches.wait()

@@ -276,6 +276,24 @@ func TestAStopEndsInTimeEvenWithoutTheStore(t *testing.T) {
 	})
 }
 
+func TestAStopEndsInTimeWhenNobodyButAShardWaitsForTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := pool(t, 0)
+		r.end(r.all["s1"])
+		s := &tap{Store: r.store}
+		m := r.startWith("s2", func(d *Deps) { d.Store = s })
+		r.whole(m, 4)
+		s.closed.Store(true)
+		m.shards[0].Prove()
+		time.Sleep(time.Second)
+		began := time.Now()
+		r.end(m)
+		if took := time.Since(began); took > m.cfg.DrainBudget+3*time.Second {
+			t.Errorf("the stop took %s", took)
+		}
+	})
+}
+
 func TestAJobOfATookOverShardGoesOnWithEveryState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := pool(t, 4)
