@@ -24,7 +24,7 @@ BUF_INSTALLED := .tools/buf/installed
 BUF           := .tools/buf/node_modules/.bin/buf
 CHECKS        := check-format check-lint check-vet check-mod check-proto check-gen check-arch
 
-.PHONY: help build $(BINARIES) gen format check $(CHECKS) test race sim planted-bugs torture-jobs e2e cover demo smoke sim-scale bench-core bench-history bench-swarm bench-latency clean
+.PHONY: help build $(BINARIES) gen format check $(CHECKS) test race sim planted-bugs torture-jobs e2e degrade cover demo smoke sim-scale bench-core bench-history bench-swarm bench-latency clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -91,6 +91,9 @@ bench-core: ## speed of the job core and bytes live per pending task, each besid
 
 bench-history: ## what 10 million old tasks cost list, get, start-up and commit, beside a store without (some minutes, 3 GiB of disk)
 	@go test ./pkg/state/store/sqlite -count=1 -v -timeout 60m -run TestAnOldHistory -args -history=10000000
+
+degrade: build ## etcd, the store, both and a room away for minutes, with real processes (about 8 minutes)
+	@CCS_DEGRADE=full CCS_BIN=$(CURDIR)/bin go test ./e2e/degrade -count=1 -v -timeout 30m
 
 cover: build ## test coverage of pkg into coverage.out
 	go test -coverpkg=./pkg/... -coverprofile=coverage.out ./pkg/... ./internal/...

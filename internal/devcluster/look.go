@@ -22,9 +22,14 @@ type Listener struct {
 // Listeners lists every TCP address of the cluster, in the order of its processes.
 func (c *Cluster) Listeners() (all []Listener) {
 	for _, p := range c.plan.parts {
-		for _, key := range listens[p.tier] {
-			all = append(all, Listener{Process: p.name, Tier: p.tier, Key: key, Address: p.addresses[key]})
-		}
+		all = append(all, p.listeners()...)
+	}
+	return all
+}
+
+func (p part) listeners() (all []Listener) {
+	for _, key := range listens[p.tier] {
+		all = append(all, Listener{Process: p.name, Tier: p.tier, Key: key, Address: p.addresses[key]})
 	}
 	return all
 }

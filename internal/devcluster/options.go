@@ -32,6 +32,9 @@ type Options struct {
 	// Settings are laid over the config of a process, by its name or its
 	// tier's ("agent"); keys as in the config file, nested by dots.
 	Settings map[string]map[string]any
+	// Through gives the address by which others reach a listener, such as that of
+	// a proxy before it; nil, or where it gives none: the listener's own.
+	Through func(l Listener) (address string)
 	// Keep leaves the directory behind for whoever looks for a fault.
 	Keep bool
 	// Grace is the budget for a stop in good order; 0: 5 s.

@@ -32,8 +32,18 @@ type part struct {
 	name, tier string
 	pool, room string // where the tier has one
 	host       host   // of an agent or executor
-	// addresses by the config key that they are for.
+	// addresses by the config key that they are for: to listen on.
 	addresses map[string]string
+	// reached are addresses by which others come there, where they are others.
+	reached map[string]string
+}
+
+// at is the address by which others reach it.
+func (p part) at(key string) string {
+	if address := p.reached[key]; address != "" {
+		return address
+	}
+	return p.addresses[key]
 }
 
 // plan is everything that there will be, with all addresses, before anything
@@ -79,6 +89,13 @@ func newPlan(o Options, l layout, p *ports) (*plan, error) {
 			}
 			part.addresses[key] = addr
 		}
+		if o.Through == nil {
+			continue
+		}
+		part.reached = map[string]string{}
+		for _, l := range part.listeners() {
+			part.reached[l.Key] = o.Through(l)
+		}
 	}
 	return pl, nil
 }
@@ -93,12 +110,12 @@ func (pl *plan) names(tiers ...string) (names []string) {
 	return names
 }
 
-// addresses lists what the processes of a tier (and of a room, if given)
-// listen on under a key.
+// addresses lists where others reach the processes of a tier (and of a room, if
+// given) under a key.
 func (pl *plan) addresses(tier, room, key string) (addrs []string) {
 	for _, p := range pl.parts {
 		if p.tier == tier && (room == "" || p.room == room) {
-			addrs = append(addrs, p.addresses[key])
+			addrs = append(addrs, p.at(key))
 		}
 	}
 	return addrs
@@ -150,6 +167,9 @@ func (pl *plan) settings(p part) map[string]any {
 	}
 	for key, addr := range p.addresses {
 		s[key] = addr
+	}
+	if advertise[p.tier] && p.reached["listen"] != "" {
+		s["advertise"] = p.reached["listen"]
 	}
 	pl.tierSettings(p, s)
 	maps.Copy(s, pl.options.Settings[p.tier])

@@ -33,6 +33,10 @@ func (c *Cluster) operator() (*etcd.Client, error) {
 		return nil, err
 	}
 	cfg := etcd.DefaultConfig()
-	cfg.Endpoints = c.plan.addresses(tierEtcd, "", "listen")
+	for _, p := range c.plan.parts {
+		if p.tier == tierEtcd { // not through what is before it: whoever looks is to see
+			cfg.Endpoints = append(cfg.Endpoints, p.addresses["listen"])
+		}
+	}
 	return etcd.New(cfg, source.ClientTLS(identity.Etcd), slog.New(slog.DiscardHandler))
 }

@@ -12,6 +12,9 @@ var listens = map[string][]string{
 	tierAggregator: {"listen", "session_listen"},
 }
 
+// advertise are the tiers that tell others where they are.
+var advertise = map[string]bool{tierScheduler: true, tierAggregator: true}
+
 // keyMetrics is where each process shows its metrics and health to whoever asks,
 // without TLS; so it is none of the listeners that ask who comes.
 const keyMetrics = "metrics_listen"

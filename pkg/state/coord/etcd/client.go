@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
@@ -144,6 +146,33 @@ func (c *Client) Get(ctx context.Context, prefix string) (coord.View, error) {
 		v.Items[string(kv.GetKey())] = kv.GetValue()
 	}
 	return v, nil
+}
+
+// judgeView asks for a view that was told before, as it was at its revision. After
+// a restore from an older snapshot etcd grows past every revision that was told,
+// and then it is the only one who could say that it told something else there. A
+// revision that has been compacted nobody can ask for; then it says nothing.
+func (c *Client) judgeView(ctx context.Context, prefix string, told coord.View) error {
+	call, cancel := c.bound(ctx)
+	defer cancel()
+	resp, err := c.raw.Get(call, prefix, clientv3.WithPrefix(), clientv3.WithRev(told.Revision))
+	switch {
+	case errors.Is(err, rpctypes.ErrCompacted):
+		return nil
+	case errors.Is(err, rpctypes.ErrFutureRev):
+		return fmt.Errorf("cannot get %s: %w: revision %d is not there any more", prefix, coord.ErrWentBack, told.Revision)
+	case err != nil:
+		return fmt.Errorf("cannot get %s: %w", prefix, explain(ctx, err))
+	}
+	same := len(resp.Kvs) == len(told.Items)
+	for _, kv := range resp.Kvs {
+		value, there := told.Items[string(kv.GetKey())]
+		same = same && there && bytes.Equal(value, kv.GetValue())
+	}
+	if !same {
+		return fmt.Errorf("cannot get %s: %w: at revision %d it told something else before", prefix, coord.ErrWentBack, told.Revision)
+	}
+	return nil
 }
 
 func (c *Client) bound(ctx context.Context) (context.Context, context.CancelFunc) {

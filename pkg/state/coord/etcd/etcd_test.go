@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -112,6 +113,48 @@ func TestAWatchThatFellBehindACompactionReadsEverythingAgain(t *testing.T) {
 	}
 	if err := w.load(t.Context()); err != nil || string(w.seen.Items["k"]) != "19" {
 		t.Fatalf("read again: %q, %v", w.seen.Items, err)
+	}
+}
+
+// An etcd that was restored from an older snapshot, and has been written to since,
+// is at a later revision than any that was told.
+func TestAWatchSeesAnotherHistoryAlsoWhenItHasGrownPastTheOneBefore(t *testing.T) {
+	t.Parallel()
+	for name, write := range map[string]func(c *Client) error{
+		"a key was lost":     func(c *Client) error { return c.Delete(t.Context(), "k/1") },
+		"a key has come":     func(c *Client) error { return c.Put(t.Context(), "k/3", []byte("v")) },
+		"a value is another": func(c *Client) error { return c.Put(t.Context(), "k/2", []byte("w")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := startService(t).client(t, time.Hour)
+			for _, key := range []string{"k/1", "k/2"} {
+				if err := c.Put(t.Context(), key, []byte("v")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w := &watch{client: c, prefix: "k/", see: func(coord.View) {}}
+			for range 2 {
+				if err := w.load(t.Context()); err != nil {
+					t.Fatalf("of the same history: %v", err)
+				}
+			}
+			told := w.known
+			if err := write(c); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.load(t.Context()); err != nil {
+				t.Fatalf("after a change: %v", err)
+			}
+			w.known.Items = told.Items // as it would be known of a history without the change
+			if err := w.load(t.Context()); !errors.Is(err, coord.ErrWentBack) {
+				t.Errorf("of another history: %v", err)
+			}
+			w.known = coord.View{Revision: told.Revision + 1000, Items: told.Items}
+			if err := w.load(t.Context()); !errors.Is(err, coord.ErrWentBack) {
+				t.Errorf("of a history that is not there yet: %v", err)
+			}
+		})
 	}
 }
 

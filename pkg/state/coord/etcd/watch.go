@@ -54,8 +54,13 @@ func (c *Client) Watch(ctx context.Context, prefix string, see func(coord.View))
 	return context.Cause(ctx)
 }
 
-// load reads everything.
+// load reads everything, if it is still the history of what is known.
 func (w *watch) load(ctx context.Context) error {
+	if w.known.Items != nil {
+		if err := w.client.judgeView(ctx, w.prefix, w.known); err != nil {
+			return err
+		}
+	}
 	v, err := w.client.Get(ctx, w.prefix)
 	if err != nil {
 		return err

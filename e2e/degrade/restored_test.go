@@ -1,0 +1,91 @@
+package degrade
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ccs-project/ccs/e2e/rig"
+	"github.com/ccs-project/ccs/internal/devcluster"
+	"github.com/ccs-project/ccs/pkg/client"
+	"github.com/ccs-project/ccs/pkg/state/coord"
+)
+
+// The snapshot is a copy of etcd's files, taken while it was stopped.
+func TestWhenEtcdIsRestoredFromAnOlderSnapshotThereIsAnAlarmAndNothingIsForgotten(t *testing.T) {
+	t.Parallel()
+	soon := map[string]any{"etcd.resync": "1s"}
+	c := rig.Start(t, devcluster.Options{
+		Hosts: 2, Rooms: []string{"bj01"}, Settings: map[string]map[string]any{"access": soon, "scheduler": soon},
+	})
+	state, snapshot := filepath.Join(c.Dir(), "state", "etcd"), filepath.Join(rig.Dir(t), "snapshot")
+	c.Stop(t, "etcd")
+	if err := os.CopyFS(snapshot, os.DirFS(state)); err != nil {
+		t.Fatal(err)
+	}
+	c.Restart(t, "etcd")
+	c.AwaitWhole(t)
+	if err := coord.PutClass(t.Context(), c.Etcd(t), "urgent", "critical"); err != nil { // and this is what would be forgotten
+		t.Fatal(err)
+	}
+	rig.Eventually(t, func() string {
+		if _, err := c.SDK.Run(t.Context(), client.Request{All: true, Class: "urgent", Command: rig.Sh("true")}); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	w, key := rig.NewWitness(t), rig.NewWitness(t)
+	j := c.Run(t, client.Request{Command: rig.Gate(w, key, "0"), Concurrency: client.Amount{Count: 1}})
+	w.Await(t, 1)
+
+	readers := []string{"access-1", "access-2", "scheduler-standard-1", "scheduler-standard-2", "scheduler-critical-1"}
+	for _, name := range readers {
+		rig.Eventually(t, func() string { return alarm(t, c, name, false) })
+	}
+	c.Kill9(t, "etcd")
+	if err := os.RemoveAll(state); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(state, os.DirFS(snapshot)); err != nil {
+		t.Fatal(err)
+	}
+	c.Restart(t, "etcd")
+	for _, name := range readers {
+		rig.Eventually(t, func() string { return alarm(t, c, name, true) })
+	}
+	after := c.Run(t, client.Request{Class: "urgent", Command: rig.Sh("true")}) // everybody knows what he knew
+	rig.WantAll(t, c.Settled(t, after.ID), 2, "SUCCEEDED")
+	key.Write(t, "open")
+	rig.WantAll(t, c.Settled(t, j.ID), 2, "SUCCEEDED")
+	if n := len(w.Lines(t)); n != 2 {
+		t.Errorf("%d commands have begun", n)
+	}
+
+	// The operator has looked, and restarts them one by one.
+	for _, name := range c.Processes() {
+		if name != "etcd" && !strings.HasPrefix(name, "executor") && !strings.HasPrefix(name, "agent") {
+			c.Restart(t, name)
+		}
+	}
+	c.AwaitWhole(t)
+	last := c.Run(t, client.Request{Command: rig.Sh("true")})
+	rig.WantAll(t, c.Settled(t, last.ID), 2, "SUCCEEDED")
+}
+
+// alarm says that a process has not raised the alarm, or that it has.
+func alarm(t *testing.T, c *rig.Cluster, name string, want bool) string {
+	t.Helper()
+	for _, line := range c.Errors(t, name) {
+		if strings.Contains(line, "went back") {
+			if want {
+				return ""
+			}
+			return name + " has raised the alarm: " + line
+		}
+	}
+	if want {
+		return name + " has not raised the alarm"
+	}
+	return ""
+}
