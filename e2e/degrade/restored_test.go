@@ -26,20 +26,11 @@ func TestWhenEtcdIsRestoredFromAnOlderSnapshotThereIsAnAlarmAndNothingIsForgotte
 	}
 	c.Restart(t, "etcd")
 	c.AwaitWhole(t)
-	if err := coord.PutClass(t.Context(), c.Etcd(t), "urgent", "critical"); err != nil { // and this is what would be forgotten
-		t.Fatal(err)
-	}
-	rig.Eventually(t, func() string {
-		if _, err := c.SDK.Run(t.Context(), client.Request{All: true, Class: "urgent", Command: rig.Sh("true")}); err != nil {
-			return err.Error()
-		}
-		return ""
-	})
+	readers := forgettable(t, c)
 	w, key := rig.NewWitness(t), rig.NewWitness(t)
 	j := c.Run(t, client.Request{Command: rig.Gate(w, key, "0"), Concurrency: client.Amount{Count: 1}})
 	w.Await(t, 1)
 
-	readers := []string{"access-1", "access-2", "scheduler-standard-1", "scheduler-standard-2", "scheduler-critical-1"}
 	for _, name := range readers {
 		rig.Eventually(t, func() string { return alarm(t, c, name, false) })
 	}
@@ -54,7 +45,7 @@ func TestWhenEtcdIsRestoredFromAnOlderSnapshotThereIsAnAlarmAndNothingIsForgotte
 	for _, name := range readers {
 		rig.Eventually(t, func() string { return alarm(t, c, name, true) })
 	}
-	after := c.Run(t, client.Request{Class: "urgent", Command: rig.Sh("true")}) // everybody knows what he knew
+	after := c.Run(t, client.Request{Class: "urgent-standard", Command: rig.Sh("true")}) // everybody knows what he knew
 	rig.WantAll(t, c.Settled(t, after.ID), 2, "SUCCEEDED")
 	key.Write(t, "open")
 	rig.WantAll(t, c.Settled(t, j.ID), 2, "SUCCEEDED")
@@ -71,6 +62,32 @@ func TestWhenEtcdIsRestoredFromAnOlderSnapshotThereIsAnAlarmAndNothingIsForgotte
 	c.AwaitWhole(t)
 	last := c.Run(t, client.Request{Command: rig.Sh("true")})
 	rig.WantAll(t, c.Settled(t, last.ID), 2, "SUCCEEDED")
+}
+
+// forgettable writes into etcd what a restore takes back, and returns who has
+// certainly seen it: schedulers that have taken a job of a new class, and the
+// replica of access that has passed it on.
+func forgettable(t *testing.T, c *rig.Cluster) (readers []string) {
+	t.Helper()
+	for pool, schedulers := range map[string][]string{
+		"standard": {"scheduler-standard-1", "scheduler-standard-2"}, "critical": {"scheduler-critical-1"},
+	} {
+		class := "urgent-" + pool
+		if err := coord.PutClass(t.Context(), c.Etcd(t), class, pool); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range schedulers {
+			signed := c.SignFor(t, pool, name, client.Request{Class: class, Command: rig.Sh("true")})
+			rig.Eventually(t, func() string {
+				if _, err := c.SDK.Submit(t.Context(), signed); err != nil {
+					return err.Error()
+				}
+				return ""
+			})
+			readers = append(readers, name)
+		}
+	}
+	return append(readers, c.Replica(t))
 }
 
 // alarm says that a process has not raised the alarm, or that it has.
