@@ -13,6 +13,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/state/store"
+	"github.com/ccs-project/ccs/pkg/state/store/codec"
 	"github.com/ccs-project/ccs/pkg/state/store/storetest"
 )
 
@@ -72,11 +73,11 @@ func BenchmarkCommit10000Results(b *testing.B) {
 		number := 0
 		for b.Loop() {
 			number++
-			rows := encodeTasks(benchBatch(shard, job.Epoch{}, number).Jobs[0].Persist.Tasks)
+			rows := codec.Tasks(benchBatch(shard, job.Epoch{}, number).Jobs[0].Persist.Tasks)
 			m.measure(b, func() {
 				if err := w.write(b.Context(), "insert", func(ctx context.Context, t *tx) error {
 					for i := range rows {
-						if err := t.exec(ctx, "INSERT INTO bare VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows[i].appendArgs(nil, int64(number))...); err != nil {
+						if err := t.exec(ctx, "INSERT INTO bare VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", appendArgs(nil, int64(number), &rows[i])...); err != nil {
 							return err
 						}
 					}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/state/store"
+	"github.com/ccs-project/ccs/pkg/state/store/codec"
 )
 
 // broom is one step of a sweep, within its transaction.
@@ -72,7 +73,7 @@ func (b *broom) remove(ctx context.Context, v victim) error {
 	if err != nil || n == 0 {
 		return err
 	}
-	if err := b.exec(ctx, "UPDATE ids SET removed = ? WHERE id = ?", nanos(b.sweep.Now), v.id[:]); err != nil {
+	if err := b.exec(ctx, "UPDATE ids SET removed = ? WHERE id = ?", codec.Nanos(b.sweep.Now), v.id[:]); err != nil {
 		return err
 	}
 	b.done.Jobs++
@@ -165,7 +166,7 @@ func (b *broom) forgetIDs(ctx context.Context) (more bool, err error) {
 		var id job.ID
 		var text []byte
 		err := b.row(ctx, "SELECT id FROM ids WHERE removed > 0 AND removed <= ? AND keep_until <= ? ORDER BY removed LIMIT 1",
-			[]any{nanos(b.sweep.Now.Add(-b.sweep.IDs)), nanos(b.sweep.Now)}, &text)
+			[]any{codec.Nanos(b.sweep.Now.Add(-b.sweep.IDs)), codec.Nanos(b.sweep.Now)}, &text)
 		if errors.Is(err, sql.ErrNoRows) {
 			return false, b.raise(ctx, horizon)
 		}
@@ -188,5 +189,5 @@ func (b *broom) raise(ctx context.Context, horizon time.Time) error {
 	if !horizon.After(b.horizon) {
 		return nil
 	}
-	return b.exec(ctx, "UPDATE meta SET horizon = ? WHERE id = 1", nanos(horizon))
+	return b.exec(ctx, "UPDATE meta SET horizon = ? WHERE id = 1", codec.Nanos(horizon))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/run/planted"
 	"github.com/ccs-project/ccs/pkg/state/store"
+	"github.com/ccs-project/ccs/pkg/state/store/codec"
 )
 
 // pastClaims is how many superseded claims of a shard answer Fate. An owner
@@ -103,6 +104,6 @@ func (t *tx) claim(ctx context.Context, shard job.ShardID) (c claimed, err error
 func (t *tx) generation(ctx context.Context) (g uint64, err error) {
 	var horizon int64
 	err = t.row(ctx, "SELECT generation, horizon FROM meta WHERE id = 1", nil, &g, &horizon)
-	t.horizon = fromNanos(horizon)
+	t.horizon = codec.FromNanos(horizon)
 	return g, err
 }

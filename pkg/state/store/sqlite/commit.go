@@ -11,6 +11,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/run/planted"
 	"github.com/ccs-project/ccs/pkg/state/store"
+	"github.com/ccs-project/ccs/pkg/state/store/codec"
 )
 
 // Commit applies the batches in one transaction, in the order of their shards.
@@ -22,9 +23,9 @@ func (s *Store) Commit(ctx context.Context, batches []store.Batch) ([]store.Resu
 		return nil, nil
 	}
 	results := make([]store.Result, len(batches))
-	encoded := make([]encodedBatch, len(batches))
+	encoded := make([]codec.Batch, len(batches))
 	for i := range batches {
-		encoded[i], results[i].Err = encodeBatch(&batches[i])
+		encoded[i], results[i].Err = s.codec.Batch(&batches[i])
 	}
 	order := inOrder(batches)
 	for {
@@ -71,7 +72,7 @@ func inOrder(batches []store.Batch) []int {
 
 // apply checks the claim and writes one batch. A result with an error means
 // that nothing was written; an error ends the transaction.
-func (t *tx) apply(ctx context.Context, b *store.Batch, e *encodedBatch) (r store.Result, err error) {
+func (t *tx) apply(ctx context.Context, b *store.Batch, e *codec.Batch) (r store.Result, err error) {
 	again, refused, err := t.check(ctx, b)
 	if err != nil || refused != nil {
 		return store.Result{Err: refused}, err
@@ -83,7 +84,7 @@ func (t *tx) apply(ctx context.Context, b *store.Batch, e *encodedBatch) (r stor
 		if again {
 			met, err = t.metAgain(ctx, by, jb)
 		} else {
-			met, err = t.applyJob(ctx, b.Shard, by, jb, &e.jobs[i])
+			met, err = t.applyJob(ctx, b.Shard, by, jb, &e.Jobs[i])
 		}
 		if err != nil {
 			return r, err
@@ -94,7 +95,7 @@ func (t *tx) apply(ctx context.Context, b *store.Batch, e *encodedBatch) (r stor
 		r.Again = true
 		return r, nil
 	}
-	if r.HostRevision, err = t.applyHosts(ctx, e.hosts); err != nil {
+	if r.HostRevision, err = t.applyHosts(ctx, e.Hosts); err != nil {
 		return r, err
 	}
 	return r, t.exec(ctx, "UPDATE shards SET batch = ? WHERE pool = ? AND shard = ?", b.Number, b.Shard.Pool, b.Shard.N)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/state/store"
+	"github.com/ccs-project/ccs/pkg/state/store/codec"
 )
 
 // writtenBy marks an id with the batch that made it, so that the same batch,
@@ -35,7 +36,7 @@ func isImpossible(err error) bool {
 
 // applyJob writes what changed in one job, or nothing if its id was taken or
 // retention has removed it.
-func (t *tx) applyJob(ctx context.Context, shard job.ShardID, by writtenBy, b *store.JobBatch, e *encodedJob) (m met, err error) {
+func (t *tx) applyJob(ctx context.Context, shard job.ShardID, by writtenBy, b *store.JobBatch, e *codec.Job) (m met, err error) {
 	var seq int64
 	if b.Create != nil {
 		if m.existing, err = t.existing(ctx, b.ID, writtenBy{}); m.existing != nil || err != nil {
@@ -55,55 +56,55 @@ func (t *tx) applyJob(ctx context.Context, shard job.ShardID, by writtenBy, b *s
 }
 
 // applyLists writes what belongs to a job.
-func (t *tx) applyLists(ctx context.Context, seq int64, b *store.JobBatch, e *encodedJob) error {
+func (t *tx) applyLists(ctx context.Context, seq int64, b *store.JobBatch, e *codec.Job) error {
 	if err := t.release(ctx, seq, b.Persist.Released); err != nil {
 		return err
 	}
-	if err := t.putTasks(ctx, seq, e.tasks); err != nil {
+	if err := t.putTasks(ctx, seq, e.Tasks); err != nil {
 		return err
 	}
-	for _, o := range e.outputs {
+	for _, o := range e.Outputs {
 		if err := t.exec(ctx, "INSERT INTO outputs (job, digest, codec, size, content) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-			seq, o.digest[:], o.codec, o.size, o.content); err != nil {
+			seq, o.Digest[:], o.Form, o.Size, o.Content); err != nil {
 			return err
 		}
 	}
-	for _, c := range e.controls {
+	for _, c := range e.Controls {
 		if err := t.exec(ctx, "INSERT INTO controls (job, request, row) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET row = excluded.row",
-			seq, c.request, c.row); err != nil {
+			seq, c.Request, c.Row); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *tx) create(ctx context.Context, shard job.ShardID, by writtenBy, b *store.JobBatch, e *encodedJob) (seq int64, err error) {
+func (t *tx) create(ctx context.Context, shard job.ShardID, by writtenBy, b *store.JobBatch, e *codec.Job) (seq int64, err error) {
 	if err := t.exec(ctx, "INSERT INTO ids (id, pool, shard, digest, keep_until, by_generation, by_n, by_batch) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-		b.ID[:], shard.Pool, shard.N, b.Create.Digest[:], nanos(b.Create.KeepUntil),
+		b.ID[:], shard.Pool, shard.N, b.Create.Digest[:], codec.Nanos(b.Create.KeepUntil),
 		by.epoch.Generation, by.epoch.N, by.number); err != nil {
 		return 0, err
 	}
 	err = t.row(ctx, "INSERT INTO jobs (id, pool, shard, submitter, state, live, spec, row) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING seq",
-		[]any{b.ID[:], shard.Pool, shard.N, e.submitter, e.state, e.live, e.spec, e.row}, &seq)
+		[]any{b.ID[:], shard.Pool, shard.N, e.Submitter, e.State, e.Live, e.Spec, e.Row}, &seq)
 	if err != nil {
 		return 0, err
 	}
-	return seq, t.exec(ctx, "INSERT INTO bodies (job, capsule, targets) VALUES (?, ?, ?)", seq, e.capsule, e.targets)
+	return seq, t.exec(ctx, "INSERT INTO bodies (job, capsule, targets) VALUES (?, ?, ?)", seq, e.Capsule, e.Targets)
 }
 
 // find returns the job's number, and writes its row if that changed;
 // sql.ErrNoRows: the shard has no such job.
-func (t *tx) find(ctx context.Context, shard job.ShardID, b *store.JobBatch, e *encodedJob) (seq int64, err error) {
-	if e.row != nil {
+func (t *tx) find(ctx context.Context, shard job.ShardID, b *store.JobBatch, e *codec.Job) (seq int64, err error) {
+	if e.Row != nil {
 		err = t.row(ctx, "UPDATE jobs SET state = ?, live = ?, row = ? WHERE id = ? AND pool = ? AND shard = ? RETURNING seq",
-			[]any{e.state, e.live, e.row, b.ID[:], shard.Pool, shard.N}, &seq)
+			[]any{e.State, e.Live, e.Row, b.ID[:], shard.Pool, shard.N}, &seq)
 	} else {
 		err = t.row(ctx, "SELECT seq FROM jobs WHERE id = ? AND pool = ? AND shard = ?", []any{b.ID[:], shard.Pool, shard.N}, &seq)
 	}
 	return seq, err
 }
 
-func (t *tx) putTasks(ctx context.Context, seq int64, rows []encodedTask) error {
+func (t *tx) putTasks(ctx context.Context, seq int64, rows []codec.Task) error {
 	const query = `INSERT INTO tasks (job, ordinal, state, revision, attempt, reason, code, signal, started, ended, outputs, signature, message, overdue, lost, concluded)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET state = excluded.state, revision = excluded.revision, attempt = excluded.attempt,
@@ -116,10 +117,20 @@ func (t *tx) putTasks(ctx context.Context, seq int64, rows []encodedTask) error 
 	}
 	args := make([]any, 0, 16)
 	for i := range rows {
-		args = rows[i].appendArgs(args[:0], seq)
+		args = appendArgs(args[:0], seq, &rows[i])
 		if _, err := st.ExecContext(ctx, args...); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// appendArgs appends the values of putTasks, in its order. Numbers are int64,
+// because database/sql takes the slow way (reflection) for any other kind.
+func appendArgs(args []any, seq int64, e *codec.Task) []any {
+	r, d := &e.Row.Report, &e.Row.Detail
+	return append(args,
+		seq, int64(e.Row.Ordinal), int64(r.State), e.Row.Revision, int64(r.Attempt), int64(r.Exit.Reason), int64(r.Exit.Code), int64(r.Exit.Signal),
+		codec.Nanos(d.StartedAt), codec.Nanos(d.EndedAt), e.Refs, d.Signature, d.Message, d.Overdue,
+		int64(e.Row.Lost), e.Row.Concluded)
 }

@@ -150,10 +150,7 @@ func loadRecent(t *testing.T, s *Store) {
 func writeHistory(t *testing.T, path string, rows int) {
 	t.Helper()
 	b := finished(1, tasksOfOldJob, 0)
-	e, err := encodeJob(&b)
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := encodedJob(t, &b)
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(off)&_pragma=synchronous(off)&_pragma=cache_size(-262144)&_pragma=locking_mode(exclusive)")
 	if err != nil {
 		t.Fatal(err)
@@ -163,18 +160,18 @@ func writeHistory(t *testing.T, path string, rows int) {
 	// A job each second from 2020 on; ids are UUIDv7 of that time.
 	const id = "unhex(printf('%012x7%03x8%015x', 1577836800000 + x * 1000, x % 4096, x))"
 	jobs := rows / tasksOfOldJob
-	row := e.tasks[0]
+	row := e.Tasks[0]
 	for _, step := range []struct {
 		query string
 		args  []any
 	}{
 		{"BEGIN", nil},
 		{numbers + "INSERT INTO ids SELECT " + id + ", 'standard', 1, ?2, 1577836800000000000, 1, 1, 1, 0 FROM n", []any{jobs, b.Create.Digest[:]}},
-		{numbers + "INSERT INTO jobs SELECT x + 1, " + id + ", 'standard', 1, 'ann', 4, 0, ?2, ?3 FROM n", []any{jobs, e.spec, e.row}},
-		{numbers + "INSERT INTO bodies SELECT x + 1, ?2, ?3 FROM n", []any{jobs, e.capsule, e.targets}},
+		{numbers + "INSERT INTO jobs SELECT x + 1, " + id + ", 'standard', 1, 'ann', 4, 0, ?2, ?3 FROM n", []any{jobs, e.Spec, e.Row}},
+		{numbers + "INSERT INTO bodies SELECT x + 1, ?2, ?3 FROM n", []any{jobs, e.Capsule, e.Targets}},
 		{numbers + "INSERT INTO releases SELECT x + 1, 0, zeroblob(63) FROM n", []any{jobs}},
 		{numbers + `INSERT INTO tasks SELECT x / 500 + 1, x % 500, CASE x % 50 WHEN 0 THEN 960 ELSE 1024 END, 1, 1, 0, 0, 0,
-			1577836800000000000, 1577836800000000000, ?2, zeroblob(64), '', 0, 0, 0 FROM n`, []any{jobs * tasksOfOldJob, row.refs}},
+			1577836800000000000, 1577836800000000000, ?2, zeroblob(64), '', 0, 0, 0 FROM n`, []any{jobs * tasksOfOldJob, row.Refs}},
 		{"COMMIT", nil},
 	} {
 		if _, err := db.ExecContext(t.Context(), step.query, step.args...); err != nil {

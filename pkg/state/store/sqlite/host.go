@@ -5,10 +5,11 @@ import (
 	"iter"
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
+	"github.com/ccs-project/ccs/pkg/state/store/codec"
 )
 
 // applyHosts writes rows and numbers them; it returns the last number.
-func (t *tx) applyHosts(ctx context.Context, hosts []encodedHost) (uint64, error) {
+func (t *tx) applyHosts(ctx context.Context, hosts []codec.Host) (uint64, error) {
 	if len(hosts) == 0 {
 		return 0, nil
 	}
@@ -21,9 +22,9 @@ func (t *tx) applyHosts(ctx context.Context, hosts []encodedHost) (uint64, error
 		return 0, err
 	}
 	for i := range hosts {
-		h := hosts[i].host
+		h := hosts[i].Host
 		revision := last - uint64(len(hosts)-1-i)
-		if err := t.exec(ctx, query, string(h.ID), revision, h.Address, string(h.Room), hosts[i].labels, hosts[i].facts,
+		if err := t.exec(ctx, query, string(h.ID), revision, h.Address, string(h.Room), hosts[i].Labels, hosts[i].Facts,
 			h.Incarnation[:], h.PublicKey[:], h.KeyState); err != nil {
 			return 0, err
 		}
@@ -69,10 +70,10 @@ func (s *Store) hosts(ctx context.Context, revision uint64) ([]fleet.Host, error
 		}
 		copy(h.Incarnation[:], incarnation)
 		copy(h.PublicKey[:], key)
-		if err := fromJSON("labels", labels, &h.Labels); err != nil {
+		if err := codec.FromJSON("labels", labels, &h.Labels); err != nil {
 			return err
 		}
-		if err := fromJSON("facts", facts, &h.Facts); err != nil {
+		if err := codec.FromJSON("facts", facts, &h.Facts); err != nil {
 			return err
 		}
 		page = append(page, h)

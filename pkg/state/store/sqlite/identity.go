@@ -9,6 +9,7 @@ import (
 
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/state/store"
+	"github.com/ccs-project/ccs/pkg/state/store/codec"
 )
 
 // met is what stood in the way of a part of a batch.
@@ -56,7 +57,7 @@ func (t *tx) existing(ctx context.Context, id job.ID, except writtenBy) (*store.
 		return nil, err
 	}
 	copy(found.Digest[:], digest)
-	found.Removed = fromNanos(removed)
+	found.Removed = codec.FromNanos(removed)
 	return found, nil
 }
 
@@ -85,14 +86,14 @@ func (s *snapshot) identity(ctx context.Context, id job.ID) (store.Identity, err
 	var removed int64
 	err := s.row(ctx, "SELECT pool, shard, digest, removed FROM ids WHERE id = ?", []any{id[:]}, &found.Shard.Pool, &found.Shard.N, &digest, &removed)
 	copy(found.Digest[:], digest)
-	found.Removed = fromNanos(removed)
+	found.Removed = codec.FromNanos(removed)
 	return found, err
 }
 
 func (s *snapshot) horizon(ctx context.Context) (time.Time, error) {
 	var horizon int64
 	err := s.row(ctx, "SELECT horizon FROM meta WHERE id = 1", nil, &horizon)
-	return fromNanos(horizon), err
+	return codec.FromNanos(horizon), err
 }
 
 // missing says why a job is not there. The id is looked for before the horizon:

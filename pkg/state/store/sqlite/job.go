@@ -8,6 +8,7 @@ import (
 
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/state/store"
+	"github.com/ccs-project/ccs/pkg/state/store/codec"
 )
 
 // jobColumns are what scanJob reads.
@@ -21,10 +22,10 @@ func scanJob(scan func(...any) error) (seq int64, j store.Job, err error) {
 	if err != nil {
 		return seq, j, err
 	}
-	if j.Spec, err = decodeSpec(j.ID, j.Shard.Pool, spec); err == nil {
-		j.Row, err = decodeRow(row)
+	if j.Spec, err = codec.DecodeSpec(j.ID, j.Shard.Pool, spec); err == nil {
+		j.Row, err = codec.DecodeRow(row)
 	}
-	return seq, j, damaged(err)
+	return seq, j, codec.Damaged(err)
 }
 
 // jobFailure says which job could not be read, and if it is not there, why.
@@ -123,13 +124,13 @@ func (s *snapshot) loadLists(ctx context.Context, seq int64, r *store.Record) er
 	var targets []byte
 	err := s.row(ctx, "SELECT capsule, targets FROM bodies WHERE job = ?", []any{seq}, &r.Capsule, &targets)
 	if errors.Is(err, sql.ErrNoRows) {
-		err = damaged(errors.New("its capsule and targets are missing"))
+		err = codec.Damaged(errors.New("its capsule and targets are missing"))
 	}
 	if err != nil {
 		return err
 	}
-	if r.Targets, err = decodeTargets(targets); err != nil {
-		return damaged(err)
+	if r.Targets, err = codec.DecodeTargets(targets); err != nil {
+		return codec.Damaged(err)
 	}
 	if r.Released, err = s.released(ctx, seq); err != nil {
 		return err
@@ -143,8 +144,8 @@ func (s *snapshot) loadLists(ctx context.Context, seq int64, r *store.Record) er
 		if err := scan(&b); err != nil {
 			return err
 		}
-		if err := fromJSON("a control request", b, &c); err != nil {
-			return damaged(err)
+		if err := codec.FromJSON("a control request", b, &c); err != nil {
+			return codec.Damaged(err)
 		}
 		r.Controls = append(r.Controls, c)
 		return nil

@@ -12,12 +12,14 @@ import (
 	_ "modernc.org/sqlite" // registers the driver "sqlite"
 
 	"github.com/ccs-project/ccs/pkg/state/store"
+	"github.com/ccs-project/ccs/pkg/state/store/codec"
 )
 
 // Store is a store.Store in a SQLite file. It is safe for concurrent use.
 type Store struct {
 	writer  *writer // has the place of the file
 	readers *sql.DB
+	codec   *codec.Codec
 
 	closing sync.Once
 	closed  error // of closing
@@ -53,6 +55,10 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the store %s: %w", path, err)
 	}
+	c, err := codec.New()
+	if err != nil {
+		return nil, fmt.Errorf("cannot open the store: %w", err)
+	}
 	w, err := openWriter(ctx, place, config.BusyTimeout)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open the store %s: %w", path, err)
@@ -68,7 +74,7 @@ func Open(ctx context.Context, config Config) (*Store, error) {
 	}
 	readers.SetMaxOpenConns(config.Readers)
 	readers.SetMaxIdleConns(config.Readers)
-	return &Store{writer: w, readers: readers, stmts: map[string]*sql.Stmt{}}, nil
+	return &Store{writer: w, readers: readers, codec: c, stmts: map[string]*sql.Stmt{}}, nil
 }
 
 // Close waits for the transaction that is under way and closes the file.

@@ -93,7 +93,7 @@ CREATE TABLE tasks (
     signal    INTEGER NOT NULL,
     started   INTEGER NOT NULL,
     ended     INTEGER NOT NULL,
-    outputs   BLOB, -- references, packed (encodeRefs)
+    outputs   BLOB, -- references, packed (codec.EncodeRefs)
     signature BLOB,
     message   TEXT    NOT NULL,
     overdue   INTEGER NOT NULL,
@@ -111,7 +111,7 @@ CREATE INDEX tasks_revision ON tasks (job, revision, ordinal);
 CREATE TABLE outputs (
     job     INTEGER NOT NULL REFERENCES jobs (seq),
     digest  BLOB    NOT NULL,
-    codec   INTEGER NOT NULL, -- 0 as it is, 1 DEFLATE (RFC 1951)
+    codec   INTEGER NOT NULL, -- 0 as it is, 2 Zstandard (RFC 8878)
     size    INTEGER NOT NULL, -- of the content, uncompressed
     content BLOB    NOT NULL,
     PRIMARY KEY (job, digest)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+
+	"github.com/ccs-project/ccs/pkg/state/store/codec"
 )
 
 // snapshot reads: each statement for itself, or, with a transaction, all of
@@ -57,7 +59,7 @@ func (s *snapshot) each(ctx context.Context, query string, args []any, fn func(s
 	if err != nil {
 		return err
 	}
-	scan := func(into ...any) error { return damaged(rows.Scan(into...)) } // the row is there: it does not fit
+	scan := func(into ...any) error { return codec.Damaged(rows.Scan(into...)) } // the row is there: it does not fit
 	for rows.Next() {
 		if err := fn(scan); err != nil {
 			return errors.Join(err, rows.Close())

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/state/store"
+	"github.com/ccs-project/ccs/pkg/state/store/codec"
 )
 
 // Sweep looks for what may go while others write, and takes the write lock only
@@ -101,7 +102,7 @@ func (s *snapshot) removable(ctx context.Context, sw *store.Sweep, over bool) (f
 			}
 			copy(v.id[:], id)
 			found.looked = v.seq
-			if sw.Removes(doneAt(row, fromNanos(keepUntil)), over) {
+			if sw.Removes(doneAt(row, codec.FromNanos(keepUntil)), over) {
 				found.jobs = append(found.jobs, v)
 			}
 			return nil
@@ -117,7 +118,7 @@ func (s *snapshot) removable(ctx context.Context, sw *store.Sweep, over bool) (f
 // acceptedAt is when a job was accepted; zero if that cannot be read.
 func acceptedAt(spec []byte) time.Time {
 	var s struct{ Created time.Time }
-	if fromJSON("the job", spec, &s) != nil {
+	if codec.FromJSON("the job", spec, &s) != nil {
 		return time.Time{}
 	}
 	return s.Created
@@ -127,7 +128,7 @@ func acceptedAt(spec []byte) time.Time {
 // that nothing of it happens after its id may go.
 func doneAt(row []byte, keepUntil time.Time) time.Time {
 	var r struct{ DoneAt time.Time }
-	if fromJSON("the row of the job", row, &r) != nil || r.DoneAt.IsZero() {
+	if codec.FromJSON("the row of the job", row, &r) != nil || r.DoneAt.IsZero() {
 		return keepUntil
 	}
 	return r.DoneAt

@@ -13,6 +13,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/state/store"
+	"github.com/ccs-project/ccs/pkg/state/store/codec"
 	"github.com/ccs-project/ccs/pkg/state/store/storetest"
 )
 
@@ -198,18 +199,15 @@ func TestAFileOfTheSchemaBeforeRetentionIsSweptToo(t *testing.T) {
 	}
 	// As the release before wrote it.
 	b := finished(1, 3, 16<<10)
-	e, err := encodeJob(&b)
-	if err != nil {
-		t.Fatal(err)
-	}
+	e := encodedJob(t, &b)
 	for _, row := range []struct {
 		query string
 		args  []any
 	}{
-		{"INSERT INTO ids VALUES (?, 'standard', 1, ?, ?, 1, 1, 1)", []any{b.ID[:], b.Create.Digest[:], nanos(b.Create.KeepUntil)}},
-		{"INSERT INTO jobs VALUES (1, ?, 'standard', 1, 'ann', 4, 0, ?, ?)", []any{b.ID[:], e.spec, e.row}},
-		{"INSERT INTO bodies VALUES (1, ?, ?)", []any{e.capsule, e.targets}},
-		{"INSERT INTO outputs VALUES (1, ?, 0, ?, ?)", []any{e.outputs[0].digest[:], e.outputs[0].size, b.Outputs[0].Content}},
+		{"INSERT INTO ids VALUES (?, 'standard', 1, ?, ?, 1, 1, 1)", []any{b.ID[:], b.Create.Digest[:], codec.Nanos(b.Create.KeepUntil)}},
+		{"INSERT INTO jobs VALUES (1, ?, 'standard', 1, 'ann', 4, 0, ?, ?)", []any{b.ID[:], e.Spec, e.Row}},
+		{"INSERT INTO bodies VALUES (1, ?, ?)", []any{e.Capsule, e.Targets}},
+		{"INSERT INTO outputs VALUES (1, ?, 0, ?, ?)", []any{e.Outputs[0].Digest[:], e.Outputs[0].Size, b.Outputs[0].Content}},
 	} {
 		if _, err := db.ExecContext(t.Context(), row.query, row.args...); err != nil {
 			t.Fatal(err)
@@ -222,11 +220,24 @@ func TestAFileOfTheSchemaBeforeRetentionIsSweptToo(t *testing.T) {
 	if got, err := s.LoadJob(t.Context(), b.ID); err != nil || got.Targets.Len() != 3 || !got.Removed.IsZero() {
 		t.Fatalf("%+v, %v", got.Identity, err)
 	}
-	if got, err := s.Output(t.Context(), b.ID, e.outputs[0].digest); err != nil || len(got) != len(b.Outputs[0].Content) {
+	if got, err := s.Output(t.Context(), b.ID, e.Outputs[0].Digest); err != nil || len(got) != len(b.Outputs[0].Content) {
 		t.Errorf("its output: %d bytes, %v", len(got), err)
 	}
 	sweepAll(t, s, sweeps(t, s, 10), func(store.Swept) {})
 	checkGone(t, s, b.ID)
+}
+
+func encodedJob(t *testing.T, b *store.JobBatch) codec.Job {
+	t.Helper()
+	c, err := codec.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := c.Job(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }
 
 // checkGone fails unless the store says that the job was removed.

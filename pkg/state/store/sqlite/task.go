@@ -13,6 +13,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/state/store"
+	"github.com/ccs-project/ccs/pkg/state/store/codec"
 )
 
 // taskColumns are what scanTask reads.
@@ -29,9 +30,9 @@ func scanTask(scan func(...any) error) (r job.TaskRow, err error) {
 		&started, &ended, &refs, &d.Signature, &d.Message, &d.Overdue, &r.Lost, &r.Concluded); err != nil {
 		return r, err
 	}
-	d.StartedAt, d.EndedAt = fromNanos(started), fromNanos(ended)
-	d.Outputs, err = decodeRefs(refs)
-	return r, damaged(err)
+	d.StartedAt, d.EndedAt = codec.FromNanos(started), codec.FromNanos(ended)
+	d.Outputs, err = codec.DecodeRefs(refs)
+	return r, codec.Damaged(err)
 }
 
 func (s *snapshot) tasks(ctx context.Context, query string, args ...any) (rows []job.TaskRow, err error) {
@@ -108,10 +109,10 @@ func (s *Store) TasksSince(ctx context.Context, id job.ID, revision uint64) iter
 
 // Output returns the content that a job's task wrote.
 func (s *Store) Output(ctx context.Context, id job.ID, digest [32]byte) ([]byte, error) {
-	var codec int
+	var form int
 	var size int64
 	var content []byte
-	err := s.now().row(ctx, "SELECT codec, size, content FROM outputs "+ofJob+"AND digest = ?", []any{id[:], digest[:]}, &codec, &size, &content)
+	err := s.now().row(ctx, "SELECT codec, size, content FROM outputs "+ofJob+"AND digest = ?", []any{id[:], digest[:]}, &form, &size, &content)
 	if errors.Is(err, sql.ErrNoRows) {
 		if err = s.missing(ctx, id); errors.Is(err, store.ErrPurged) {
 			return nil, err
@@ -121,6 +122,6 @@ func (s *Store) Output(ctx context.Context, id job.ID, digest [32]byte) ([]byte,
 	if err != nil {
 		return nil, s.jobFailure(ctx, id, err)
 	}
-	out, err := decompress(codec, size, content)
-	return out, damaged(err)
+	out, err := s.codec.Decompress(form, size, content)
+	return out, codec.Damaged(err)
 }

@@ -1,4 +1,4 @@
-package sqlite
+package codec
 
 import (
 	"encoding/binary"
@@ -12,15 +12,12 @@ import (
 // targetsVersion is the first byte of the blob.
 const targetsVersion = 1
 
-var (
-	errDamagedTargets  = errors.New("cannot read the target list of a job: it is damaged")
-	errDamagedReleases = errors.New("cannot read the releases of a job: they go past the greatest target list")
-)
+var errDamagedTargets = errors.New("cannot read the target list of a job: it is damaged")
 
-// encodeTargets packs the list of a job: the version, the number of targets,
+// EncodeTargets packs the list of a job: the version, the number of targets,
 // then for each room its name, its number of targets and, for each of those,
 // host id and incarnation. Numbers are varints, names begin with their length.
-func encodeTargets(targets *job.Targets) []byte {
+func EncodeTargets(targets *job.Targets) []byte {
 	b := make([]byte, 0, 1+targets.Len()*40)
 	b = binary.AppendUvarint(append(b, targetsVersion), uint64(targets.Len()))
 	for _, room := range targets.Rooms() {
@@ -39,7 +36,8 @@ func appendText(b []byte, text string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
 }
 
-func decodeTargets(b []byte) (*job.Targets, error) {
+// DecodeTargets undoes EncodeTargets.
+func DecodeTargets(b []byte) (*job.Targets, error) {
 	if len(b) == 0 || b[0] != targetsVersion {
 		return nil, fmt.Errorf("%w: it is not of version %d", errDamagedTargets, targetsVersion)
 	}
@@ -68,30 +66,3 @@ func decodeTargets(b []byte) (*job.Targets, error) {
 	}
 	return list, nil
 }
-
-// reader takes a blob apart; bad is set, and stays, when it is too short.
-type reader struct {
-	b   []byte
-	bad bool
-}
-
-func (r *reader) uvarint() uint64 {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 {
-		r.bad, n = true, 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) take(n uint64) []byte {
-	if n > uint64(len(r.b)) {
-		r.bad = true
-		return nil
-	}
-	out := r.b[:n]
-	r.b = r.b[n:]
-	return out
-}
-
-func (r *reader) text() string { return string(r.take(r.uvarint())) }

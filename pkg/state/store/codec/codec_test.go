@@ -1,7 +1,6 @@
-package sqlite
+package codec
 
 import (
-	"bytes"
 	"errors"
 	"math"
 	"reflect"
@@ -19,7 +18,7 @@ import (
 func TestTargetListsComeBackAsTheyWere(t *testing.T) {
 	for _, n := range []int{1, 999, 1000, 2500} {
 		want := storetest.Targets(n)
-		got, err := decodeTargets(encodeTargets(want))
+		got, err := DecodeTargets(EncodeTargets(want))
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%d targets: %v", n, err)
 		}
@@ -27,21 +26,21 @@ func TestTargetListsComeBackAsTheyWere(t *testing.T) {
 }
 
 func TestADamagedTargetListIsAnErrorAndNoPanic(t *testing.T) {
-	whole := encodeTargets(storetest.Targets(1200))
+	whole := EncodeTargets(storetest.Targets(1200))
 	rapid.Check(t, func(t *rapid.T) {
 		cut := whole[:rapid.IntRange(0, len(whole)-1).Draw(t, "cut")]
-		if _, err := decodeTargets(cut); !errors.Is(err, errDamagedTargets) {
+		if _, err := DecodeTargets(cut); !errors.Is(err, errDamagedTargets) {
 			t.Fatalf("cut: %v, want it damaged", err)
 		}
 		changed := slices.Clone(whole)
 		changed[rapid.IntRange(0, len(whole)-1).Draw(t, "at")] ^= rapid.Byte().Draw(t, "bits")
-		list, err := decodeTargets(changed) // a changed name may still be a name
+		list, err := DecodeTargets(changed) // a changed name may still be a name
 		if err == nil && list.Len() != 1200 {
 			t.Fatalf("%d targets out of 1200", list.Len())
 		}
 	})
 	for _, b := range [][]byte{nil, {9}, {targetsVersion, 200}, append(slices.Clone(whole[:len(whole)-1]), 1, 2, 3)} {
-		if _, err := decodeTargets(b); !errors.Is(err, errDamagedTargets) {
+		if _, err := DecodeTargets(b); !errors.Is(err, errDamagedTargets) {
 			t.Errorf("% x: %v, want it damaged", b[:min(len(b), 8)], err)
 		}
 	}
@@ -56,38 +55,22 @@ func TestOutputReferencesComeBackAsTheyWere(t *testing.T) {
 			r.Size, r.Cut = rapid.Uint64().Draw(t, "size"), rapid.Uint64().Draw(t, "cut")
 			return r
 		}), 0, 4).Draw(t, "refs")
-		b := encodeRefs(want)
-		got, err := decodeRefs(b)
+		b := EncodeRefs(want)
+		got, err := DecodeRefs(b)
 		if err != nil || !slices.Equal(got, want) {
 			t.Fatalf("%v became %v, %v", want, got, err)
 		}
 		if len(b) > 0 {
-			if _, err := decodeRefs(b[:len(b)-1]); err == nil {
+			if _, err := DecodeRefs(b[:len(b)-1]); err == nil {
 				t.Fatal("references that were cut are taken for whole")
 			}
 		}
 	})
 }
 
-func TestOutputIsCompressedOnlyIfThatPays(t *testing.T) {
-	lines := bytes.Repeat([]byte("line\n"), 1000)
-	if codec, out := compress(lines); codec != codecDeflate || len(out) > len(lines)/10 {
-		t.Errorf("5,000 bytes of lines became %d with codec %d", len(out), codec)
-	}
-	if codec, _ := compress([]byte("short")); codec != codecPlain {
-		t.Error("five bytes were compressed")
-	}
-	if _, err := decompress(codecDeflate, 100, []byte{1, 2, 3}); err == nil {
-		t.Error("rubbish was decompressed")
-	}
-	if _, err := decompress(7, 100, nil); err == nil {
-		t.Error("an unknown codec was read")
-	}
-}
-
 func TestTimesComeBackToTheNanosecondAndNoTimeIsNone(t *testing.T) {
 	for _, want := range []time.Time{{}, time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC), time.Unix(-1, 1).UTC()} {
-		if got := fromNanos(nanos(want)); !got.Equal(want) || got.Location() != want.Location() {
+		if got := FromNanos(Nanos(want)); !got.Equal(want) || got.Location() != want.Location() {
 			t.Errorf("%v became %v", want, got)
 		}
 	}
@@ -104,7 +87,7 @@ func TestARowComesBackWithItsCounts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := decodeRow(b); err != nil || !reflect.DeepEqual(got, want) {
+	if got, err := DecodeRow(b); err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v became %+v, %v", want, got, err)
 	}
 }

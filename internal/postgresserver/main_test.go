@@ -1,0 +1,21 @@
+package postgresserver_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/ccs-project/ccs/internal/postgresserver"
+)
+
+// shared is the server of the tests that do nothing to it.
+var shared postgresserver.Fixture
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if err := shared.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
