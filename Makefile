@@ -24,7 +24,7 @@ BUF_INSTALLED := .tools/buf/installed
 BUF           := .tools/buf/node_modules/.bin/buf
 CHECKS        := check-format check-lint check-vet check-mod check-proto check-gen check-arch
 
-.PHONY: help build $(BINARIES) gen format check $(CHECKS) test race sim planted-bugs torture-jobs e2e degrade cover demo smoke sim-scale bench-core bench-history bench-swarm bench-latency clean
+.PHONY: help build $(BINARIES) gen format check $(CHECKS) test race sim planted-bugs torture-jobs e2e degrade cover demo smoke sim-scale bench-core bench-store bench-history bench-swarm bench-latency clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -94,6 +94,9 @@ bench-history: ## what 10 million old tasks cost list, get, start-up and commit,
 
 degrade: build ## etcd, the store, both and a room away for minutes, with real processes (about 8 minutes)
 	@CCS_DEGRADE=full CCS_BIN=$(CURDIR)/bin go test ./e2e/degrade -count=1 -v -timeout 30m
+
+bench-store: ## task results a second that SQLite and PostgreSQL make durable, beside bare COPY and upsert; ARGS="-rounds=100"
+	@set -o pipefail; go test ./internal/benchstore -count=1 -v -timeout 30m -args -judge -rounds=30 $(ARGS) | grep -v '^=== '
 
 cover: build ## test coverage of pkg into coverage.out
 	go test -coverpkg=./pkg/... -coverprofile=coverage.out ./pkg/... ./internal/...

@@ -29,7 +29,7 @@ var tree = map[string][]string{
 	"pkg/host":            {"proc", "spool"},
 	"pkg/tier":            {"access", "agent", "aggregator", "endprocess", "executor", "issuer", "scheduler"},
 	"pkg/run":             {"failpoint", "lifecycle", "obs", "planted"},
-	"internal":            {"archtest", "bugs", "cctest", "devcluster", "etcdserver", "fakehost", "postgresserver", "sim"},
+	"internal":            {"archtest", "benchstore", "bugs", "cctest", "devcluster", "etcdserver", "fakehost", "postgresserver", "sim"},
 	"deploy":              {"helm", "rpm", "systemd"},
 	"web":                 {"console"},
 }

@@ -127,7 +127,7 @@ func TestWhatIsDamagedIsMarkedOnce(t *testing.T) {
 		t.Error("nothing is damaged")
 	}
 	once := Damaged(errDamagedRefs)
-	if !errors.Is(once, store.ErrDamaged) || Damaged(once) != once {
+	if !errors.Is(once, store.ErrDamaged) || Damaged(once).Error() != once.Error() {
 		t.Errorf("%v", once)
 	}
 }

@@ -107,6 +107,9 @@ func (s *Store) ListJobs(ctx context.Context, query store.JobQuery) ([]store.Job
 		text += condition + "$" + strconv.Itoa(len(args))
 	}
 	if query.State != 0 {
+		if query.State != job.Done {
+			text += " AND state <> 4" // so that its index is used
+		}
 		with(" AND state = ", int32(query.State))
 	}
 	if query.Submitter != "" {

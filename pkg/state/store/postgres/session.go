@@ -53,7 +53,7 @@ func sessionSettings(patience time.Duration) string {
 	return fmt.Sprintf(`SET lock_timeout = %d; SET idle_in_transaction_session_timeout = %d;
 		SET tcp_keepalives_idle = %d; SET tcp_keepalives_interval = %d; SET tcp_keepalives_count = 2; SET tcp_user_timeout = %d;
 		SET default_transaction_isolation = 'read committed'; SET timezone = 'UTC';
-		SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off`,
+		SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; SET work_mem = '32MB'`,
 		ms, ms, max(1, ms/2000), max(1, ms/4000), ms)
 }
 

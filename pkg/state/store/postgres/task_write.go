@@ -1,6 +1,8 @@
 package postgres
 
 import (
+	"slices"
+
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -16,10 +18,14 @@ const putTasks = `INSERT INTO tasks (job, ordinal, state, revision, attempt, rea
 		outputs = excluded.outputs, signature = excluded.signature, message = excluded.message, overdue = excluded.overdue,
 		lost = excluded.lost, concluded = excluded.concluded`
 
+// taskGroup is how many rows a statement writes: with more the arrays of unnest
+// no longer fit into the processor's cache, nor into work_mem.
+const taskGroup = 1000
+
 // queueTasks writes rows that are sorted by job and ordinal, none twice.
 func queueTasks(group *pgx.Batch, list []change[codec.Task]) {
-	if len(list) > 0 {
-		group.Queue(putTasks, newTaskArrays(list).args()...)
+	for rows := range slices.Chunk(list, taskGroup) {
+		group.Queue(putTasks, newTaskArrays(rows).args()...)
 	}
 }
 

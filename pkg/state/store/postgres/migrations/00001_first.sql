@@ -74,9 +74,11 @@ CREATE TABLE jobs (
     row       json    NOT NULL  -- job.Row
 ) WITH (fillfactor = 70);
 CREATE INDEX jobs_live ON jobs (pool, shard, seq) WHERE live;
-CREATE INDEX jobs_state ON jobs (state, seq);
 CREATE INDEX jobs_submitter ON jobs (submitter, seq);
-CREATE INDEX jobs_submitter_state ON jobs (submitter, state, seq);
+-- 4 is Done, as most jobs are: who asks for them finds them soon enough by seq,
+-- and a job that ends costs no entry here.
+CREATE INDEX jobs_state ON jobs (state, seq) WHERE state <> 4;
+CREATE INDEX jobs_submitter_state ON jobs (submitter, state, seq) WHERE state <> 4;
 
 -- Released ordinals, a bitmap in pieces (codec.Piece).
 CREATE TABLE releases (
