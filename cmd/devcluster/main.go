@@ -35,6 +35,7 @@ func main() {
 // flags are those that all verbs share.
 type flags struct {
 	bin, dir, listen string
+	store            string // sqlite or postgres
 	hosts            int
 	keep             bool
 	rooms            []string // no flag; nil: two
@@ -62,6 +63,7 @@ and leaves the cluster up until Ctrl-C, which stops and removes all of it.`,
 	p.StringVar(&f.bin, "bin", "", "directory of the built binaries (default: where devcluster itself is)")
 	p.StringVar(&f.dir, "dir", "", "directory for all state; empty or not there yet (default: a new temporary one)")
 	p.StringVar(&f.listen, "listen", "127.0.0.1", "IPv4 address of this machine to listen on; another than the default lets hosts of other machines join")
+	p.StringVar(&f.store, "store", "sqlite", "where the jobs are kept: sqlite, or postgres for a throw-away server of the PostgreSQL that is installed here")
 	p.IntVar(&f.hosts, "hosts", 8, "number of hosts, 2 or more")
 	p.BoolVar(&f.keep, "keep", false, "leave the directory with logs and state behind")
 	root.AddCommand(

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ccs-project/ccs/internal/devcluster"
+	"github.com/ccs-project/ccs/internal/postgresserver"
 )
 
 // startBudget bounds the start of a cluster; on two cores it takes seconds.
@@ -23,6 +24,7 @@ var errInterrupted = errors.New("interrupted")
 // session is one cluster and the person in front of it.
 type session struct {
 	cluster *devcluster.Cluster
+	store   *postgresserver.Server // nil: SQLite
 	bin     string
 	out     io.Writer
 	began   time.Time
@@ -56,10 +58,17 @@ func open(cmd *cobra.Command, f flags) (*session, error) {
 	s.say("Starting a CCS of %s in %s. Ctrl-C stops and removes all of it.", counted(f.hosts, "host"), counted(len(f.rooms), "room"))
 	ctx, cancel := context.WithTimeoutCause(cmd.Context(), startBudget, fmt.Errorf("not whole within %v", startBudget))
 	defer cancel()
+	dsn, err := s.openStore(ctx, f.store)
+	if err != nil {
+		return nil, errors.Join(err, s.closeStore())
+	}
 	s.cluster, err = devcluster.Start(ctx, devcluster.Options{
-		Bin: f.bin, Self: self, Dir: f.dir, Listen: f.listen, Rooms: f.rooms, Hosts: f.hosts, Keep: f.keep,
+		Bin: f.bin, Self: self, Dir: f.dir, Listen: f.listen, Store: dsn, Rooms: f.rooms, Hosts: f.hosts, Keep: f.keep,
 		Progress: func(text string) { s.say("  %5.1f s  %s", time.Since(s.began).Seconds(), text) },
 	})
+	if err != nil {
+		err = errors.Join(err, s.closeStore())
+	}
 	if err != nil && cmd.Context().Err() != nil {
 		s.say("\nInterrupted while starting. Everything is stopped and removed.")
 		return nil, errInterrupted
@@ -94,7 +103,7 @@ func (s *session) closeAfter(ctx context.Context, f flags, stopped error) error 
 	s.say("\nStopping…")
 	began := time.Now()
 	// The interrupt that ended the session is used up: the stop has its own budget.
-	if err := s.cluster.Close(context.WithoutCancel(ctx)); err != nil {
+	if err := errors.Join(s.cluster.Close(context.WithoutCancel(ctx)), s.closeStore()); err != nil {
 		return errors.Join(stopped, err)
 	}
 	left, err := s.cluster.Leftovers()

@@ -11,7 +11,7 @@ import (
 
 	"github.com/ccs-project/ccs/cmd/internal/etcdconn"
 	"github.com/ccs-project/ccs/cmd/internal/setup"
-	"github.com/ccs-project/ccs/pkg/state/store/sqlite"
+	"github.com/ccs-project/ccs/pkg/state/store"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler"
 	"github.com/ccs-project/ccs/pkg/trust/identity"
 )
@@ -21,7 +21,7 @@ type config struct {
 	Listen    string           `mapstructure:"listen"` // for access and issuer
 	TLS       identity.Files   `mapstructure:"tls"`
 	Etcd      etcdconn.Config  `mapstructure:"etcd"`
-	Store     sqlite.Config    `mapstructure:"store"`
+	Store     storeConfig      `mapstructure:"store"`
 	Scheduler scheduler.Config `mapstructure:",squash"`
 }
 
@@ -43,7 +43,7 @@ func main() {
 		Short: "ccs-scheduler owns jobs of CCS: it accepts, releases and settles them.",
 		Default: config{
 			Listen: ":7410", Etcd: etcdconn.DefaultConfig(),
-			Store: sqlite.DefaultConfig(), Scheduler: scheduler.DefaultConfig(),
+			Store: defaultStore(), Scheduler: scheduler.DefaultConfig(),
 		},
 		MetricsListen: ":7510",
 		Run:           serve,
@@ -63,13 +63,14 @@ func serve(ctx context.Context, p setup.Process, c config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, etcd.Close()) }()
-	jobs, err := sqlite.Open(ctx, c.Store)
+	jobs, err := c.Store.open(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, jobs.Close()) }()
+	janitor, _ := jobs.(store.Janitor) // PostgreSQL is none yet: everything is kept
 	server, err := scheduler.New(c.Scheduler, scheduler.Deps{
-		Log: p.Log, Identity: source, Coord: etcd, Telemetry: p.Telemetry, Store: jobs, Janitor: jobs, Version: p.Version,
+		Log: p.Log, Identity: source, Coord: etcd, Telemetry: p.Telemetry, Store: jobs, Janitor: janitor, Version: p.Version,
 	})
 	if err != nil {
 		return err

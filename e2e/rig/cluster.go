@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ccs-project/ccs/internal/devcluster"
+	"github.com/ccs-project/ccs/internal/postgresserver"
 	"github.com/ccs-project/ccs/pkg/client"
 )
 
@@ -27,11 +28,14 @@ type Cluster struct {
 	*devcluster.Cluster
 	SDK *client.Client
 	Bin string
+
+	postgres *postgresserver.Server // nil: SQLite
 }
 
 // Start starts a cluster that ends with the test, which fails if anything of
 // it is left then. What the options leave out is set; CCS_KEEP=1 in the
-// environment keeps the directory for whoever looks for a fault.
+// environment keeps the directory for whoever looks for a fault, STORE=postgres
+// keeps the jobs in a PostgreSQL of the test's own.
 func Start(t *testing.T, o devcluster.Options) *Cluster {
 	t.Helper()
 	if o.Bin == "" {
@@ -41,6 +45,10 @@ func Start(t *testing.T, o devcluster.Options) *Cluster {
 	if o.Dir == "" && !o.Keep {
 		o.Dir = filepath.Join(Dir(t), "c")
 	}
+	var server *postgresserver.Server
+	if o.Store == "" {
+		server, o.Store = startStore(t)
+	}
 	began := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), startBudget)
 	defer cancel()
@@ -48,7 +56,7 @@ func Start(t *testing.T, o devcluster.Options) *Cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &Cluster{Cluster: running, Bin: o.Bin}
+	c := &Cluster{Cluster: running, Bin: o.Bin, postgres: server}
 	t.Cleanup(func() { c.end(t) })
 	if c.SDK, err = running.Client(); err != nil {
 		t.Fatal(err)

@@ -14,9 +14,12 @@ import (
 )
 
 // StoreAway makes the job store one that cannot be written to, as a full disk
-// would, until back is called: a file cannot be away.
+// would, until back is called: a file cannot be away. A server can, and is.
 func (c *Cluster) StoreAway(t *testing.T) (back func()) {
 	t.Helper()
+	if c.postgres != nil {
+		return c.postgresAway(t)
+	}
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(c.Dir(), "store", "ccs.db")+"?_pragma=busy_timeout(5000)")
 	if err != nil {
 		t.Fatal(err)

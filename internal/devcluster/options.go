@@ -21,6 +21,8 @@ type Options struct {
 	// Listen is the IPv4 address of this machine on which all processes listen;
 	// empty: 127.0.0.1. Another one lets hosts of other machines join.
 	Listen string
+	// Store is the store.dsn of all schedulers; empty: a SQLite file in Dir.
+	Store string
 	// Rooms, 1 or more; empty: bj01 and sh01. AggregatorsPerRoom 0: 2.
 	Rooms              []string
 	AggregatorsPerRoom int

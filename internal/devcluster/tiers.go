@@ -46,7 +46,10 @@ func (pl *plan) tierSettings(p part, s map[string]any) {
 		s["domain"] = Domain
 		s["name"] = p.name
 		pl.toEtcd(p, s)
-		s["store.dsn"] = "sqlite://" + pl.layout.store()
+		s["store.dsn"] = pl.options.Store
+		if pl.options.Store == "" {
+			s["store.dsn"] = "sqlite://" + pl.layout.store()
+		}
 		s["pool"] = p.pool
 	case tierAggregator:
 		s["domain"] = Domain

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,14 +57,19 @@ func (s *Server) begin(ctx context.Context) (*process, error) {
 	}
 	p.cmd = exec.Command(filepath.Join(s.bin, "postgres"), args...)
 	p.cmd.Dir, p.cmd.SysProcAttr, p.cmd.Stdout, p.cmd.Stderr = s.dir, s.account.attributes(), &p.said, &p.said
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
+	started := make(chan error)
 	go func() { // ends with the process, which end waits for
-		_ = p.cmd.Wait()
-		close(p.ended)
+		// The signal of Pdeathsig comes when the thread ends that has started it.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := p.cmd.Start()
+		started <- err
+		if err == nil {
+			_ = p.cmd.Wait()
+			close(p.ended)
+		}
 	}()
-	return p, nil
+	return p, <-started
 }
 
 func freePort(ctx context.Context) (int, error) {

@@ -22,6 +22,9 @@ type Config struct {
 // scheme begins every DSN of this package.
 const scheme = "sqlite:"
 
+// IsDSN reports whether a DSN is one of this package, right or wrong.
+func IsDSN(dsn string) bool { return strings.HasPrefix(dsn, scheme) }
+
 // DefaultConfig returns the defaults, without a DSN.
 func DefaultConfig() Config { return Config{BusyTimeout: 10 * time.Second, Readers: 4} }
 
