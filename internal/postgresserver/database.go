@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -33,8 +34,13 @@ func (s *Server) DSN(database string) (string, error) { return s.dsn(database, f
 // DSNByTCP is how a client reaches it on 127.0.0.1.
 func (s *Server) DSNByTCP(database string) (string, error) { return s.dsn(database, true) }
 
-// Socket is the path of the server's unix socket, for a proxy before it.
-func (s *Server) Socket() string { return s.dir + "/.s.PGSQL.5432" }
+// defaultPort is no port without TCP, but part of the name of a socket.
+const defaultPort = 5432
+
+func socketIn(dir string) string { return filepath.Join(dir, ".s.PGSQL."+strconv.Itoa(defaultPort)) }
+
+// Socket is the path of the server's unix socket, unless it listens on TCP too.
+func (s *Server) Socket() string { return socketIn(s.dir) }
 
 func (s *Server) dsn(database string, tcp bool) (string, error) {
 	s.mu.Lock()

@@ -39,7 +39,7 @@ func settings() map[string]string {
 
 // begin starts the process; its port without TCP is only the name of a socket.
 func (s *Server) begin(ctx context.Context) (*process, error) {
-	p := &process{where: s.dir, port: 5432, ended: make(chan struct{})}
+	p := &process{where: s.dir, port: defaultPort, ended: make(chan struct{})}
 	all := settings()
 	all["unix_socket_directories"], all["listen_addresses"] = s.dir, ""
 	if s.config.TCP {
