@@ -80,7 +80,9 @@ func withoutDSN(err error) string {
 		return bad.Err.Error()
 	}
 	if bad, ok := errors.AsType[*pgconn.ParseConfigError](err); ok {
-		return strings.TrimPrefix(strings.ReplaceAll(bad.Error(), bad.ConnString, "it"), "cannot parse ")
+		if _, reason, found := strings.Cut(bad.Error(), "`: "); found { // before it is the DSN
+			return reason
+		}
 	}
 	return "it cannot be parsed"
 }

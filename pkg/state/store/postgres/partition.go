@@ -16,8 +16,8 @@ import (
 // are UUIDv7 and begin with their time. That of 1 March 2026 is <table>_p20260301
 // and takes the ids from the first to before the last of
 //
-//	019ca6d5-8800-0000-0000-000000000000
-//	019cabfb-e400-0000-0000-000000000000
+//	019ca6b1-dc00-0000-0000-000000000000
+//	019cabd8-3800-0000-0000-000000000000
 //
 // There is no default partition: a row in it would keep its day from ever being
 // made. Partitions are made by whoever needs one first, a day ahead of the clock

@@ -9,6 +9,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/ccs-project/ccs/pkg/state/store/codec"
 )
 
 // transactionLimit is how long a transaction may take: far more than any does,
@@ -80,7 +82,7 @@ func one(found *bool, into ...any) func(pgx.Row) error {
 			return nil
 		}
 		*found = err == nil
-		return err
+		return misfit(err)
 	}
 }
 
@@ -88,6 +90,14 @@ func one(found *bool, into ...any) func(pgx.Row) error {
 func each(into []any, fn func() error) func(pgx.Rows) error {
 	return func(rows pgx.Rows) error {
 		_, err := pgx.ForEachRow(rows, into, fn)
-		return err
+		return misfit(err)
 	}
+}
+
+// misfit marks a row that was read whole and does not fit.
+func misfit(err error) error {
+	if _, ok := errors.AsType[pgx.ScanArgError](err); ok {
+		return codec.Damaged(err)
+	}
+	return err
 }
