@@ -33,8 +33,8 @@ func (s *Store) Commit(ctx context.Context, batches []store.Batch) ([]store.Resu
 	c := &commit{batches: batches, encoded: make([]codec.Batch, len(batches)), order: inOrder(batches), results: make([]store.Result, len(batches))}
 	for i := range batches {
 		c.encoded[i], c.results[i].Err = s.codec.Batch(&batches[i])
-		for j := range batches[i].Jobs {
-			c.days = append(c.days, dayOf(batches[i].Jobs[j].ID.Time()))
+		for _, b := range batches[i].Jobs {
+			c.days = append(c.days, dayOf(b.ID.Time()))
 		}
 	}
 	for try := 1; ; try++ {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -141,37 +140,4 @@ func (s *Store) ListJobs(ctx context.Context, query store.JobQuery) ([]store.Job
 		return nil, "", failure(ctx, "list jobs", err)
 	}
 	return jobs, query.Next(more), bad.OrNil()
-}
-
-// LoadShard yields the live jobs of a shard. Only their ids are read at once.
-func (s *Store) LoadShard(ctx context.Context, shard job.ShardID) iter.Seq2[store.Record, error] {
-	return func(yield func(store.Record, error) bool) {
-		var ids []job.ID
-		var id pgtype.UUID
-		group := &pgx.Batch{}
-		group.Queue("SELECT id FROM jobs WHERE pool = $1 AND shard = $2 AND live ORDER BY seq", shard.Pool, int32(shard.N)).
-			Query(each([]any{&id}, func() error {
-				ids = append(ids, id.Bytes)
-				return nil
-			}))
-		if err := s.read(ctx, group); err != nil {
-			yield(store.Record{}, failure(ctx, "load shard "+shard.String(), err))
-			return
-		}
-		for _, id := range ids {
-			r, err := s.LoadJob(ctx, id)
-			if errors.Is(err, store.ErrNotFound) { // its id was found a moment ago
-				var bad store.DamagedError
-				bad.Add(id, err)
-				err = &bad
-			}
-			bad := errors.Is(err, store.ErrDamaged)
-			if bad {
-				r.Identity = store.Identity{ID: id, Shard: shard}
-			}
-			if !yield(r, err) || err != nil && !bad {
-				return
-			}
-		}
-	}
 }

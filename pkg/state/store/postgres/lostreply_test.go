@@ -51,7 +51,7 @@ func TestACommitWhoseAnswerIsLostIsAppliedOnce(t *testing.T) {
 		p.AtCommit(fate)
 		b := aBatch(epoch, uint64(i), aJob(i))
 		b.Jobs[0].Persist.Tasks = []job.TaskRow{storetest.Outcome(1, task.Succeeded, 1)}
-		again := false
+		var again bool
 		for try := 1; ; try++ {
 			results, err := s.Commit(t.Context(), []store.Batch{b})
 			if err == nil {

@@ -91,6 +91,12 @@ func TestOldTasksSlowNothingDown(t *testing.T) {
 	makeOld(t, dsn, month, *oldTasks/perJob/len(month)+1, perJob)
 	t.Logf("made the old tasks within %v", time.Since(began))
 
+	var bytes int64
+	if err := s.readers.QueryRow(t.Context(), "SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inherits WHERE inhparent = 'tasks'::regclass").Scan(&bytes); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("a task takes %d bytes, with its indexes", bytes/int64(*oldTasks))
+
 	began = time.Now()
 	other := openAt(t, dsn)
 	took := map[string]time.Duration{"start": time.Since(began)}
