@@ -1,13 +1,17 @@
 package codec
 
 import (
+	"bytes"
+	"compress/flate"
 	"fmt"
+	"io"
 )
 
-// The forms of output content. 1 was DEFLATE, before the first release.
+// The forms of output content.
 const (
-	Plain = 0 // as it is
-	Zstd  = 2 // RFC 8878, one frame
+	Plain   = 0 // as it is
+	Deflate = 1 // RFC 1951; of early builds, read and not written
+	Zstd    = 2 // RFC 8878, one frame
 )
 
 const (
@@ -34,19 +38,22 @@ func (c *Codec) Compress(content []byte) (form int, out []byte) {
 }
 
 // Decompress undoes Compress; size is that of the content.
-func (c *Codec) Decompress(form int, size int64, stored []byte) ([]byte, error) {
-	if form != Plain && form != Zstd {
+func (c *Codec) Decompress(form int, size int64, stored []byte) (out []byte, err error) {
+	if size < 0 || size > maxOutput {
+		return nil, fmt.Errorf("cannot read output: it is damaged: a size of %d bytes", size)
+	}
+	switch form {
+	case Plain:
+		out = stored
+	case Deflate:
+		out, err = io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(stored)), size+1))
+	case Zstd:
+		out, err = c.decompress.DecodeAll(stored, make([]byte, 0, size))
+	default:
 		return nil, fmt.Errorf("cannot read output: its form %d is not known to this release", form)
 	}
-	out := stored
-	if form == Zstd {
-		var err error
-		if size < 0 || size > maxOutput {
-			return nil, fmt.Errorf("cannot read output: it is damaged: a size of %d bytes", size)
-		}
-		if out, err = c.decompress.DecodeAll(stored, make([]byte, 0, size)); err != nil {
-			return nil, fmt.Errorf("cannot read output: it is damaged: %w", err)
-		}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read output: it is damaged: %w", err)
 	}
 	if int64(len(out)) != size {
 		return nil, fmt.Errorf("cannot read output: it is damaged: %d bytes instead of %d", len(out), size)

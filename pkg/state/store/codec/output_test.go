@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"compress/flate"
 	"errors"
 	"slices"
 	"sync"
@@ -45,6 +46,26 @@ func TestOutputComesBackToTheLastByte(t *testing.T) {
 			t.Fatalf("%d bytes came back as %d in form %d, %v", len(want), len(got), form, err)
 		}
 	})
+}
+
+func TestOutputOfAnEarlyBuildIsStillRead(t *testing.T) {
+	var stored bytes.Buffer
+	w, err := flate.NewWriter(&stored, flate.BestSpeed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err = w.Write([]byte("hello\n")); err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := newCodec(t).Decompress(Deflate, 6, stored.Bytes()); err != nil || string(got) != "hello\n" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got, err := newCodec(t).Decompress(Deflate, 5, stored.Bytes()); err == nil {
+		t.Errorf("%q was read as five bytes", got)
+	}
 }
 
 func TestManyCompressAtOnce(t *testing.T) {

@@ -111,7 +111,7 @@ CREATE INDEX tasks_revision ON tasks (job, revision, ordinal);
 CREATE TABLE outputs (
     job     INTEGER NOT NULL REFERENCES jobs (seq),
     digest  BLOB    NOT NULL,
-    codec   INTEGER NOT NULL, -- 0 as it is, 2 Zstandard (RFC 8878)
+    codec   INTEGER NOT NULL, -- 0 as it is, 1 DEFLATE (RFC 1951), 2 Zstandard (RFC 8878)
     size    INTEGER NOT NULL, -- of the content, uncompressed
     content BLOB    NOT NULL,
     PRIMARY KEY (job, digest)
