@@ -83,7 +83,7 @@ planted-bugs: ## plant every bug in turn and find it by a promise that it breaks
 sim-scale: ## the whole fleet of architecture section 10 in virtual time: 500,000 hosts, 200 rooms, 10,001 jobs (about a minute, 2 GiB)
 	@go test ./internal/sim/scale -count=1 -v -timeout 30m -run 'TestTheFleetIsServed|TestASmallJobCosts' -args -hosts=500000 -rooms=200 -jobs=10000 $(ARGS)
 
-torture-jobs: build ## kill and freeze a working cluster at random for DURATION (default 3m), SEED=, STORE=sqlite; the verdict is read outside CCS
+torture-jobs: build ## kill and freeze a working cluster at random for DURATION (default 3m), SEED=, STORE=sqlite|postgres; the verdict is read outside CCS
 	@DURATION=$(DURATION) SEED=$(SEED) STORE=$(STORE) CCS_BIN=$(CURDIR)/bin go test -race ./e2e/torture -count=1 -v -timeout 60m -run TestNothingIsLost
 
 bench-core: ## speed of the job core and bytes live per pending task, each beside its budget

@@ -107,8 +107,8 @@ type cluster struct{ *rig.Cluster }
 
 func start(t *testing.T, o order) cluster {
 	t.Helper()
-	if o.store != "sqlite" {
-		t.Fatalf("STORE is %q: give sqlite", o.store)
+	if rig.OnPostgreSQL(t) != (o.store == "postgres") { // or STORE is neither, which it tells
+		t.Fatalf("STORE is %q: give sqlite or postgres", o.store)
 	}
 	return cluster{rig.Start(t, devcluster.Options{Hosts: hosts, Rooms: []string{"bj01", "sh01"}, AggregatorsPerRoom: 2})}
 }

@@ -17,6 +17,11 @@ import (
 // jobColumns are what jobRow.into takes.
 const jobColumns = "SELECT seq, id, pool, shard, digest, spec, row FROM jobs "
 
+// unknownJobs goes the other way, from the few tasks that are UNKNOWN (448, as
+// the index has it) to their jobs: from the jobs it would be one look-up for
+// each that there ever was.
+const unknownJobs = "WITH unknown AS MATERIALIZED (SELECT DISTINCT job FROM tasks WHERE state = 448) " + jobColumns + "JOIN unknown ON unknown.job = jobs.id "
+
 // jobRow is a row of jobs as it is stored.
 type jobRow struct {
 	seq               int64
@@ -100,7 +105,11 @@ func (s *Store) ListJobs(ctx context.Context, query store.JobQuery) ([]store.Job
 		return nil, "", err
 	}
 	limit := store.Page(query.Limit)
-	text, args := jobColumns+"WHERE seq < $1", []any{before}
+	text, args := jobColumns, []any{before}
+	if query.Unknown {
+		text = unknownJobs
+	}
+	text += "WHERE seq < $1"
 	with := func(condition string, arg any) {
 		args = append(args, arg)
 		text += condition + "$" + strconv.Itoa(len(args))

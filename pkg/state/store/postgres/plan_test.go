@@ -60,6 +60,9 @@ func TestNoQuestionReadsATableFromEndToEnd(t *testing.T) {
 	before := scans(t, dsn)
 	s = openAt(t, dsn)
 	storetest.UseEverything(t, s)
+	if _, _, err := s.ListJobs(t.Context(), store.JobQuery{State: job.Done, Unknown: true}); err != nil {
+		t.Error(err)
+	}
 	_ = s.Close()
 	after := scans(t, dsn)
 	if after["meta"] <= before["meta"] {
@@ -119,6 +122,10 @@ func TestOldTasksSlowNothingDown(t *testing.T) {
 	})
 	timed("list of somebody's done", func() error {
 		_, _, err := other.ListJobs(t.Context(), store.JobQuery{State: job.Done, Submitter: "ann", Limit: 50})
+		return err
+	})
+	timed("list of those with a task that is UNKNOWN", func() error {
+		_, _, err := other.ListJobs(t.Context(), store.JobQuery{State: job.Done, Unknown: true, Limit: 50})
 		return err
 	})
 	timed("tasks of an old job", func() error {

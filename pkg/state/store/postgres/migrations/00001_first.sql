@@ -127,6 +127,8 @@ CREATE TABLE tasks (
 ) PARTITION BY RANGE (job);
 -- 1024 is SUCCEEDED (inState).
 CREATE INDEX tasks_state ON tasks (job, state, ordinal) WHERE state <> 1024;
+-- 448 is UNKNOWN: whose truth may still come, in jobs however old.
+CREATE INDEX tasks_unknown ON tasks (job) WHERE state = 448;
 CREATE INDEX tasks_revision ON tasks (job, revision, ordinal);
 
 -- Output, once for each content in a job.
