@@ -25,7 +25,8 @@ const (
 )
 
 // Proxy stands between clients and a server, and cuts connections at the moment
-// that hurts most. It is safe for concurrent use.
+// that hurts most. It hands over no requests to cancel. It is safe for concurrent
+// use.
 type Proxy struct {
 	server *Server
 	dir    string

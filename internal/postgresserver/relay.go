@@ -24,6 +24,9 @@ func (p *Proxy) relay(client, server net.Conn) (said bool) {
 	if err != nil {
 		return false
 	}
+	if first.isCancel() { // pgx sends one after a connection that broke, and would undo what is to be committed
+		return false
+	}
 	if _, err := server.Write(first.bytes); err != nil {
 		return false
 	}
@@ -85,6 +88,14 @@ func readMessage(r io.Reader, kindBytes int) (message, error) {
 	whole := append(head, make([]byte, length-4)...)
 	_, err := io.ReadFull(r, whole[len(head):])
 	return message{whole}, err
+}
+
+// cancelCode is in the place of a version in a first message that asks to cancel
+// what another connection does.
+const cancelCode = 1234<<16 | 5678
+
+func (m message) isCancel() bool {
+	return len(m.bytes) >= 8 && binary.BigEndian.Uint32(m.bytes[4:]) == cancelCode
 }
 
 // isCommit reports whether the message executes COMMIT, and keeps the texts of
