@@ -153,7 +153,9 @@ func (k *Keeper) tendOne(ctx context.Context, s coord.Session, c *charge, p plan
 	switch {
 	case mine && c.held && !c.unsure && !running && !time.Now().Before(c.restart):
 		k.start(ctx, c)
-	case !mine && c.held && !running:
+	case !mine && !running && (c.held || p.owner == k.me.Name):
+		// Held or not: it may be under this session from before a call that failed, or
+		// from one whose answer was lost. It does nothing to a key of another session.
 		if err := s.Release(ctx, c.Key); err != nil {
 			return err
 		}

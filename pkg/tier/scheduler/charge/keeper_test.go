@@ -34,6 +34,7 @@ type staff struct {
 	fence   chan struct{}  // closed: what runs ends by itself; nil: it never does
 	proofs  map[string]int // how often a key was to be proved
 	linger  time.Duration  // until what is told to end has ended
+	refuse  func() error   // of each key that whoever is hired then wants to acquire; nil: none
 }
 
 // member is one keeper.
@@ -48,14 +49,32 @@ type member struct {
 // time.
 type slow struct {
 	coord.Client
-	until atomic.Int64 // in Unix nanoseconds
+	until  atomic.Int64 // in Unix nanoseconds
+	refuse func() error
+}
+
+// refusing is a session on which a key is not always to be had.
+type refusing struct {
+	coord.Session
+	refuse func() error
+}
+
+func (r refusing) Acquire(ctx context.Context, key, value string) (bool, error) {
+	if err := r.refuse(); err != nil {
+		return false, err
+	}
+	return r.Session.Acquire(ctx, key, value)
 }
 
 func (s *slow) Grant(ctx context.Context, ttl time.Duration) (coord.Session, error) {
 	if wait := time.Until(time.Unix(0, s.until.Load())); wait > 0 {
 		<-time.After(wait)
 	}
-	return s.Client.Grant(ctx, ttl)
+	session, err := s.Client.Grant(ctx, ttl)
+	if err != nil || s.refuse == nil {
+		return session, err
+	}
+	return refusing{session, s.refuse}, nil
 }
 
 func newStaff(t *testing.T) *staff {
@@ -78,7 +97,7 @@ func (s *staff) hireWith(name, pool string, count uint32) *member {
 		charges = append(charges, charge.Charge{Key: key, Label: job.ShardID{Pool: pool, N: uint16(n)}, Run: s.work(name, key), Prove: s.proof(key)})
 	}
 	charges = append(charges, charge.Charge{Key: coord.HostTableKey, Any: true, Run: s.work(name, coord.HostTableKey)})
-	m := &member{done: make(chan error, 1), line: &slow{Client: s.hub}}
+	m := &member{done: make(chan error, 1), line: &slow{Client: s.hub, refuse: s.refuse}}
 	m.Keeper = charge.New(m.line, slog.New(slog.DiscardHandler), coord.Member{Kind: coord.Scheduler, Name: name, Addr: name + ":1", Pool: pool, Shards: count}, charges)
 	ctx, stop := context.WithCancel(s.t.Context())
 	m.stop = stop
@@ -192,6 +211,25 @@ func TestAKeyIsGivenBackOnlyWhenItsWorkHasEnded(t *testing.T) {
 			}
 		}
 		s.mu.Unlock()
+		s.settled(10*time.Second, map[string][]string{"standard": {"s1", "s2"}})
+	})
+}
+
+// A call to etcd fails half way through the keys, and meanwhile another comes to
+// whom some of those belong that are held already.
+func TestAKeyThatIsHeldFromBeforeAFaultIsGivenToWhomItBelongs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStaff(t)
+		asked := 0
+		s.refuse = func() error {
+			if asked++; asked != shards-2 {
+				return nil
+			}
+			s.refuse = nil
+			s.hire("s2", "standard")
+			return errors.New("the connection broke")
+		}
+		s.hire("s1", "standard")
 		s.settled(10*time.Second, map[string][]string{"standard": {"s1", "s2"}})
 	})
 }
