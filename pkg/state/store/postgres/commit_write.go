@@ -13,7 +13,7 @@ import (
 
 // Every kind of row is written by one statement, from arrays with one element
 // for each row (unnest). COPY into a temporary table and an INSERT from that was
-// measured as well: docs/adr/0012-postgresql.md.
+// measured as well: docs/adr/0014-postgresql.md.
 
 // group is all statements but COMMIT; nil if there is nothing to be written. The
 // revisions of hosts are set in results when it is answered.
