@@ -37,13 +37,18 @@ func (s *Scheduler) ResolveTargets(req *schedulerv1.ResolveTargetsRequest, out g
 	if err != nil {
 		return err
 	}
+	held, err := s.hold(out.Context(), req.GetCaller().GetUser(), int64(list.Len())*bytesOfTarget)
+	if err != nil {
+		return err
+	}
+	defer held.leave()
 	resolution := &accessv1.Resolution{ResolvedAt: wire.TimeToProto(now), Count: uint64(list.Len())}
 	for first := 0; first < list.Len(); first += wire.TargetsPerMessage {
 		resp := &accessv1.ResolveTargetsResponse{
 			Resolution: resolution,
 			Rooms:      wire.TargetsToProto(list, first, min(wire.TargetsPerMessage, list.Len()-first)),
 		}
-		if err := out.Send(&schedulerv1.ResolveTargetsResponse{Response: resp}); err != nil {
+		if err := s.deliver(func() error { return out.Send(&schedulerv1.ResolveTargetsResponse{Response: resp}) }); err != nil {
 			return err
 		}
 		resolution = nil

@@ -178,6 +178,7 @@ func (r *rig) dial(lis *bufconn.Listener, as identity.Role, scheduler string) *g
 	r.Helper()
 	conn, err := grpc.NewClient("passthrough:///scheduler",
 		grpc.WithTransportCredentials(credentials.NewTLS(r.source(as, "x").ClientTLS(identity.Scheduler, scheduler))),
+		grpc.WithStaticStreamWindowSize(64<<10), grpc.WithStaticConnWindowSize(1<<20), // as access has them: what is not read is not taken
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lis.DialContext(ctx) }))
 	if err != nil {
 		r.Fatal(err)

@@ -79,11 +79,13 @@ type Scheduler struct {
 	classes   *classes
 	fetches   *fetches
 	intake    *intake
+	watches   *allowance // watches of jobs that go on
+	reading   *allowance // bytes that are held for who reads outputs or target lists
 	readers   chan struct{} // holds one for each call that reads all of a job
 	readPiece int           // tasks that a shard shows such a call at a time
 	ready     chan struct{}
 
-	receivers sync.WaitGroup // of submissions
+	receivers sync.WaitGroup // of submissions, and what is being sent to viewers
 
 	draining atomic.Bool
 	keeper   atomic.Pointer[charge.Keeper] // nil until it runs
@@ -121,6 +123,7 @@ func newScheduler(cfg Config, d Deps, toRooms func(*Scheduler) (rooms, error)) (
 		fenced: d.Telemetry.Counter(obs.ShardsFenced),
 		writer: commit.New(d.Store, d.Log, d.Telemetry), hosts: hosts.NewTable(d.Store, d.Log), classes: newClasses(),
 		fetches: newFetches(), intake: newIntake(), readers: make(chan struct{}, mostReaders), readPiece: readPiece,
+		watches: newAllowance(maxWatches), reading: newAllowance(maxReading),
 		ready: make(chan struct{}), owns: map[uint32]job.Epoch{},
 	}
 	s.unread.Store(new(errUnread))

@@ -2,12 +2,9 @@ package scheduler
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
-
-	"google.golang.org/grpc"
 
 	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
 	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
@@ -151,32 +148,4 @@ func (s *Scheduler) details(ctx context.Context, p *taskPage) (map[uint32]job.Ta
 		}
 	}
 	return rows, nil
-}
-
-// pieceOfOutput is how much of an output rides in one message.
-const pieceOfOutput = 256 << 10
-
-// GetOutput streams an output from the store, as any scheduler can.
-func (s *Scheduler) GetOutput(req *schedulerv1.GetOutputRequest, out grpc.ServerStreamingServer[schedulerv1.GetOutputResponse]) error {
-	id, err := parseID(req.GetRequest().GetJobId())
-	if err != nil {
-		return err
-	}
-	digest, err := wire.Digest(req.GetRequest().GetDigest())
-	if err != nil {
-		return err
-	}
-	content, err := s.store.Output(out.Context(), id, digest)
-	if errors.Is(err, store.ErrNotFound) && !errors.Is(err, store.ErrPurged) {
-		return fmt.Errorf("job %s has no output with the digest %x: %w; read the digest from its tasks", id, digest, err)
-	}
-	if err != nil {
-		return err
-	}
-	for piece := range slices.Chunk(content, pieceOfOutput) {
-		if err := out.Send(&schedulerv1.GetOutputResponse{Response: &accessv1.GetOutputResponse{Content: piece}}); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -31,8 +31,8 @@ func nextPace(pace, quiet time.Duration) time.Duration {
 	return min(2*pace, mostPace)
 }
 
-// watching is one viewer: it holds a revision and no task, so that a viewer that
-// stalls costs nothing.
+// watching is one viewer: it holds a revision and what is being sent, so that a
+// viewer that stalls costs one page of tasks, and that for [viewerTimeout].
 type watching struct {
 	*Scheduler
 	id    job.ID
@@ -52,6 +52,11 @@ func (s *Scheduler) WatchJob(req *schedulerv1.WatchJobRequest, out grpc.ServerSt
 	if err != nil {
 		return err
 	}
+	user := req.GetCaller().GetUser()
+	if ok, _ := s.watches.try(user, 1); !ok {
+		return busy(errManyWatches)
+	}
+	defer s.watches.giveBack(user, 1)
 	ctx := out.Context()
 	registering, cancel := s.budgeted(ctx)
 	watcher, err := s.shardOf(id).Watch(registering, id)
@@ -135,7 +140,8 @@ func (w *watching) task(row job.TaskRow) *typesv1.Task {
 
 func (w *watching) send(tasks []*typesv1.Task, complete uint64) error {
 	w.told = true
-	return w.out.Send(&schedulerv1.WatchJobResponse{Response: &accessv1.WatchJobResponse{
+	message := &schedulerv1.WatchJobResponse{Response: &accessv1.WatchJobResponse{
 		Job: jobToProto(w.spec, w.row), Tasks: tasks, CompleteRevision: complete,
-	}})
+	}}
+	return w.deliver(func() error { return w.out.Send(message) })
 }
