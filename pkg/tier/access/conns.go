@@ -58,6 +58,7 @@ func (c *conns) conn(name, addr string) (*grpc.ClientConn, error) {
 		grpc.WithTransportCredentials(credentials.NewTLS(c.id.ClientTLS(identity.Scheduler, name))),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
 		grpc.WithConnectParams(reconnect()),
+		grpc.WithStaticStreamWindowSize(streamWindow), grpc.WithStaticConnWindowSize(connWindow),
 		grpc.WithIdleTimeout(0), // it stays open: whether it does says whether the scheduler can be reached
 		c.traced,
 	}

@@ -152,6 +152,12 @@ func (r *rig) connectWith(source *identity.Source) *grpc.ClientConn {
 	return conn
 }
 
+// credentials are those of a user.
+func (r *rig) credentials(name string) credentials.TransportCredentials {
+	r.t.Helper()
+	return credentials.NewTLS(r.source(identity.User, name).ClientTLS(identity.Access))
+}
+
 // scheduler starts one of a pool, which owns the shards given.
 func (r *rig) scheduler(name, pool string, s *scheduler, owns ...uint32) (kill func()) {
 	r.t.Helper()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -45,6 +46,8 @@ type Server struct {
 	pools     *poolCache
 	draining  atomic.Bool
 	stopping  chan struct{} // closed when the replica begins to stop
+	viewers   *viewers
+	senders   sync.WaitGroup // of what is being sent to viewers
 }
 
 // New returns a replica that is not serving yet.
@@ -59,6 +62,7 @@ func New(cfg Config, d Deps) (*Server, error) {
 		conns:    newConns(d.Identity, d.Dial, d.Telemetry.DialOption()),
 		pools:    newPoolCache(),
 		stopping: make(chan struct{}),
+		viewers:  newViewers(maxViewers),
 	}, nil
 }
 
@@ -70,7 +74,8 @@ func (s *Server) Ready() <-chan struct{} { return s.routes.ready }
 func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 	server := grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(s.id.ServerTLS(identity.User))),
-		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxConcurrentStreams(maxStreams),
+		grpc.StaticStreamWindowSize(streamWindow), grpc.StaticConnWindowSize(connWindow),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.ChainUnaryInterceptor(s.requests.Unary), grpc.ChainStreamInterceptor(s.requests.Stream),
 		s.telemetry.PublicServerOption(),
@@ -89,11 +94,18 @@ func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 		s.drain(server)
 		return nil
 	})
-	return group.Wait()
+	err := group.Wait()
+	s.senders.Wait()
+	return err
 }
 
-// maxMessage holds a capsule with the largest script and input, and its frame.
-const maxMessage = 4 << 20
+// Bounds of a connection.
+const (
+	maxMessage   = 4 << 20   // bytes: a capsule with the largest script and input, and its frame
+	maxStreams   = 1000      // calls at a time; more wait at the client
+	streamWindow = 256 << 10 // bytes of one call that were not passed on
+	connWindow   = 4 << 20   // bytes of all of them on their way
+)
 
 // drain lets calls end, and after the budget ends them.
 func (s *Server) drain(server *grpc.Server) {

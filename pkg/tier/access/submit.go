@@ -28,6 +28,11 @@ const brokenRetry = 100 * time.Millisecond
 // keeps none of it. Only the opening may be tried at several schedulers; a
 // stream that breaks later is for the client to repeat, under the same id.
 func (s *Server) SubmitJob(in grpc.ClientStreamingServer[accessv1.SubmitJobRequest, accessv1.SubmitJobResponse]) error {
+	leave, err := s.view(in.Context())
+	if err != nil {
+		return err
+	}
+	defer leave()
 	first, err := in.Recv()
 	if errors.Is(err, io.EOF) || err == nil && first.GetHeader() == nil {
 		return wire.StatusError(fmt.Errorf("%w: the first message must have the header", wire.ErrInvalid))
