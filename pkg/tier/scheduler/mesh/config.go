@@ -50,11 +50,17 @@ func (c Config) Validate() error {
 	return errors.Join(faults...)
 }
 
-// Bounds of messages.
+// Bounds of messages, and of what is kept for a stream.
 const (
 	maxMessage      = 8 << 20 // bytes
 	maxReleases     = 2_000   // in one dispatch, wish or query
 	maxChunk        = 10_000  // targets in one payload
 	maxBlob         = 16 << 20
 	maxKnownPayload = 100_000 // payloads that a stream remembers to have sent
+	maxOwed         = 500_000 // releases, stops and questions that wait; above, they are made again by the pull
+	maxClasses      = 64      // in which an aggregator reports
 )
+
+// sendTimeout is how long one message may take to leave before its stream is
+// ended: what waits for an aggregator that reads nothing would only grow.
+const sendTimeout = 30 * time.Second

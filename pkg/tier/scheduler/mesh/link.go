@@ -2,6 +2,8 @@ package mesh
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -115,8 +117,11 @@ func (l *link) stream(ctx context.Context, conn *grpc.ClientConn) error {
 	l.mesh.open.Add(1)
 	defer l.mesh.open.Add(-1)
 	var sender sync.WaitGroup
-	sender.Go(func() { cancel(l.sendAll(ctx, stream)) })
+	sender.Go(func() { cancel(l.sendAll(ctx, stream, cancel)) })
 	err = l.receive(ctx, stream)
+	if cause := context.Cause(ctx); errors.Is(cause, errNotTaken) {
+		err = cause
+	}
 	l.open(nil, nil)
 	cancel(err)
 	sender.Wait()
@@ -154,11 +159,17 @@ func (l *link) signal() {
 
 func (l *link) tellOwns() { l.with(func(q *queue) { q.owns = true }) }
 
-// sendAll sends what is owed, as it comes, until the stream breaks.
-func (l *link) sendAll(ctx context.Context, stream stream) error {
+var errNotTaken = fmt.Errorf("the aggregator has taken nothing for %s", sendTimeout)
+
+// sendAll sends what is owed, as it comes, until the stream breaks. It gives up
+// an aggregator that reads nothing.
+func (l *link) sendAll(ctx context.Context, stream stream, giveUp context.CancelCauseFunc) error {
+	patience := time.AfterFunc(sendTimeout, func() { giveUp(errNotTaken) })
+	defer patience.Stop()
 	for {
 		msg := l.next(ctx)
 		if msg == nil {
+			patience.Stop()
 			select {
 			case <-ctx.Done():
 				return context.Cause(ctx)
@@ -166,6 +177,7 @@ func (l *link) sendAll(ctx context.Context, stream stream) error {
 			}
 			continue
 		}
+		patience.Reset(sendTimeout)
 		if err := stream.Send(msg); err != nil {
 			return err
 		}

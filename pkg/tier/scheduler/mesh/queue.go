@@ -24,12 +24,13 @@ type queue struct {
 	owns    bool             // the shards that are owned are to be told
 
 	jobs    map[job.ID]*owed
+	waiting int           // releases, stops and questions of all jobs
 	classes []*classQueue // in the order of their turns
 	sent    *sentPayloads
 	strays  strays
 
-	have    []*meshv1.HaveReports
-	credits []*typesv1.ClassCredit
+	have    []*meshv1.HaveReports  // one a class: the newest number says all
+	credits []*typesv1.ClassCredit // likewise: their sum
 	begun   map[string]bool // classes that have had what they begin with
 }
 
@@ -78,14 +79,30 @@ func (q *queue) open(class string) {
 
 // received acknowledges a batch and gives its credit back.
 func (q *queue) received(class string, number uint64, reports int) {
-	q.have = append(q.have, &meshv1.HaveReports{Class: class, Number: number})
-	q.credits = append(q.credits, &typesv1.ClassCredit{Class: class, More: uint32(reports)})
+	if i := slices.IndexFunc(q.have, func(h *meshv1.HaveReports) bool { return h.GetClass() == class }); i >= 0 {
+		q.have[i].Number = number
+	} else {
+		q.have = append(q.have, &meshv1.HaveReports{Class: class, Number: number})
+	}
+	if i := slices.IndexFunc(q.credits, func(c *typesv1.ClassCredit) bool { return c.GetClass() == class }); i >= 0 {
+		q.credits[i].More += uint32(reports)
+	} else {
+		q.credits = append(q.credits, &typesv1.ClassCredit{Class: class, More: uint32(reports)})
+	}
 }
 
-// add queues what is owed to hosts of a job.
+// add queues what is owed to hosts of a job. If too much waits already only
+// Forgets are: of them there are no more than the aggregator holds reports, and
+// all else is said again by the pull of its job.
 func (q *queue) add(p *Payload, s job.Send) {
+	if q.waiting >= maxOwed {
+		s = job.Send{Forget: s.Forget}
+	}
 	o := q.jobs[p.Job]
 	if o == nil {
+		if s.Empty() {
+			return
+		}
 		o = &owed{
 			dispatch: map[uint32]job.Dispatch{}, stop: map[uint32]job.Stop{},
 			forget: map[uint32]struct{}{}, query: map[uint32]struct{}{},
@@ -93,9 +110,14 @@ func (q *queue) add(p *Payload, s job.Send) {
 		q.jobs[p.Job] = o
 	}
 	o.payload = p
+	before := o.waiting()
 	o.add(s)
+	q.waiting += o.waiting() - before
 	q.enqueue(o)
 }
+
+// waiting is how much of what the pull says again is owed.
+func (o *owed) waiting() int { return len(o.dispatch) + len(o.stop) + len(o.query) }
 
 func (o *owed) add(s job.Send) {
 	for _, d := range s.Dispatch {
@@ -134,7 +156,7 @@ func (q *queue) trace(p *Payload, traces Traces) {
 }
 
 func (o *owed) empty() bool {
-	return len(o.dispatch)+len(o.stop)+len(o.forget)+len(o.query) == 0
+	return o.waiting()+len(o.forget) == 0
 }
 
 func (q *queue) enqueue(o *owed) {
@@ -190,7 +212,9 @@ func (q *queue) nextAnswer() *meshv1.ConnectRequest {
 func (q *queue) nextOf(c *classQueue) (*meshv1.ConnectRequest, error) {
 	for i := 0; i < len(c.jobs); i++ {
 		o := c.jobs[i]
+		before := o.waiting()
 		msg, err := q.nextOfJob(o)
+		q.waiting += o.waiting() - before
 		if msg == nil && err == nil {
 			if o.empty() {
 				c.jobs = slices.Delete(c.jobs, i, i+1)

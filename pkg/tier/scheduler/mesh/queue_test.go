@@ -289,3 +289,70 @@ func TestATracedReleaseCarriesItsSpan(t *testing.T) {
 		t.Error("a trace alone is kept")
 	}
 }
+
+func TestAQueueTakesWhatThePullSaysAgainOnlyUpToItsLimit(t *testing.T) {
+	const each = 5_000
+	q, p := testQueue(0), testPayload(t, 1, "bulk", each) // nothing of it can leave
+	var all []uint32
+	for o := range uint32(each) {
+		all = append(all, each+o) // those of its room
+	}
+	for n := range 3 * maxOwed / each {
+		of := *p
+		of.Job = job.NewID(time.Unix(1_800_000_000, 0), [10]byte{9: byte(n), 8: byte(n >> 8), 7: 1})
+		q.add(&of, dispatches(all...))
+	}
+	if q.waiting != maxOwed || len(q.jobs) != maxOwed/each {
+		t.Errorf("%d of %d jobs wait, the limit is %d", q.waiting, len(q.jobs), maxOwed)
+	}
+	q.add(p, job.Send{Forget: []uint32{each}, Query: []uint32{each + 1}})
+	out := drain(t, q)
+	if len(out) != 1 || len(out[0].GetWishes().GetForget()) != 1 {
+		t.Errorf("at the limit a Forget goes all the same, and alone; sent is %v", out)
+	}
+	q.grant(wire.Credits{"bulk": each})
+	if n := len(drain(t, q)); n == 0 || q.waiting != maxOwed-each {
+		t.Errorf("with credit for %d there are %d messages, and %d wait", each, n, q.waiting)
+	}
+	q.add(p, job.Send{Query: []uint32{each + 1}})
+	if out := drain(t, q); len(out) != 1 || len(out[0].GetQuery().GetTasks()) != 1 {
+		t.Errorf("with room again a question goes; sent is %v", out)
+	}
+}
+
+func TestAcknowledgementsThatWaitAreOneAClass(t *testing.T) {
+	q := testQueue(0)
+	for n := range uint64(1000) {
+		q.received("std", n+1, 2)
+		q.received("bulk", n+1, 1)
+	}
+	out := drain(t, q)
+	if len(out) != 3 || out[0].GetHave().GetNumber() != 1000 || out[1].GetHave().GetNumber() != 1000 {
+		t.Fatalf("sent is %v", out)
+	}
+	if c := out[2].GetCredits().GetCredits(); len(c) != 2 || c[0].GetMore() != 2000 || c[1].GetMore() != 1000 {
+		t.Errorf("given back is %v", c)
+	}
+}
+
+func TestWhatWasSentIsRememberedUpToALimitAndTheYoungestLongest(t *testing.T) {
+	sent := newSentPayloads()
+	id := func(n int) job.ID {
+		return job.NewID(time.Unix(1_800_000_000, 0), [10]byte{9: byte(n), 8: byte(n >> 8), 7: byte(n >> 16)})
+	}
+	const all = 2 * maxKnownPayload
+	for n := range all {
+		sent.add(id(n), 0)
+		if held := len(sent.young) + len(sent.old); held > maxKnownPayload {
+			t.Fatalf("after %d it holds %d", n+1, held)
+		}
+	}
+	for n := all - maxKnownPayload/2; n < all; n++ {
+		if !sent.has(id(n), 0) {
+			t.Fatalf("number %d of %d is forgotten", n, all)
+		}
+	}
+	if sent.has(id(0), 0) {
+		t.Error("the first is still there")
+	}
+}

@@ -51,6 +51,9 @@ func (l *link) take(ctx context.Context, msg *meshv1.ConnectResponse, cursors ma
 func (l *link) takeReports(ctx context.Context, r *meshv1.Reports, cursors map[string]*corelink.Cursor) error {
 	cursor := cursors[r.GetClass()]
 	if cursor == nil {
+		if len(cursors) >= maxClasses {
+			return fmt.Errorf("%w: reports of more than %d classes", wire.ErrMessage, maxClasses)
+		}
 		cursor = &corelink.Cursor{}
 		cursors[r.GetClass()] = cursor
 	}

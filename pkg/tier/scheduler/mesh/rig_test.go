@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,6 +119,7 @@ type aggregator struct {
 	say     chan *meshv1.ConnectResponse
 	hello   chan *meshv1.SchedulerHello
 	breaks  chan struct{} // ends the stream that is open
+	deaf    atomic.Bool   // it reads nothing after the hello
 }
 
 // aggregator starts one of room b and announces it.
@@ -141,7 +143,8 @@ func (r *rig) aggregatorOf(name string, version uint32) *aggregator {
 func (r *rig) serve(a *aggregator) {
 	r.t.Helper()
 	lis := bufconn.Listen(1 << 20)
-	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(r.source(identity.Aggregator, a.name).ServerTLS(identity.Scheduler))))
+	server := grpc.NewServer(grpc.Creds(credentials.NewTLS(r.source(identity.Aggregator, a.name).ServerTLS(identity.Scheduler))),
+		grpc.StaticStreamWindowSize(64<<10), grpc.StaticConnWindowSize(1<<20))
 	meshv1.RegisterMeshServiceServer(server, a)
 	r.mu.Lock()
 	r.listeners[a.name] = lis
@@ -179,6 +182,10 @@ func (a *aggregator) Connect(s grpc.BidiStreamingServer[meshv1.ConnectRequest, m
 	}
 	var hearing sync.WaitGroup
 	hearing.Go(func() {
+		if a.deaf.Load() {
+			<-s.Context().Done()
+			return
+		}
 		for {
 			msg, err := s.Recv()
 			if err != nil {

@@ -1,0 +1,72 @@
+package limits
+
+import (
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/ccs-project/ccs/pkg/run/obs/export"
+	"github.com/ccs-project/ccs/pkg/state/coord/etcd"
+	"github.com/ccs-project/ccs/pkg/state/store/sqlite"
+	"github.com/ccs-project/ccs/pkg/tier/access"
+	"github.com/ccs-project/ccs/pkg/tier/aggregator"
+	"github.com/ccs-project/ccs/pkg/tier/executor"
+	"github.com/ccs-project/ccs/pkg/tier/issuer"
+	"github.com/ccs-project/ccs/pkg/tier/scheduler"
+)
+
+// Config is the configuration of a package with its defaults.
+type Config struct {
+	At      string // the package
+	Below   string // the key that its keys are below; empty: none
+	Default any
+}
+
+// Configs are those that have numbers.
+func Configs() []Config {
+	return []Config{
+		{"tier/access", "", access.DefaultConfig()},
+		{"tier/scheduler", "", scheduler.DefaultConfig()},
+		{"tier/aggregator", "", aggregator.DefaultConfig()},
+		{"tier/executor", "", executor.Default()},
+		{"tier/issuer", "", issuer.DefaultConfig()},
+		{"state/store/sqlite", "store", sqlite.DefaultConfig()},
+		{"state/coord/etcd", "etcd", etcd.DefaultConfig()},
+		{"run/obs/export", "", export.Config{Trace: export.Trace{Ratio: 1, PerSecond: 10}}}, // as cmd/internal/setup has it
+	}
+}
+
+// Number is a field of a configuration and its default.
+type Number struct {
+	Key    string
+	Value  int64 // of a fraction: nothing
+	IsTime bool
+}
+
+// Numbers are the numbers of a configuration.
+func (c Config) Numbers() []Number {
+	return numbers(c.Below, reflect.ValueOf(c.Default))
+}
+
+func numbers(below string, v reflect.Value) (found []Number) {
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		name, options, _ := strings.Cut(field.Tag.Get("mapstructure"), ",")
+		key := strings.Trim(below+"."+name, ".")
+		if strings.Contains(options, "squash") {
+			key = below
+		}
+		switch value := v.Field(i); {
+		case name == "" && options == "":
+		case value.Kind() == reflect.Struct:
+			found = append(found, numbers(key, value)...)
+		case value.CanInt():
+			found = append(found, Number{key, value.Int(), field.Type == reflect.TypeFor[time.Duration]()})
+		case value.CanUint():
+			found = append(found, Number{key, int64(value.Uint()), false}) //nolint:gosec // no default is above
+		case value.CanFloat():
+			found = append(found, Number{Key: key})
+		}
+	}
+	return found
+}
