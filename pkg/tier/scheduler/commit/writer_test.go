@@ -154,3 +154,38 @@ func TestAWriterThatEndsSaysThatItDoesNotKnow(t *testing.T) {
 		}
 	})
 }
+
+// TestAGroupIsBoundedInBytesAndNothingIsLeftOut has more waiting than one
+// transaction takes.
+func TestAGroupIsBoundedInBytesAndNothingIsLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{Store: memory.New()}
+		w, _ := start(t, s)
+		const shards, each = 10, 16 << 20
+		var all sync.WaitGroup
+		for n := range shards {
+			epoch, err := s.Claim(t.Context(), shard(n), "s1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			outputs := []store.Output{{Digest: [32]byte{byte(n)}, Content: make([]byte, each)}}
+			all.Go(func() {
+				_, err := w.Commit(t.Context(), store.Batch{Shard: shard(n), Epoch: epoch, Number: 1, Jobs: []store.JobBatch{{Outputs: outputs}}})
+				if !errors.Is(err, store.ErrBatch) { // there is no such job: its fate is known
+					t.Errorf("shard %d: %v", n, err)
+				}
+			})
+		}
+		all.Wait()
+		written := 0
+		for _, size := range s.groups {
+			written += size
+			if size*each > commit.MaxGroupBytes {
+				t.Errorf("a group has %d batches of 16 MiB, and at most %d bytes go together", size, commit.MaxGroupBytes)
+			}
+		}
+		if written != shards || len(s.groups) < 3 {
+			t.Errorf("groups of %v were written, want all of %d", s.groups, shards)
+		}
+	})
+}

@@ -218,13 +218,18 @@ func (r *rig) accept(sub Submission) job.ID {
 	return sub.Create.Spec.ID
 }
 
-// say is a report of a host.
-func (r *rig) say(id job.ID, i int, s task.State) {
-	r.t.Helper()
-	err := r.Reports(r.t.Context(), Heard{Reports: []mesh.Report{{
+// report is what a host says.
+func (r *rig) report(id job.ID, i int, s task.State) mesh.Report {
+	return mesh.Report{
 		Job: id, Pool: "standard", Host: host(i), Ordinal: uint32(i), Incarnation: fleet.Incarnation{1, byte(i)},
 		Report: task.Report{Attempt: 1, State: s},
-	}}})
+	}
+}
+
+// say is a report of a host, that has been heard when it returns.
+func (r *rig) say(id job.ID, i int, s task.State) {
+	r.t.Helper()
+	err := r.Reports(r.t.Context(), Heard{Reports: []mesh.Report{r.report(id, i, s)}})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -1,0 +1,108 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
+	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
+	"github.com/ccs-project/ccs/pkg/core/fleet"
+	"github.com/ccs-project/ccs/pkg/wire"
+)
+
+// TestOutputsOfManyRoomsAreFetchedUpToALimitTogether fills what may be fetched
+// from all aggregators with outputs of the greatest size.
+func TestOutputsOfManyRoomsAreFetchedUpToALimitTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFetches()
+		const each = maxOutput + leastWeight
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		var mu sync.Mutex
+		var releases []func()
+		var fetching sync.WaitGroup
+		for room := range 20 {
+			for range 3 {
+				fetching.Go(func() {
+					release, err := f.room(ctx, f.of(fleet.Via(fmt.Sprint("agg-", room))), each)
+					if err != nil {
+						return
+					}
+					mu.Lock()
+					releases = append(releases, release)
+					mu.Unlock()
+				})
+			}
+		}
+		synctest.Wait()
+		if n := len(releases); n != maxFetching/each {
+			t.Errorf("%d outputs are fetched at a time, there is room for %d", n, maxFetching/each)
+		}
+		began := len(releases)
+		for n := range 20*3 - began { // as one ends another begins
+			mu.Lock()
+			release := releases[n]
+			mu.Unlock()
+			release()
+			synctest.Wait()
+		}
+		fetching.Wait()
+		if len(releases) != 60 {
+			t.Errorf("%d of 60 were ever fetched", len(releases))
+		}
+	})
+}
+
+func TestCallsThatReadAllOfAJobWaitForOneAnotherAndForNothingElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := pool(t, 2)
+		o := r.run()
+		r.done(o.id)
+		summarize := func() error {
+			_, err := r.last.api.SummarizeJob(t.Context(), &schedulerv1.SummarizeJobRequest{Caller: caller(), Request: &accessv1.SummarizeJobRequest{JobId: o.id.String()}})
+			return err
+		}
+		var leave []func()
+		for range mostReaders {
+			_, end, err := r.last.readWhole(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			leave = append(leave, end)
+		}
+		began := time.Now()
+		if r.job(o.id) == nil || time.Since(began) > 0 {
+			t.Error("another call waits for them")
+		}
+		if err := summarize(); status.Code(err) != codes.Unavailable || wire.RetryDelay(err) == 0 || time.Since(began) != readBudget {
+			t.Errorf("after %s one more is told %v", time.Since(began), err)
+		}
+		for _, end := range leave {
+			end()
+		}
+		if err := summarize(); err != nil {
+			t.Errorf("with room again: %v", err)
+		}
+	})
+}
+
+func TestAListThatWasResolvedTooLongAgoIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := pool(t, 1)
+		old, late := r.order(), r.order()
+		time.Sleep(config().ResolutionMaxAge)
+		r.submit(old)
+		time.Sleep(time.Second)
+		if _, err := r.send(r.last, late); status.Code(err) != codes.FailedPrecondition {
+			t.Errorf("a second too late: %v", err)
+		}
+		r.done(old.id)
+	})
+}
