@@ -47,6 +47,7 @@ type hub struct {
 	questions int // that wait until their hosts have said everything
 	jobs      map[job.ID]*knownJob
 	payloads  int                    // jobs whose capsule is held
+	weight    weight                 // of what is held of jobs
 	capsules  map[[32]byte]*knownJob // those that are fetched, by digest
 	tasks     budget                 // records of all hosts
 	streams   map[string]*stream     // by scheduler
@@ -73,6 +74,7 @@ func newHub(cfg Config, log *slog.Logger, t obs.Telemetry) *hub {
 		streams: map[string]*stream{}, owners: map[job.ShardID]owner{}, shards: map[string]uint16{},
 		tasks:   newBudget(int64(cfg.MaxTasks), int64(cfg.MaxTasks)/(2*mostShares)),
 		blobs:   newBlobs(cfg.BlobBytes),
+		weight:  weight{limit: mostPayloadBytes},
 		starved: map[string]map[*session]struct{}{}, thirsty: map[string]map[*stream]struct{}{},
 	}
 	planted.Do("spool id kept over a restart", func() { h.spool = "the same" })

@@ -31,6 +31,7 @@ type knownJob struct {
 	class   string
 	until   time.Time // E: a release is not waited for any longer
 	ranges  []*targetRange
+	bytes   int64 // that it is counted for
 }
 
 // targetRange is a run of the target list, verified against the signed root.
@@ -118,17 +119,21 @@ func (h *hub) job(id job.ID) *knownJob {
 	return j
 }
 
-// learn adds a payload to what is held. The error says that another capsule of
-// the same id is held.
+// learn adds a payload to what is held. The error says that there is no room, or
+// that another capsule of the same id is held.
 func (h *hub) learn(id job.ID, pool string, p *payload) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if err := h.roomFor(id, p); err != nil {
+		return err
+	}
 	return h.hold(id, pool, p)
 }
 
 func (h *hub) hold(id job.ID, pool string, p *payload) error {
 	j := h.job(id)
 	j.used = time.Now()
+	defer h.weigh(j)
 	if j.capsule != nil && j.digest != p.digest {
 		return fmt.Errorf("%w: another capsule of job %s is held", wire.ErrOtherBody, j.id)
 	}
@@ -158,6 +163,7 @@ func (h *hub) hold(id job.ID, pool string, p *payload) error {
 
 func (h *hub) dropJob(j *knownJob) {
 	delete(h.jobs, j.id)
+	h.weight.held -= j.bytes
 	h.ledger.forgetPayload(j)
 	if j.capsule != nil {
 		h.payloads--
