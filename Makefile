@@ -61,7 +61,7 @@ check-gen: $(BUF_INSTALLED)
 	@tools/timed generated-code tools/buf/drift $(BUF)
 # Uncached: the cache cannot see files that were added elsewhere.
 check-arch:
-	@tools/timed architecture go test -count=1 ./internal/archtest
+	@tools/timed architecture go test -count=1 ./internal/archtest/...
 
 test: build ## unit, conformance, in-process cluster and end-to-end tests, under the race detector
 	@tools/gotest/stages

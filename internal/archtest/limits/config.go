@@ -32,14 +32,22 @@ func Configs() []Config {
 		{"tier/issuer", "", issuer.DefaultConfig()},
 		{"state/store/sqlite", "store", sqlite.DefaultConfig()},
 		{"state/coord/etcd", "etcd", etcd.DefaultConfig()},
+		{"cmd/aggregator", "", programs{}},
 		{"run/obs/export", "", export.Config{Trace: export.Trace{Ratio: 1, PerSecond: 10}}}, // as cmd/internal/setup has it
 	}
+}
+
+// programs are the numbers of a program's own, which cannot be imported; their
+// defaults are read from its source.
+type programs struct {
+	SpoolBytes int64 `mapstructure:"spool_bytes"`
 }
 
 // Number is a field of a configuration and its default.
 type Number struct {
 	Key    string
-	Value  int64 // of a fraction: nothing
+	Field  string // in Go
+	Value  int64  // of a fraction: nothing
 	IsTime bool
 }
 
@@ -61,11 +69,11 @@ func numbers(below string, v reflect.Value) (found []Number) {
 		case value.Kind() == reflect.Struct:
 			found = append(found, numbers(key, value)...)
 		case value.CanInt():
-			found = append(found, Number{key, value.Int(), field.Type == reflect.TypeFor[time.Duration]()})
+			found = append(found, Number{key, field.Name, value.Int(), field.Type == reflect.TypeFor[time.Duration]()})
 		case value.CanUint():
-			found = append(found, Number{key, int64(value.Uint()), false}) //nolint:gosec // no default is above
+			found = append(found, Number{key, field.Name, int64(value.Uint()), false})
 		case value.CanFloat():
-			found = append(found, Number{Key: key})
+			found = append(found, Number{Key: key, Field: field.Name})
 		}
 	}
 	return found

@@ -1,6 +1,7 @@
 package limits
 
 import (
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/constant"
@@ -11,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -20,6 +22,10 @@ const module = "github.com/ccs-project/ccs/"
 
 // bounding is how constants are named that bound something.
 var bounding = regexp.MustCompile(`^([mM]ax|[mM]ost)[A-Z]|^[mM]ost$|^queueLen$|[a-z]Window$`)
+
+// elsewhere are directories that are not looked at: what tests read, and the
+// programs that a person types, which hold nothing of anybody else.
+var elsewhere = []string{"testdata", "ccsctl", "devcluster", "swarm"}
 
 // Source is the Go files below a root, parsed and not built.
 type Source struct {
@@ -41,9 +47,11 @@ func ReadSource(root string) (*Source, error) {
 
 func (s *Source) visit(file string, entry fs.DirEntry, err error) error {
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // a module without programs
 	case err != nil:
 		return err
-	case entry.IsDir() && entry.Name() == "testdata":
+	case entry.IsDir() && slices.Contains(elsewhere, entry.Name()):
 		return filepath.SkipDir
 	case entry.IsDir() || !strings.HasSuffix(file, ".go"):
 		return nil
@@ -151,6 +159,28 @@ func eachConstant(f *ast.File, see func(name string, value ast.Expr)) {
 	}
 }
 
+// Written is the value that a field is given in a composite literal of a package,
+// for a configuration that cannot be imported: that of a program.
+func (s *Source) Written(dir, field string) (value int64, err error) {
+	err = fmt.Errorf("no literal in %s has a field %s", dir, field)
+	for _, f := range s.files[dir] {
+		ast.Inspect(f, func(n ast.Node) bool {
+			pair, is := n.(*ast.KeyValueExpr)
+			if !is || s.isTest(f) {
+				return true
+			}
+			if key, is := pair.Key.(*ast.Ident); is && key.Name == field {
+				var v constant.Value
+				if v, _, err = s.eval(dir, f, pair.Value); err == nil {
+					value, _ = constant.Int64Val(v)
+				}
+			}
+			return true
+		})
+	}
+	return value, err
+}
+
 // outside is the constants of the standard library that limits are made of.
 var outside = map[string]int64{
 	"time.Millisecond": 1e6, "time.Second": 1e9, "time.Minute": 60e9, "time.Hour": 3600e9,
@@ -207,12 +237,12 @@ func (s *Source) eval(dir string, f *ast.File, expr ast.Expr) (v constant.Value,
 }
 
 func operate(x constant.Value, op token.Token, y constant.Value) constant.Value {
-	switch op {
-	case token.SHL, token.SHR:
+	if op == token.SHL || op == token.SHR {
 		n, _ := constant.Uint64Val(y)
 		return constant.Shift(x, op, uint(n))
-	case token.QUO:
-		return constant.BinaryOp(x, token.QUO_ASSIGN, y) // of whole numbers
+	}
+	if op == token.QUO {
+		op = token.QUO_ASSIGN // of whole numbers
 	}
 	return constant.BinaryOp(x, op, y)
 }

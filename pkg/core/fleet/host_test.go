@@ -106,6 +106,15 @@ func TestAHostHasBoundedLabelsAndFacts(t *testing.T) {
 	if err := ValidateLabels(h.Labels); err == nil {
 		t.Error("ValidateLabels takes too many")
 	}
+	longest := map[string]string{strings.Repeat("k", MaxKey): strings.Repeat("v", MaxLabelValue)}
+	if err := ValidateLabels(longest); err != nil {
+		t.Errorf("the longest label: %v", err)
+	}
+	for key, value := range map[string]string{strings.Repeat("k", MaxKey+1): "v", "k": strings.Repeat("v", MaxLabelValue+1)} {
+		if err := ValidateLabels(map[string]string{key: value}); err == nil {
+			t.Errorf("a key of %d bytes with a value of %d is taken", len(key), len(value))
+		}
+	}
 }
 
 func TestFaultsComeInTheSameOrderEveryTime(t *testing.T) {

@@ -6,6 +6,7 @@ import "github.com/ccs-project/ccs/pkg/core/job"
 const (
 	MaxMessage    = maxMessage
 	MaxPools      = maxPools
+	MaxStreams    = maxStreams
 	ViewerTimeout = viewerTimeout
 )
 

@@ -26,7 +26,9 @@ func (s *Server) ResolveTargets(req *accessv1.ResolveTargetsRequest, out grpc.Se
 	return s.toAny(out.Context(), func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) error {
 		return relay(out.Context(), &sent, func(ctx context.Context) (grpc.ServerStreamingClient[schedulerv1.ResolveTargetsResponse], error) {
 			return to.ResolveTargets(ctx, &schedulerv1.ResolveTargetsRequest{Caller: who, Request: req})
-		}, func(m *schedulerv1.ResolveTargetsResponse) error { return s.deliver(func() error { return out.Send(m.GetResponse()) }) })
+		}, func(m *schedulerv1.ResolveTargetsResponse) error {
+			return s.deliver(func() error { return out.Send(m.GetResponse()) })
+		})
 	})
 }
 
@@ -52,7 +54,9 @@ func (s *Server) WatchJob(req *accessv1.WatchJobRequest, out grpc.ServerStreamin
 	err = s.toOwner(ctx, id, func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) error {
 		return relay(ctx, &sent, func(ctx context.Context) (grpc.ServerStreamingClient[schedulerv1.WatchJobResponse], error) {
 			return to.WatchJob(ctx, &schedulerv1.WatchJobRequest{Caller: who, Request: req})
-		}, func(m *schedulerv1.WatchJobResponse) error { return s.deliver(func() error { return out.Send(m.GetResponse()) }) })
+		}, func(m *schedulerv1.WatchJobResponse) error {
+			return s.deliver(func() error { return out.Send(m.GetResponse()) })
+		})
 	})
 	if err != nil && errors.Is(context.Cause(ctx), errStopping) {
 		return wire.StatusError(&wire.RetryAfter{After: brokenRetry, Err: errStopping})
@@ -92,7 +96,9 @@ func (s *Server) GetOutput(req *accessv1.GetOutputRequest, out grpc.ServerStream
 	return s.toAny(out.Context(), func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) error {
 		return relay(out.Context(), &sent, func(ctx context.Context) (grpc.ServerStreamingClient[schedulerv1.GetOutputResponse], error) {
 			return to.GetOutput(ctx, &schedulerv1.GetOutputRequest{Caller: who, Request: req})
-		}, func(m *schedulerv1.GetOutputResponse) error { return s.deliver(func() error { return out.Send(m.GetResponse()) }) })
+		}, func(m *schedulerv1.GetOutputResponse) error {
+			return s.deliver(func() error { return out.Send(m.GetResponse()) })
+		})
 	})
 }
 

@@ -3,6 +3,7 @@ package access_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"testing"
 	"testing/synctest"
@@ -48,7 +49,7 @@ func TestAViewerThatReadsNothingIsSentAwayAndSlowsNobody(t *testing.T) {
 			t.Errorf("%d of %d messages were taken from the scheduler for one who reads none", said, messages)
 		}
 		began := time.Now()
-		if _, err := r.watch(t.Context(), idOn(1), 0); err != io.EOF {
+		if _, err := r.watch(t.Context(), idOn(1), 0); !errors.Is(err, io.EOF) {
 			t.Errorf("another watch ended with %v", err)
 		}
 		if _, err := r.user.GetJob(t.Context(), &accessv1.GetJobRequest{JobId: idOn(0).String()}); err != nil {
@@ -162,4 +163,42 @@ func TestTheCacheOfPoolsIsBoundedAndKeepsTheYoungest(t *testing.T) {
 	if _, ok := cache.Get(ids[0]); ok {
 		t.Error("the oldest is still there")
 	}
+}
+
+// TestCallsBeyondThoseOfAConnectionWaitForTheirTurn opens as many watches as one
+// connection may have, and one call more.
+func TestCallsBeyondThoseOfAConnectionWaitForTheirTurn(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		t := r.t
+		r.scheduler("s1", "standard", silent(), everyShard()...)
+		first, end := context.WithCancel(t.Context())
+		for n := range access.MaxStreams {
+			ctx := t.Context()
+			if n == 0 {
+				ctx = first
+			}
+			stream, err := r.user.WatchJob(ctx, &accessv1.WatchJobRequest{JobId: idOn(0).String()})
+			must(t, err)
+			_, err = stream.Recv()
+			must(t, err)
+		}
+		answered := make(chan error, 1)
+		go func() {
+			_, err := r.user.GetJob(t.Context(), &accessv1.GetJobRequest{JobId: idOn(0).String()})
+			answered <- err
+		}()
+		synctest.Wait()
+		if len(answered) != 0 {
+			t.Error("one call more than a connection may have did not wait")
+		}
+		other := r.connect(identity.User, "bob")
+		r.ends = append(r.ends, func() { _ = other.Close() })
+		if _, err := accessv1.NewAccessServiceClient(other).GetJob(t.Context(), &accessv1.GetJobRequest{JobId: idOn(0).String()}); err != nil {
+			t.Errorf("a call on another connection: %v", err)
+		}
+		end()
+		if err := <-answered; err != nil {
+			t.Errorf("when it is its turn: %v", err)
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/tier/agent"
 )
 
 func TestACommandThatComesWhileTheExecutorIsAwayStartsWhenItIsBack(t *testing.T) {
@@ -250,6 +251,32 @@ func TestAPingThatWaitedInTheCacheIsAnsweredAndGone(t *testing.T) {
 		w.outcome(job, task.Succeeded, task.NoReason)
 		if names, _ := w.state.List("copy-"); len(names) != 0 {
 			w.Errorf("the cache still has %v", names)
+		}
+	})
+}
+
+func TestAHostWhoseExecutorIsAwayTakesABoundedNumberOfCommands(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		w.boot()
+		w.host.GoAway()
+		w.pass(15 * time.Second)
+		const all = agent.MostCached + 50
+		var jobs []*ask
+		for range all {
+			jobs = append(jobs, w.submit(w.run("true")))
+		}
+		w.pass(15 * time.Second)
+		if n := w.aggs[0].seen().granted["standard"]; n != agent.MostCached {
+			w.Errorf("credit for %d of %d commands came back while none can start", n, all)
+		}
+		w.host.ComeBack()
+		w.pass(time.Minute)
+		for _, job := range jobs {
+			w.outcome(job, task.Succeeded, task.NoReason)
+			w.startedOnce(job)
+		}
+		if n := w.aggs[0].seen().granted["standard"]; n != all {
+			w.Errorf("then credit for %d of %d came back", n, all)
 		}
 	})
 }

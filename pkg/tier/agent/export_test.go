@@ -4,3 +4,11 @@ package agent
 func Ticket(pool, class string, ordinal uint32) []byte {
 	return ticket{pool: pool, class: class, ordinal: ordinal}.encode()
 }
+
+// Limits for the tests of this package that are outside it.
+const (
+	MostCached    = mostCached
+	MaxMessage    = maxMessage
+	LeastInterval = leastInterval
+	MostInterval  = mostInterval
+)

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	sessionv1 "github.com/ccs-project/ccs/api/gen/ccs/session/v1"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/tier/agent"
@@ -390,4 +391,41 @@ func TestAnAggregatorThatNeverWelcomesIsLeft(t *testing.T) {
 		}
 		synctest.Wait()
 	})
+}
+
+func TestAReplyThatIsTooLargeEndsTheSession(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		w.boot()
+		spoiled := false
+		w.aggs[0].set(func(a *aggregator) {
+			a.spoil = func(r *sessionv1.Reply) {
+				if !spoiled {
+					spoiled, r.Forget = true, [][]byte{make([]byte, agent.MaxMessage)}
+				}
+			}
+		})
+		w.pass(time.Minute)
+		if n := len(w.aggs[0].sessions()); n != 2 {
+			w.Errorf("there were %d sessions", n)
+		}
+		job := w.submit(w.run("true"))
+		w.pass(10 * time.Second)
+		w.outcome(job, task.Succeeded, task.NoReason)
+	})
+}
+
+func TestAnIntervalIsKeptWithinBounds(t *testing.T) {
+	for set, want := range map[time.Duration]time.Duration{
+		100 * time.Hour: agent.MostInterval, time.Nanosecond: agent.LeastInterval, 20 * time.Second: 20 * time.Second,
+	} {
+		inWorld(t, 1, func(w *world) {
+			w.aggs[0].set(func(a *aggregator) { a.interval = set })
+			w.boot()
+			before := len(w.aggs[0].seen().beats)
+			w.pass(20 * want)
+			if n := len(w.aggs[0].seen().beats) - before; n < 15 || n > 30 {
+				w.Errorf("told to be heard of every %s it sent %d heartbeats in %s", set, n, 20*want)
+			}
+		})
+	}
 }

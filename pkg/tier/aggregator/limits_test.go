@@ -229,3 +229,44 @@ func TestAMessageThatIsTooLargeEndsItsSenderAlone(t *testing.T) {
 		}
 	})
 }
+
+// TestForgetsThatWaitForOneHostAreBoundedAndNoneIsMissed makes more Forgets for a
+// host than wait for it, while it hears nothing.
+func TestForgetsThatWaitForOneHostAreBoundedAndNoneIsMissed(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		a := w.here("h1")
+		s := w.owner("s1", 1)
+		pattern := w.job("standard", 0, "h1")
+		of := func(n int) *aJob {
+			j := *pattern
+			j.id = job.NewID(time.Now(), [10]byte{9: byte(n), 8: byte(n >> 8), 7: 1})
+			return &j
+		}
+		a.say(a.report(pattern, task.Succeeded))
+		w.settle()
+		before := a.resyncs()
+		for n := range mostForgets + 10 {
+			s.forget(of(n), "h1")
+			if size := ask(w, func(h *hub) int { return h.hosts["h1"].forgets.size() }); size > mostForgets {
+				t.Fatalf("%d Forgets wait", size)
+			}
+		}
+		a.beat(&sessionv1.Heartbeat{})
+		w.settle()
+		if n := a.resyncs() - before; n != 1 {
+			t.Fatalf("it was asked for everything %d times", n)
+		}
+		lost := of(3) // it says again what it was never told to forget
+		a.beat(&sessionv1.Heartbeat{Reports: []*sessionv1.Report{wire.ReportToProto(a.report(lost, task.Succeeded))}, ResyncComplete: true})
+		w.settle()
+		if got := states(s.reports(), lost.id); len(got) != 1 {
+			t.Fatalf("its owner hears %v", got)
+		}
+		s.forget(lost, "h1")
+		a.beat(&sessionv1.Heartbeat{})
+		w.settle()
+		if !slices.ContainsFunc(a.forgets(), func(id []byte) bool { return job.ID(id) == lost.id }) {
+			t.Error("the Forget that was dropped does not come again")
+		}
+	})
+}

@@ -152,6 +152,12 @@ func TestSessionNumbersNeverRepeat(t *testing.T) {
 	if _, err := h.api.ReserveSessions(h.ctx(), &executorv1.ReserveSessionsRequest{}); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("no numbers at all: %v", err)
 	}
+	if _, err := h.api.ReserveSessions(h.ctx(), &executorv1.ReserveSessionsRequest{Count: maxSessions + 1}); status.Code(err) != codes.InvalidArgument {
+		t.Errorf("more than may be had at once: %v", err)
+	}
+	if r, err := h.api.ReserveSessions(h.ctx(), &executorv1.ReserveSessionsRequest{Count: maxSessions}); err != nil || r.GetFirst() != next {
+		t.Errorf("as many as may be had at once begin at %d, want %d: %v", r.GetFirst(), next, err)
+	}
 }
 
 func TestTheIncarnationStaysWithTheStateDirectory(t *testing.T) {

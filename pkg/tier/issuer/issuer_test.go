@@ -263,3 +263,19 @@ func publicKey(m machine) ed25519.PublicKey {
 	key, _ := m.key.Public().(ed25519.PublicKey)
 	return key
 }
+
+func TestARequestThatIsTooLargeIsRefusedAndUsesNoToken(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		t := r.t
+		defer r.scheduler("s1", "s1", r.rows)()
+		r.owns("s1")
+		m := newMachine(t, "h1")
+		large := m.request(t, r.tokens["h1"])
+		large.Csr = make([]byte, 64<<10)
+		_, err := r.api.EnrolHost(t.Context(), large)
+		wantRefusal(t, err, codes.ResourceExhausted, "larger than max")
+		if _, err := r.api.EnrolHost(t.Context(), m.request(t, r.tokens["h1"])); err != nil {
+			t.Errorf("with the one use of its token: %v", err)
+		}
+	}, room("bj01", "h1", 1))
+}

@@ -14,6 +14,8 @@ import (
 	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
 	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -104,5 +106,51 @@ func TestAListThatWasResolvedTooLongAgoIsRefused(t *testing.T) {
 			t.Errorf("a second too late: %v", err)
 		}
 		r.done(old.id)
+	})
+}
+
+func TestAReportThatNamesMoreThanAnOutputMayHaveIsLeftOutAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := pool(t, 1)
+		r.world.does = runsOn
+		s := r.last.Scheduler
+		asked := make(chan fleet.Via, 10)
+		s.rooms = slowRooms{rooms: s.rooms, asked: asked}
+		o := r.run()
+		bad, good := large(o.id, "fine", 1), large(o.id, "fine", 2)
+		bad.Reports[0].Detail.Outputs[0].Size = maxOutput + 1
+		bad.Reports = append(bad.Reports, good.Reports...)
+		sink{s}.Reports(t.Context(), bad)
+		synctest.Wait()
+		if len(asked) != 1 {
+			t.Errorf("%d outputs are fetched, want that which is not too large", len(asked))
+		}
+		time.Sleep(time.Minute) // what was asked for does not exist
+	})
+}
+
+// TestARetryOfARetryIsFollowedOnlySoFarBack retries a job over and over, of which
+// only the very first lives on.
+func TestARetryOfARetryIsFollowedOnlySoFarBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := pool(t, 1)
+		r.world.does = runsOn
+		first := r.run()
+		r.until("running task", func() bool { return counts(r.job(first.id))["RUNNING"] == 1 })
+		r.world.does = func(fleet.HostID, job.ID) outcome { return outcome{state: task.Failed, exit: task.Exit{Code: 1}} }
+		ids := []fleet.HostID{hostName(0)}
+		parent := first
+		for n := range mostAncestors + 1 {
+			err := r.last.endedBefore(t.Context(), parent.id, ids)
+			if tooFar := n >= mostAncestors; (err == nil) != tooFar {
+				t.Fatalf("after %d retries of what lives on: %v", n, err)
+			}
+			next := r.order()
+			next.payload.Parent = parent.id
+			next.sign(t)
+			r.submit(next)
+			r.done(next.id)
+			parent = next
+		}
 	})
 }

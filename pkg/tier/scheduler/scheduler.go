@@ -79,8 +79,8 @@ type Scheduler struct {
 	classes   *classes
 	fetches   *fetches
 	intake    *intake
-	watches   *allowance // watches of jobs that go on
-	reading   *allowance // bytes that are held for who reads outputs or target lists
+	watches   *allowance    // watches of jobs that go on
+	reading   *allowance    // bytes that are held for who reads outputs or target lists
 	readers   chan struct{} // holds one for each call that reads all of a job
 	readPiece int           // tasks that a shard shows such a call at a time
 	ready     chan struct{}

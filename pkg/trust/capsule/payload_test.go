@@ -105,6 +105,7 @@ func TestAPayloadWithOneFaultSaysWhichOne(t *testing.T) {
 		{"account has 65 bytes", func(p *capsule.Payload) { p.Account = strings.Repeat("a", 65) }},
 		{"account \"A\" has other", func(p *capsule.Payload) { p.Account = "A" }},
 		{"class has 0 bytes", func(p *capsule.Payload) { p.Class = "" }},
+		{"class has 33 bytes", func(p *capsule.Payload) { p.Class = strings.Repeat("c", 33) }},
 		{"class \"a/b\" has other", func(p *capsule.Payload) { p.Class = "a/b" }},
 		{"length of selector is 4097", func(p *capsule.Payload) { p.Selector = strings.Repeat("a", 4097) }},
 		{"selector is not UTF-8", func(p *capsule.Payload) { p.Selector = "\xff" }},

@@ -220,3 +220,35 @@ func checkPlan(t *testing.T, s *Store, query string) {
 		t.Fatal(err)
 	}
 }
+
+func TestMoreReadersThanConnectionsWaitForTheirTurn(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "ccs.db"))
+	began, goOn := make(chan struct{}), make(chan struct{})
+	var group sync.WaitGroup
+	for range DefaultConfig().Readers {
+		group.Go(func() {
+			err := s.frozen(t.Context(), func(*snapshot) error {
+				began <- struct{}{}
+				<-goOn
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		<-began
+	}
+	impatient, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, _, err := s.ListJobs(impatient, store.JobQuery{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("one more reader: %v, want that it waits", err)
+	}
+	if _, err := s.Claim(t.Context(), job.ShardID{Pool: "standard"}, "s1"); err != nil {
+		t.Errorf("a writer waits for readers: %v", err)
+	}
+	close(goOn)
+	if _, _, err := s.ListJobs(t.Context(), store.JobQuery{}); err != nil {
+		t.Errorf("when it is its turn: %v", err)
+	}
+	group.Wait()
+}

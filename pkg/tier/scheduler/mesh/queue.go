@@ -31,7 +31,7 @@ type queue struct {
 
 	have    []*meshv1.HaveReports  // one a class: the newest number says all
 	credits []*typesv1.ClassCredit // likewise: their sum
-	begun   map[string]bool // classes that have had what they begin with
+	begun   map[string]bool        // classes that have had what they begin with
 }
 
 // classQueue is the jobs of one class that are owed something, first come first.

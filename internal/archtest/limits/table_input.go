@@ -1,0 +1,66 @@
+package limits
+
+func inputLimits() []Limit {
+	const (
+		greatest = "TestAPayloadWithOneFaultSaysWhichOne"
+		job      = "TestABadJobIsRefusedByNameOfItsFault"
+		spec     = "TestEveryFaultOfASpecificationIsNamed"
+		invalid  = "INVALID_ARGUMENT, every fault by its name"
+	)
+	return []Limit{
+		{"trust/capsule", "MaxPayload", "bytes", "a signed payload", Refused, invalid, "TestOtherBytesThanAPayloadAreRefused"},
+		{"trust/capsule", "MaxScript", "bytes", "a script", Refused, invalid, greatest},
+		{"trust/capsule", "MaxStdin", "bytes", "a standard input", Refused, invalid, greatest},
+		{"trust/capsule", "MaxArguments", "bytes", "argv, interpreter and env together", Refused, invalid, greatest},
+		{"trust/capsule", "MaxOutputLimit", "bytes", "what may be kept of an output", Refused, invalid, greatest},
+		{"trust/capsule", "MaxSelector", "bytes", "a selector", Refused, invalid, greatest},
+		{"trust/capsule", "MaxToken", "bytes", "a token", Refused, invalid, greatest},
+		{"trust/capsule", "MaxTargets", "targets", "targets of a job", Refused, invalid, greatest},
+		{"trust/capsule", "MaxTimeout", "", "a timeout", Refused, invalid, greatest},
+		{"trust/capsule", "MaxGrace", "", "a grace", Refused, invalid, greatest},
+		{"trust/capsule", "MaxAttempts", "attempts", "attempts of a task", Refused, invalid, greatest},
+		{"trust/capsule", "MaxLife", "", "from the id's time to the last start", Refused, invalid, "TestAJobMayStartUntilADayAfterTheLongestLife"},
+		{"trust/capsule", "MaxSignatures", "signatures", "signatures of an envelope", Refused, invalid, "TestWhatNoKnownUserSignedIsRefused"},
+		{"trust/capsule", "maxName", "bytes", "an account", Refused, invalid, greatest},
+		{"trust/capsule", "maxClass", "bytes", "the name of a class", Refused, invalid, greatest},
+		{"trust/capsule", "maxPath", "bytes", "a working directory", Refused, invalid, greatest},
+		{"trust/capsule", "maxHostID", "bytes", "the host of a result", Refused, "", "TestWhatIsNoOutcomeOfAHostIsNotSigned"},
+		{"trust/capsule", "maxEnvelopeJSON", "bytes", "an envelope as text", Refused, "", "TestOtherTextThanAnEnvelopeIsRefused"},
+		{"trust/identity", "maxHostName", "bytes", "the name of a host in its certificate", Refused, "", "TestWhatACACannotCertifyIsRefusedWithAReason"},
+		{"trust/identity", "maxName", "bytes", "the name of anybody else", Refused, "", "TestOtherTextThanAnIDIsRefused"},
+		{"trust/identity", "maxCSR", "bytes", "a request for a certificate", Refused, invalid, "TestARequestProvesPossessionOfAnEd25519Key"},
+		{"trust/identity", "MaxUses", "uses", "uses of a join token that has a limit", Held, "", "TestAFaultyGrantSaysEveryFault"},
+		{"trust/policy", "MaxBytes", "bytes", "a bundle of keys", Refused, "it is not made", "TestABundleThatFitsNoHeartbeatReplyIsNotMade"},
+		{"trust/policy", "maxName", "bytes", "the name of a user in it", Refused, "it is not made", "TestAFaultyBundleIsNotMadeAndSaysEveryFault"},
+		{"core/job", "MaxTargets", "targets", "targets of a job", Refused, invalid, "TestAListHoldsTheWholeFleetAndNotOneMore"},
+		{"core/job", "MaxSelector", "bytes", "a selector", Refused, invalid, job},
+		{"core/job", "MaxNote", "bytes", "a note", Refused, invalid, job},
+		{"core/job", "MaxSteps", "steps", "batch sizes, and pause points of a kind", Refused, invalid, job},
+		{"core/job", "MaxLife", "", "from the id's time to the deadline", Refused, invalid, job},
+		{"core/job", "MaxIDSkew", "", "between an id's time and the clock", Refused, invalid, job},
+		{"core/job", "maxRequestID", "bytes", "the id of a control request", Refused, invalid, "TestACancelNeedsAName"},
+		{"core/job", "MaxControls", "requests", "control requests of a job that are remembered", Refused, "RESOURCE_EXHAUSTED, but a cancel is taken", "TestAJobWithAFullRecordOfRequestsCanStillBeCanceled"},
+		{"core/job", "maxCauses", "causes", "causes of one explanation", Cut, "", "TestEveryTaskHasItsReasonsWhateverHappens"},
+		{"core/link", "maxClasses", "classes", "classes of one window", Cut, "what is above gets no credit", "TestAPeerThatInventsClassesIsHeldToTheLimit"},
+		{"core/fleet", "MaxHostID", "bytes", "the id of a host", Refused, invalid, "TestAHostIDIsASafeName"},
+		{"core/fleet", "MaxRoom", "bytes", "the name of a room", Refused, invalid, "TestARoomIsASafeName"},
+		{"core/fleet", "MaxLabels", "labels", "labels of a host, and as many facts", Refused, invalid, "TestAHostHasBoundedLabelsAndFacts"},
+		{"core/fleet", "MaxKey", "bytes", "the key of a label or fact", Refused, invalid, "TestASyntaxErrorPointsAtTheFault"},
+		{"core/fleet", "MaxLabelValue", "bytes", "the value of a label", Refused, invalid, "TestAHostHasBoundedLabelsAndFacts"},
+		{"core/fleet", "MaxFactValue", "bytes", "the value of a fact", Refused, invalid, "TestEveryFaultOfAHostIsNamedAtOnce"},
+		{"core/fleet", "MaxSelector", "bytes", "a selector", Refused, invalid, "TestASelectorAtItsLimitsIsRead"},
+		{"core/fleet", "MaxTerms", "terms", "terms of a selector", Refused, invalid, "TestASelectorAtItsLimitsIsRead"},
+		{"host/spool", "MaxID", "bytes", "the id of a command, and its slot group", Refused, invalid, spec},
+		{"host/spool", "MaxScript", "bytes", "a script", Refused, invalid, "tier/executor.TestBadRequestsAreRefusedWithEveryFaultAndChangeNothing"},
+		{"host/spool", "MaxStdin", "bytes", "a standard input", Refused, invalid, spec},
+		{"host/spool", "MaxArgs", "bytes", "argv and env together", Refused, invalid, spec},
+		{"host/spool", "MaxContext", "bytes", "what the agent notes with a command", Refused, invalid, spec},
+		{"host/spool", "MaxPath", "bytes", "a working directory", Refused, invalid, "TestWhatIsAcceptedCanBeReadAgain"},
+		{"host/spool", "MaxAccount", "bytes", "an account", Refused, invalid, "TestWhatIsAcceptedCanBeReadAgain"},
+		{"host/spool", "MaxKept", "bytes", "what may be kept of an output", Refused, invalid, spec},
+		{"wire", "MaxInline", "bytes", "an output that rides with its report", Refused, "larger ones go by themselves", "TestAReportThatCannotBeIsRefused"},
+		{"wire", "MaxBlob", "bytes", "an output that goes by itself", Refused, "INVALID_ARGUMENT; hosts cut before", "tier/aggregator.TestOutputThatIsNotWhatItsNameSaysIsRefused"},
+		{"wire", "MaxMessageText", "bytes", "the words of a result", Cut, "", "TestWordsThatCannotTravelDoNotCostTheResult"},
+		{"wire", "maxFacts", "bytes", "the facts of a hello", Refused, "INVALID_ARGUMENT", "TestAHelloThatCannotBeIsRefused"},
+	}
+}
