@@ -30,7 +30,9 @@ func (s *Source) Check(table []Limit, exempts []Exempt, configs []Config) (fault
 	}
 	registered := map[string]bool{}
 	for _, of := range configs {
-		registered[of.At] = true
+		for _, at := range of.Packages() {
+			registered[at] = true
+		}
 		for _, n := range of.Numbers() {
 			c.want(of.At+"."+n.Key, "is a number of the configuration")
 		}

@@ -56,6 +56,19 @@ func (c Config) Numbers() []Number {
 	return numbers(c.Below, reflect.ValueOf(c.Default))
 }
 
+// Packages are those whose fields these are.
+func (c Config) Packages() (found []string) {
+	found = append(found, c.At)
+	value := reflect.ValueOf(c.Default)
+	for i := range value.NumField() {
+		if field := value.Field(i); field.Kind() == reflect.Struct {
+			of := strings.TrimPrefix(field.Type().PkgPath(), module)
+			found = append(found, at(of))
+		}
+	}
+	return found
+}
+
 func numbers(below string, v reflect.Value) (found []Number) {
 	for i := range v.NumField() {
 		field := v.Type().Field(i)

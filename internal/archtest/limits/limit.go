@@ -19,6 +19,8 @@ const (
 	Ended Full = "ended"
 	// Renewed: what is dropped is a copy, and is asked for again.
 	Renewed Full = "renewed"
+	// Removed: what is done, and was kept to be looked at, goes, the oldest first.
+	Removed Full = "removed"
 	// Cut: what is only shown to people is shortened.
 	Cut Full = "cut"
 	// Held is a limit of the configuration's own values: others are faults.

@@ -37,6 +37,7 @@ Every queue, buffer, cache and disk spool of CCS has a limit, and what was accep
 | in parts | what is above comes in the next message, page or transaction |
 | ended | the call, session or stream ends; the next one takes up what was accepted |
 | renewed | what is dropped is a copy, or was only pushed: it is asked for, and comes, again |
+| removed | what is done, and was kept to be looked at, goes, the oldest first |
 | cut | it is made smaller, and stays right: words for people, credit beyond use, telemetry |
 | a fault | another value of the configuration is refused at the start |
 
@@ -83,6 +84,8 @@ func (s *Source) shown(l Limit, defaults map[string]Number) (string, error) {
 		}
 	}
 	switch {
+	case configured && value == 0:
+		return "none", nil
 	case isTime:
 		return duration(time.Duration(value)), nil
 	case l.Unit == "bytes":

@@ -45,6 +45,10 @@ func schedulerLimits() []Limit {
 		{"tier/scheduler/summary", "Most", "tasks", "slowest and silent tasks of a summary", Cut, "all are counted", "TestASummaryIsWhatSortingEverythingGives"},
 		{"tier/scheduler/summary", "MostGroups", "groups", "groups of equal results", Cut, "all are counted", "TestASummaryIsWhatSortingEverythingGives"},
 		{"tier/scheduler/summary", "MostHosts", "hosts", "hosts that a group names", Cut, "all are counted", "TestASummaryIsWhatSortingEverythingGives"},
+		{"tier/scheduler", "retention.age", "", "how long a job that is done is kept", Removed, "its id stays refused", "tier/scheduler/retention.TestAJobGoesWhenItsAgeHasComeAndItsIDLater"},
+		{"tier/scheduler", "retention.ids", "", "how long it is known when a job was removed", Removed, "", "tier/scheduler/retention.TestAJobGoesWhenItsAgeHasComeAndItsIDLater"},
+		{"tier/scheduler", "retention.bytes", "bytes", "the job store", Removed, "jobs that are done, down to what was done in the last hour (retention.least)", "tier/scheduler/retention.TestAStoreThatHoldsTooMuchIsEmptiedDownToWhatItMayHold"},
+		{"tier/scheduler/shard", "maxPurged", "ids", "jobs that retention has removed and of which hosts speak", Renewed, "the store is asked again", "TestWhatIsRememberedOfJobsThatAreGoneIsBounded"},
 		{"state/store", "MaxPage", "rows", "one page of a list", Parts, "", "state/store/memory.TestTheMemoryStoreIsAJobStore"},
 		{"state/store/sqlite", "store.busy_timeout", "", "the wait of a write for another process", Refused, "UNAVAILABLE; the same batch is tried again", "TestWhileOneWritesOthersReadAndAnotherProcessWaitsForItsTurn"},
 		{"state/store/sqlite", "store.readers", "connections", "reads of the store at a time", Waits, "", "TestMoreReadersThanConnectionsWaitForTheirTurn"},
@@ -55,6 +59,7 @@ func meshLimits() []Limit {
 	return []Limit{
 		{"tier/scheduler/mesh", "maxOwed", "entries", "releases, stops and questions that wait for one aggregator", Renewed, "left out, and made again by the pull; Forgets are always taken", "TestAQueueTakesWhatThePullSaysAgainOnlyUpToItsLimit"},
 		{"tier/scheduler/mesh", "sendTimeout", "", "the time for one message to an aggregator to leave", Ended, "its stream is; what is owed is asked on the next", "TestAnAggregatorThatReadsNothingHoldsABoundedPartAndIsGivenUp"},
+		{"tier/scheduler/mesh", "maxStrays", "Forgets", "Forgets for jobs that are gone, that wait for one aggregator", Renewed, "left out, and made when the host says it again", "TestForgetsForJobsThatAreGoneAreBoundedAndGoInPieces"},
 		{"tier/scheduler/mesh", "maxWindow", "releases", "what an aggregator can grant of a class at most", Cut, "", "core/link.TestAPeerThatGrantsTooMuchIsHeldToTheLimit"},
 		{"tier/scheduler/mesh", "maxClasses", "classes", "classes in which one aggregator reports", Ended, "its stream is", "TestAnAggregatorThatInventsClassesIsNotFollowed"},
 		{"tier/scheduler/mesh", "maxReleases", "tasks", "tasks in one dispatch, wish or question", Parts, "", "TestASmallJobDoesNotWaitForALargeOne"},

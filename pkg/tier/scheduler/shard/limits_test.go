@@ -103,3 +103,23 @@ func TestWhoBringsMoreThanAShardTakesWaitsAndNothingIsLost(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatIsRememberedOfJobsThatAreGoneIsBounded(t *testing.T) {
+	gone := newRecent(maxPurged)
+	id := func(n int) job.ID { return job.NewID(time.UnixMilli(int64(n)+1), [10]byte{}) }
+	const all = 3 * maxPurged
+	for n := range all {
+		gone.add(id(n))
+		if held := len(gone.young) + len(gone.old); held > maxPurged {
+			t.Fatalf("after %d jobs %d are remembered", n+1, held)
+		}
+	}
+	for n := all - maxPurged/2; n < all; n++ {
+		if !gone.has(id(n)) {
+			t.Fatalf("number %d of %d is forgotten", n, all)
+		}
+	}
+	if gone.has(id(0)) || !gone.had(id(0)) {
+		t.Error("the first is still there, or it is not known that some were forgotten")
+	}
+}
