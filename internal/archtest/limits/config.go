@@ -59,11 +59,9 @@ func (c Config) Numbers() []Number {
 // Packages are those whose fields these are.
 func (c Config) Packages() (found []string) {
 	found = append(found, c.At)
-	value := reflect.ValueOf(c.Default)
-	for i := range value.NumField() {
-		if field := value.Field(i); field.Kind() == reflect.Struct {
-			of := strings.TrimPrefix(field.Type().PkgPath(), module)
-			found = append(found, at(of))
+	for _, field := range reflect.ValueOf(c.Default).Fields() {
+		if field.Kind() == reflect.Struct {
+			found = append(found, at(strings.TrimPrefix(field.Type().PkgPath(), module)))
 		}
 	}
 	return found
