@@ -166,8 +166,8 @@ func (c *cluster) storeIsAway(t *testing.T, s *slow, length time.Duration) {
 		return ""
 	})
 	before := len(s.Lines(t))
-	refused := 0
-	for time.Now().Before(end) {
+	refused, give := 0, end.Add(rig.Patience)
+	for time.Now().Before(end) || refused == 0 && time.Now().Before(give) {
 		switch said := c.submits(t); {
 		case said == nil:
 			t.Error("a job was taken that cannot be durable")
