@@ -68,7 +68,10 @@ func serve(ctx context.Context, p setup.Process, c config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, jobs.Close()) }()
-	janitor, _ := jobs.(store.Janitor) // PostgreSQL is none yet: everything is kept
+	janitor, sweeps := jobs.(store.Janitor)
+	if !sweeps {
+		p.Log.WarnContext(ctx, "retention has no effect on this job store; everything is kept")
+	}
 	server, err := scheduler.New(c.Scheduler, scheduler.Deps{
 		Log: p.Log, Identity: source, Coord: etcd, Telemetry: p.Telemetry, Store: jobs, Janitor: janitor, Version: p.Version,
 	})
