@@ -7,6 +7,7 @@ import (
 
 	"github.com/ccs-project/ccs/pkg/run/obs/export"
 	"github.com/ccs-project/ccs/pkg/state/coord/etcd"
+	"github.com/ccs-project/ccs/pkg/state/store/postgres"
 	"github.com/ccs-project/ccs/pkg/state/store/sqlite"
 	"github.com/ccs-project/ccs/pkg/tier/access"
 	"github.com/ccs-project/ccs/pkg/tier/aggregator"
@@ -31,6 +32,8 @@ func Configs() []Config {
 		{"tier/executor", "", executor.Default()},
 		{"tier/issuer", "", issuer.DefaultConfig()},
 		{"state/store/sqlite", "store", sqlite.DefaultConfig()},
+		{"state/store/postgres", "store", postgres.DefaultConfig()},
+		{"cmd/scheduler", "", struct{}{}}, // its section store is that of the two stores
 		{"state/coord/etcd", "etcd", etcd.DefaultConfig()},
 		{"cmd/aggregator", "", programs{}},
 		{"run/obs/export", "", export.Config{Trace: export.Trace{Ratio: 1, PerSecond: 10}}}, // as cmd/internal/setup has it

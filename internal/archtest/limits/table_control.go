@@ -50,8 +50,10 @@ func schedulerLimits() []Limit {
 		{"tier/scheduler", "retention.bytes", "bytes", "the job store", Removed, "jobs that are done, down to what was done in the last hour (retention.least)", "tier/scheduler/retention.TestAStoreThatHoldsTooMuchIsEmptiedDownToWhatItMayHold"},
 		{"tier/scheduler/shard", "maxPurged", "ids", "jobs that retention has removed and of which hosts speak", Renewed, "the store is asked again", "TestWhatIsRememberedOfJobsThatAreGoneIsBounded"},
 		{"state/store", "MaxPage", "rows", "one page of a list", Parts, "", "state/store/memory.TestTheMemoryStoreIsAJobStore"},
-		{"state/store/sqlite", "store.busy_timeout", "", "the wait of a write for another process", Refused, "UNAVAILABLE; the same batch is tried again", "TestWhileOneWritesOthersReadAndAnotherProcessWaitsForItsTurn"},
-		{"state/store/sqlite", "store.readers", "connections", "reads of the store at a time", Waits, "", "TestMoreReadersThanConnectionsWaitForTheirTurn"},
+		{"state/store/codec", "maxOutput", "bytes", "an output as it is read from the store", Refused, "it is said to be damaged", "TestDamagedOutputIsAnErrorAndTakesNoMemory"},
+		{"state/store/postgres", "store.busy_timeout", "", "the wait for PostgreSQL: for a connection, and for a lock of another", Refused, "UNAVAILABLE; the same batch is tried again", "TestAServerThatDoesNotAnswerIsNotWaitedForForEver"},
+		{"state/store/sqlite", "store.busy_timeout", "", "the wait of a write to SQLite for another process", Refused, "UNAVAILABLE; the same batch is tried again", "TestWhileOneWritesOthersReadAndAnotherProcessWaitsForItsTurn"},
+		{"state/store/sqlite", "store.readers", "connections", "reads of SQLite at a time", Waits, "", "TestMoreReadersThanConnectionsWaitForTheirTurn"},
 	}
 }
 
