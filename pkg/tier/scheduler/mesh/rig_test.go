@@ -131,13 +131,18 @@ func (r *rig) aggregator(name string) *aggregator {
 // aggregatorOf is one that speaks a version of the contract.
 func (r *rig) aggregatorOf(name string, version uint32) *aggregator {
 	r.t.Helper()
-	a := &aggregator{
+	a := r.newAggregator(name, version)
+	r.serve(a)
+	return a
+}
+
+// newAggregator is one that does not serve yet.
+func (r *rig) newAggregator(name string, version uint32) *aggregator {
+	return &aggregator{
 		t: r.t, name: name, version: version, blobs: map[string][]byte{},
 		heard: make(chan *meshv1.ConnectRequest, 100), say: make(chan *meshv1.ConnectResponse),
 		hello: make(chan *meshv1.SchedulerHello, 10), breaks: make(chan struct{}),
 	}
-	r.serve(a)
-	return a
 }
 
 func (r *rig) serve(a *aggregator) {

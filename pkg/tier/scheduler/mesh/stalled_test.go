@@ -30,8 +30,9 @@ func stops(from, n uint32) (s job.Send) {
 // aggregators while there is ever more work for both.
 func TestAnAggregatorThatReadsNothingHoldsABoundedPartAndIsGivenUp(t *testing.T) {
 	inBubble(t, func(t *testing.T, r *rig) {
-		slow, good := r.aggregatorOf("slow", 2), r.aggregatorOf("good", 2)
+		slow, good := r.newAggregator("slow", 2), r.aggregatorOf("good", 2)
 		slow.deaf.Store(true)
+		r.serve(slow)
 		<-slow.hello
 		<-good.hello
 		good.kinds()
@@ -44,6 +45,7 @@ func TestAnAggregatorThatReadsNothingHoldsABoundedPartAndIsGivenUp(t *testing.T)
 			r.mesh.Send("slow", &p, stops(0, 2*hosts), nil)
 		}
 		synctest.Wait()
+		slow.deaf.Store(false) // for the stream after this one
 		if n := r.mesh.Waiting("slow"); n < mesh.MaxOwed/2 || n > mesh.MaxOwed+2*hosts {
 			t.Errorf("%d wait for an aggregator that reads nothing", n)
 		}
@@ -56,7 +58,6 @@ func TestAnAggregatorThatReadsNothingHoldsABoundedPartAndIsGivenUp(t *testing.T)
 		if via := <-r.sink.lost; via != "slow" || time.Since(began) != mesh.SendTimeout {
 			t.Errorf("%s is given up after %s", via, time.Since(began))
 		}
-		slow.deaf.Store(false)
 		<-slow.hello
 		synctest.Wait()
 		if n := r.mesh.Waiting("slow"); n != 0 {
