@@ -28,6 +28,7 @@ type Host struct {
 	heard       time.Time
 	records     int
 	away        bool
+	old         bool // it does not know withdrawals
 	watchers    map[*watcher]struct{}
 	starts      map[Attempt]int
 	calls       map[string]int
@@ -115,6 +116,14 @@ func (h *Host) SetRecords(n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.records = n
+}
+
+// KnowsWithdrawals says whether it is an executor that can be told to withdraw a
+// command, or one of the version before.
+func (h *Host) KnowsWithdrawals(does bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.old = !does
 }
 
 // SetPurged sets W: what is not known with an E up to it is not started.

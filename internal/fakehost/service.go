@@ -80,19 +80,23 @@ func (h *Host) Start(_ context.Context, o wire.StartOrder) (agent.Answer, error)
 
 // Decline implements agent.Executor.
 func (h *Host) Decline(_ context.Context, n agent.Named, report task.Report) (agent.Answer, error) {
-	if report.State != task.Refused && report.State != task.Expired || report.Attempt == 0 || !report.Valid() {
+	h.mu.Lock()
+	unknown := h.old
+	h.mu.Unlock()
+	withdrawn := !unknown && report.State == task.Canceled && report.Exit.Reason == task.BeforeStart
+	if report.State != task.Refused && report.State != task.Expired && !withdrawn || report.Attempt == 0 || !report.Valid() {
 		return agent.Answer{}, fmt.Errorf("%w: nothing can be declined with %s of attempt %d", wire.ErrInvalid, report.State, report.Attempt)
 	}
-	return h.pass("Decline", n, report.State, report.Exit)
+	return h.pass("Decline", n, report.State, report.Exit, false)
 }
 
 // Signal implements agent.Executor.
 func (h *Host) Signal(_ context.Context, n agent.Named) (agent.Answer, error) {
-	return h.pass("Signal", n, task.Canceled, task.Exit{Reason: task.BeforeStart})
+	return h.pass("Signal", n, task.Canceled, task.Exit{Reason: task.BeforeStart}, true)
 }
 
 // pass carries out a verdict; a wish to stop ends what runs.
-func (h *Host) pass(method string, n agent.Named, state task.State, exit task.Exit) (agent.Answer, error) {
+func (h *Host) pass(method string, n agent.Named, state task.State, exit task.Exit, stop bool) (agent.Answer, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if err := h.enter(method); err != nil {
@@ -119,7 +123,7 @@ func (h *Host) pass(method string, n agent.Named, state task.State, exit task.Ex
 	case c.Report.State == task.Accepted:
 		c.halt()
 		h.settle(c, state, exit)
-	case c.Report.State.Live() && state == task.Canceled:
+	case c.Report.State.Live() && stop:
 		c.halt()
 		h.settle(c, task.Canceled, task.Exit{Reason: task.Killed, Signal: sigterm})
 	}

@@ -37,7 +37,7 @@ type entry struct {
 	refusal task.Report
 	memory  bool // a ping: the executor knows nothing of it
 	pastW   bool
-	told    bool
+	told    task.Desired // the greatest wish that the executor has carried out
 	busy    bool
 	era     int // of the Forget that it has heard
 }
@@ -52,9 +52,7 @@ func (a *agent) start() {
 		if d != nil {
 			e := a.entry(a.w.plans[n])
 			e.asked = d
-			if d.stop {
-				e.want = task.DesiredStop
-			}
+			e.want = max(e.want, d.want)
 		}
 	}
 	a.after(a.w.span(ofHost, 0, 200*time.Millisecond), a.follow)
@@ -89,7 +87,7 @@ func (a *agent) follow() {
 			a.snapshot = true
 			for _, e := range a.entries {
 				if e != nil {
-					e.told = false
+					e.told = 0
 					a.drive(e)
 				}
 			}
@@ -134,16 +132,13 @@ func (e *entry) says() bool {
 // order takes a command of a reply. The copy is written at once.
 func (a *agent) order(d delivery) {
 	e := a.entry(d.plan)
-	if d.stop {
-		e.want = max(e.want, task.DesiredStop)
-	}
-	e.want = max(e.want, task.DesiredRun)
+	e.want = max(e.want, d.want)
 	known := max(e.seen.Attempt, attemptOf(e.asked))
 	next, follows := task.Rerun(e.seen)
 	switch {
 	case d.attempt <= known || e.seen.Attempt > 0 && (!follows || next.Attempt != d.attempt):
-		if e.asked != nil && d.stop {
-			e.asked = &delivery{d.plan, e.asked.attempt, true, e.asked.whole}
+		if e.asked != nil && d.want > task.DesiredRun {
+			e.asked = &delivery{d.plan, e.asked.attempt, e.want, e.asked.whole}
 			a.copy(e)
 		}
 		a.say(e)
@@ -173,7 +168,7 @@ func attemptOf(d *delivery) uint32 {
 // judge verifies what was asked. A ping is answered here and now.
 func (a *agent) judge(e *entry) {
 	h, d := a.host, e.asked
-	e.seen, e.told, e.refusal = task.Report{Attempt: d.attempt, State: task.Dispatched}, false, task.Report{}
+	e.seen, e.told, e.refusal = task.Report{Attempt: d.attempt, State: task.Dispatched}, 0, task.Report{}
 	o, named := d.plan.ordinal[h.n]
 	refuse := func(s task.State, why task.Reason) {
 		e.refusal = task.Report{Attempt: d.attempt, State: s, Exit: task.Exit{Reason: why}}
@@ -240,24 +235,24 @@ func (a *agent) drive(e *entry) {
 	x := a.host.exec
 	switch task.Next(e.seen, e.want) {
 	case task.Accept, task.Drop:
-		switch attempt, stop := e.seen.Attempt, e.want >= task.DesiredStop; {
+		switch attempt, wished := e.seen.Attempt, e.want > task.DesiredRun; {
 		case e.refusal != task.Report{}:
 			verdict := e.refusal
 			a.call(e, attempt, func(answer func(answer)) { x.pass(e.plan, verdict, false, answer) })
-		case !stop && !a.away() && a.parentLives(e):
+		case !wished && !a.away() && a.parentLives(e):
 			a.w.saw("a retry was refused: its parent lives")
 			e.refusal = task.Report{Attempt: attempt, State: task.Refused, Exit: task.Exit{Reason: task.ParentLives}}
 			a.drive(e)
-		case !stop:
+		case !wished:
 			if !a.away() {
 				a.w.handing(a.host, e.plan)
 			}
 			a.call(e, attempt, func(answer func(answer)) { x.accept(e.plan, attempt, answer) })
-		case !e.told:
+		case e.told < e.want:
 			a.signal(e, attempt)
 		}
 	case task.Stop:
-		if !e.told {
+		if e.told < e.want {
 			a.signal(e, e.seen.Attempt)
 		}
 	case task.Forget:
@@ -267,11 +262,13 @@ func (a *agent) drive(e *entry) {
 	}
 }
 
+// signal has the executor carry out a wish. To withdraw ends nothing that has started.
 func (a *agent) signal(e *entry, attempt uint32) {
+	want := e.want
 	verdict := task.Report{Attempt: attempt, State: task.Canceled, Exit: task.Exit{Reason: task.BeforeStart}}
 	a.call(e, attempt, func(reply func(answer)) {
-		a.host.exec.pass(e.plan, verdict, true, func(got answer) {
-			got.told = true
+		a.host.exec.pass(e.plan, verdict, want >= task.DesiredStop, func(got answer) {
+			got.told = want
 			reply(got)
 		})
 	})
@@ -313,7 +310,7 @@ func (a *agent) answered(e *entry, attempt uint32, got answer) {
 		a.drop(e)
 		return
 	case recorded:
-		e.told = e.told || got.told
+		e.told = max(e.told, got.told)
 		if e.asked != nil && e.asked.attempt <= attempt {
 			a.handed(e)
 		}

@@ -64,21 +64,21 @@ type forget struct {
 // record is one job on one incarnation of a host: the release on its way down,
 // the newest report on its way up.
 type record struct {
-	guest    *guest
-	plan     *plan
-	inc      fleet.Incarnation
-	attempt  uint32
-	stop     bool
-	queued   bool // the host has not answered this attempt
-	dirty    bool // it is to be sent
-	stopping bool
-	stopDue  bool
-	sentIn   uint64
-	heard    bool
-	said     said
-	told     bool
-	round    int
-	via      *lane
+	guest   *guest
+	plan    *plan
+	inc     fleet.Incarnation
+	attempt uint32
+	want    task.Desired // rides with the release
+	queued  bool         // the host has not answered this attempt
+	dirty   bool         // it is to be sent
+	wish    task.Desired // goes by itself; 0: none
+	wishDue bool
+	sentIn  uint64
+	heard   bool
+	said    said
+	told    bool
+	round   int
+	via     *lane
 }
 
 // upstream is the stream of a scheduler.
@@ -168,7 +168,7 @@ func (gu *guest) hold(p *plan, inc fleet.Incarnation) *record {
 
 // tidy drops a record of which nothing is owed.
 func (r *record) tidy() {
-	if r.queued || r.stopping || r.heard {
+	if r.queued || r.wish != 0 || r.heard {
 		return
 	}
 	kept := r.guest.records[:0]
@@ -181,7 +181,7 @@ func (r *record) tidy() {
 }
 
 func (r *record) drop() {
-	r.stopping, r.stopDue, r.heard, r.told, r.said = false, false, false, false, said{}
+	r.wish, r.wishDue, r.heard, r.told, r.said = 0, false, false, false, said{}
 	r.leave()
 	r.tidy()
 }
@@ -219,7 +219,7 @@ func (g *agg) sweep() {
 				r.answered()
 			}
 			if away {
-				r.stopping = false
+				r.wish = 0
 			}
 			r.tidy()
 		}
@@ -247,30 +247,30 @@ func (g *agg) dispatch(sched int, st *stream, p *plan, d job.Dispatch, payload b
 	r := gu.hold(p, target.Incarnation)
 	if r.answers(d.Attempt) {
 		r.route()
-		if d.Stop && r.isLive() {
-			r.wishStop()
+		if d.Want > task.DesiredRun && r.isLive() {
+			r.tell(d.Want)
 		}
 	} else {
 		if d.Attempt > r.attempt {
-			r.attempt, r.stop = d.Attempt, false
+			r.attempt, r.want = d.Attempt, task.DesiredRun
 		}
-		r.stop = r.stop || d.Stop
+		r.want = max(r.want, d.Want)
 		r.queued, r.dirty = true, true
 	}
 	gu.session.poke()
 }
 
-// wishStop lets the host know that the task is to end.
-func (r *record) wishStop() {
+// tell lets the host know what is wanted of the task.
+func (r *record) tell(want task.Desired) {
 	if r.queued {
-		r.stop, r.dirty = true, true
+		r.want, r.dirty = max(r.want, want), true
 		return
 	}
-	r.stopping, r.stopDue = true, true
+	r.wish, r.wishDue = max(r.wish, want), true
 }
 
-// stop passes on the wish that a task ends. One that has ended says so again.
-func (g *agg) stop(sched int, st *stream, p *plan, s job.Stop) {
+// wish passes on what is wanted of a task. One that has ended says so again.
+func (g *agg) wish(sched int, st *stream, p *plan, s job.Wish) {
 	target := p.targets.At(s.Ordinal)
 	gu := g.hosts[p.hosts[s.Ordinal]]
 	if !gu.here(target.Incarnation) {
@@ -283,7 +283,7 @@ func (g *agg) stop(sched int, st *stream, p *plan, s job.Stop) {
 		return
 	}
 	r.attempt = max(r.attempt, s.Attempt)
-	r.wishStop()
+	r.tell(s.Want)
 	gu.session.poke()
 }
 

@@ -71,15 +71,15 @@ func (s *sched) dispatch(m *mesh, p *plan, d job.Dispatch) {
 	s.pump(m)
 }
 
-// stop sends a wish, or adds it to the release that waits.
-func (s *sched) stop(m *mesh, p *plan, d job.Stop) {
+// wish sends a wish, or adds it to the release that waits.
+func (s *sched) wish(m *mesh, p *plan, d job.Wish) {
 	for i := range m.wait {
 		if w := &m.wait[i]; w.plan == p && w.Ordinal == d.Ordinal && w.Attempt <= d.Attempt {
-			w.Stop = true
+			w.Want = d.Want
 			return
 		}
 	}
-	m.stream.send(1, inOrder, func() { m.agg.stop(s.n, m.stream, p, d) })
+	m.stream.send(1, inOrder, func() { m.agg.wish(s.n, m.stream, p, d) })
 }
 
 // forget sends a Forget, and nothing else that waits.

@@ -34,7 +34,7 @@ const (
 type answer struct {
 	kind   acceptance
 	report task.Report
-	told   bool
+	told   task.Desired
 }
 
 func (x *executor) start() {

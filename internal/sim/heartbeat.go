@@ -128,16 +128,16 @@ func (a *agent) reply(st *stream, r reply) {
 			a.drive(e)
 		}
 	}
-	for _, p := range r.stops {
-		if e := a.entries[p.n]; e != nil {
-			e.want = max(e.want, task.DesiredStop)
+	for _, w := range r.wishes {
+		if e := a.entries[w.plan.n]; e != nil {
+			e.want = max(e.want, w.want)
 			a.drive(e)
 		}
 	}
 	for _, d := range r.commands {
 		a.order(d)
 	}
-	if len(r.commands)+len(r.stops)+len(r.forgets) > 0 {
+	if len(r.commands)+len(r.wishes)+len(r.forgets) > 0 {
 		a.beat() // so that they are acknowledged
 	}
 }

@@ -35,6 +35,7 @@ const (
 	NotAfterStartBy   Promise = "not-after-start-by"   // by the host's clock
 	CanceledIsOver    Promise = "canceled-not-started" // what was decided not to start does not
 	ParentIsOver      Promise = "parent-is-over"       // a retry does not start beside what it retries
+	KeepsRunning      Promise = "keeps-running"        // what is only withdrawn is not killed
 	OnlyTargets       Promise = "only-targets"         // only the incarnation that was signed
 	NoLateResume      Promise = rollout.NoLateResume
 	ControlRevision   Promise = "control-revision" // it grows with control state
@@ -61,8 +62,8 @@ type jobWatch struct {
 	released []bool
 	final    []bool // was ever durable
 	attempt  []uint32
-	givenUp  []bool // became UNKNOWN while the host was away, or may have been
-	stop     bool   // the wish was ever durable
+	givenUp  []bool       // became UNKNOWN while the host was away, or may have been
+	wish     task.Desired // that was ever durable
 	ledger   *rollout.Ledger
 }
 
@@ -129,8 +130,8 @@ func (pr *promises) sending(p *plan, o uint32, wish task.Desired, attempt uint32
 	switch {
 	case wish == task.DesiredRun && (!j.released[o] || j.attempt[o] < attempt):
 		pr.violate(PersistBeforeSend, "attempt %d of %s is dispatched to %s, and that is not durable", attempt, p.name, host)
-	case wish == task.DesiredStop && !j.stop:
-		pr.violate(PersistBeforeSend, "%s is told to stop %s, and that is not durable", host, p.name)
+	case wish > task.DesiredRun && wish < task.DesiredGone && j.wish < wish:
+		pr.violate(PersistBeforeSend, "%s is told to %s %s, and that is not durable", host, wish, p.name)
 	case wish == task.DesiredGone && !j.final[o]:
 		pr.violate(PersistBeforeSend, "%s is told to forget %s, whose outcome is not durable", host, p.name)
 	}
@@ -147,7 +148,7 @@ func (j *jobWatch) noted(p *part) {
 		j.attempt[row.Ordinal] = max(j.attempt[row.Ordinal], row.Report.Attempt)
 		j.final[row.Ordinal] = j.final[row.Ordinal] || row.Report.State.Final()
 	}
-	j.stop = j.stop || p.persist.Row.Wish >= task.DesiredStop
+	j.wish = max(j.wish, p.persist.Row.Wish)
 }
 
 func (pr *promises) deed(h *host, p *plan) *deeds {
@@ -225,6 +226,9 @@ func (pr *promises) recorded(h *host, p *plan, r task.Report) {
 	a := pr.deed(h, p).attempt(r.Attempt)
 	if a.outcome.State == task.Unspecified {
 		a.outcome = r
+	}
+	if r.State == task.Canceled && r.Exit.Reason == task.Killed && pr.jobs[p.n].wish < task.DesiredStop {
+		pr.violate(KeepsRunning, "%s has killed attempt %d of %s, and no more was ever wished than to %s", h.id, r.Attempt, p.name, pr.jobs[p.n].wish)
 	}
 	if !mayHaveRun(r) && a.starts > 0 {
 		pr.violate(CanceledIsOver, "%s has started attempt %d of %s and says that it is %s", h.id, r.Attempt, p.name, r.State)

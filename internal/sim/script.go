@@ -86,8 +86,8 @@ func (w *world) leftOver() {
 	for _, g := range w.aggs {
 		for _, gu := range g.hosts {
 			for _, r := range gu.records {
-				w.say(g.name, "holds %s of h%d: heard %t %v, queued %t, stopping %t, told %t, on its way %t, session %t", r.plan.name, gu.host,
-					r.heard, r.said.seen, r.queued, r.stopping, r.told, r.via != nil, gu.session != nil)
+				w.say(g.name, "holds %s of h%d: heard %t %v, queued %t, wish %s, told %t, on its way %t, session %t", r.plan.name, gu.host,
+					r.heard, r.said.seen, r.queued, r.wish, r.told, r.via != nil, gu.session != nil)
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/link"
+	"github.com/ccs-project/ccs/pkg/core/task"
 )
 
 // Times of a session.
@@ -52,7 +53,7 @@ type reply struct {
 	resync   bool
 	time     time.Time
 	commands []delivery
-	stops    []*plan
+	wishes   []wished
 	forgets  []forget
 }
 
@@ -60,8 +61,14 @@ type reply struct {
 type delivery struct {
 	plan    *plan
 	attempt uint32
-	stop    bool
+	want    task.Desired
 	whole   bool // its capsule is here
+}
+
+// wished is a wish that goes by itself.
+type wished struct {
+	plan *plan
+	want task.Desired
 }
 
 // open makes a session the host's only one, or refuses it.
@@ -132,10 +139,10 @@ func (gu *guest) reopen() {
 		switch {
 		case !gu.here(r.inc):
 			r.answered()
-			r.stopping = false
+			r.wish = 0
 			r.tidy()
 		default:
-			r.dirty, r.stopDue = r.queued, r.stopping
+			r.dirty, r.wishDue = r.queued, r.wish != 0
 			if r.heard && (r.said.pastW || r.said.seen.State.Final()) && !gu.agg.w.bug("outcomes are not said again") {
 				r.route() // its Forget may have come to nothing while the host was away
 			}
@@ -198,7 +205,7 @@ func (se *session) completed() {
 	}
 }
 
-// poke sends a reply soon, if one is due: for a heartbeat, a command or a stop.
+// poke sends a reply soon, if one is due: for a heartbeat, a command or a wish.
 func (se *session) poke() {
 	if se.kicked {
 		return
@@ -217,7 +224,7 @@ func (se *session) answer() {
 	w := gu.agg.w
 	push, early := !w.on(PushOff), false
 	for _, r := range gu.records {
-		early = early || r.dirty || r.stopDue
+		early = early || r.dirty || r.wishDue
 	}
 	if early && !push {
 		w.struck(PushOff)
@@ -244,15 +251,15 @@ func (se *session) answer() {
 	more := false
 	for _, r := range gu.records {
 		switch {
-		case !r.dirty && !r.stopDue:
-		case len(out.commands)+len(out.stops) >= replyItems:
+		case !r.dirty && !r.wishDue:
+		case len(out.commands)+len(out.wishes) >= replyItems:
 			more = true
 		case r.dirty:
 			r.dirty, r.sentIn = false, se.replies
-			out.commands = append(out.commands, delivery{r.plan, r.attempt, r.stop, !r.plan.large})
+			out.commands = append(out.commands, delivery{r.plan, r.attempt, r.want, !r.plan.large})
 		default:
-			r.stopDue = false
-			out.stops = append(out.stops, r.plan)
+			r.wishDue = false
+			out.wishes = append(out.wishes, wished{r.plan, r.wish})
 		}
 	}
 	a, st := se.agent, se.stream

@@ -324,18 +324,18 @@ func (t *tenure) deliver(h *held, s job.Send) {
 	p, era := h.plan, t.era
 	for _, d := range s.Dispatch {
 		t.w.sending(p, d.Ordinal, task.DesiredRun, d.Attempt)
-		if d.Stop {
-			t.w.sending(p, d.Ordinal, task.DesiredStop, d.Attempt)
+		if d.Want > task.DesiredRun {
+			t.w.sending(p, d.Ordinal, d.Want, d.Attempt)
 		}
-		t.w.say(t.name, "dispatches %s, attempt %d, to %s%s", p.name, d.Attempt, t.w.hosts[p.hosts[d.Ordinal]].id, wish(d.Stop))
+		t.w.say(t.name, "dispatches %s, attempt %d, to %s%s", p.name, d.Attempt, t.w.hosts[p.hosts[d.Ordinal]].id, wish(d.Want))
 		t.route(p.hosts[d.Ordinal], func(m *mesh) { t.dispatch(m, p, d) })
 		if t.crashPoint("between two sends") {
 			return
 		}
 	}
-	for _, d := range s.Stop {
-		t.w.sending(p, d.Ordinal, task.DesiredStop, d.Attempt)
-		t.route(p.hosts[d.Ordinal], func(m *mesh) { t.stop(m, p, d) })
+	for _, d := range s.Wishes {
+		t.w.sending(p, d.Ordinal, d.Want, d.Attempt)
+		t.route(p.hosts[d.Ordinal], func(m *mesh) { t.wish(m, p, d) })
 	}
 	for _, o := range s.Forget {
 		t.w.sending(p, o, task.DesiredGone, 0)
@@ -351,9 +351,9 @@ func (t *tenure) deliver(h *held, s job.Send) {
 	}
 }
 
-func wish(stop bool) string {
-	if stop {
-		return ", to be stopped"
+func wish(want task.Desired) string {
+	if want > task.DesiredRun {
+		return ", with the wish to " + want.String()
 	}
 	return ""
 }

@@ -178,10 +178,13 @@ func (r *record) take(in said) bool {
 	}
 	r.heard, r.said, r.told = true, in, false
 	if r.answers(r.attempt) {
-		r.answered()
+		missed := r.queued && r.dirty && r.want > task.DesiredRun
+		if r.answered(); missed && r.isLive() {
+			r.tell(r.want)
+		}
 	}
-	if in.pastW || in.seen.State.Final() {
-		r.stopping = false
+	if in.pastW || in.seen.State.Final() || r.wish == task.DesiredWithdraw && in.seen.State >= task.Starting {
+		r.wish, r.wishDue = 0, false
 	}
 	return true
 }

@@ -22,22 +22,49 @@ func causeText(c job.Cause) string {
 		return "The job is quarantined: it crashed its shard twice and is set aside, so that other jobs go on. Nothing of it is released or heard any more," +
 			" and what runs on hosts goes on. Ask an operator to look into the log of its scheduler, and submit what is still wanted as a new job."
 	case job.CauseStopping:
-		return fmt.Sprintf("The job is stopped%s: the host is told to end it, and told again until it says that it has ended.", since(c)) + ends(c)
+		return stoppingText(c)
 	case job.CauseHostAway:
 		return awayText(c)
 	case job.CauseNotConfirmed:
 		return unconfirmedText(c)
 	case job.CauseExecutorBusy:
-		return fmt.Sprintf("It is on its host's disk%s and has not started: the executor has no free slot yet. It starts when one is free%s.",
-			since(c), before(c.StartBy)) + ends(c)
+		return busyText(c)
 	case job.CauseRunning:
 		return runningText(c)
 	case job.CauseOverdue:
-		return fmt.Sprintf("The command runs past its timeout of %s%s: the timeout only reports, so it goes on, and its real outcome still counts."+
-			" Cancel the job to have it killed.", c.Timeout, since(c)) + ends(c)
+		return overdueText(c)
 	default:
 		return waitingText(c)
 	}
+}
+
+// stoppingText says what is wished of a released task.
+func stoppingText(c job.Cause) string {
+	switch {
+	case c.Want != task.DesiredWithdraw:
+		return fmt.Sprintf("The job is stopped%s: the host is told to end it, and told again until it says that it has ended.", since(c)) + ends(c)
+	case c.Seen.State == task.Starting || c.Seen.State == task.Running:
+		return fmt.Sprintf("The job is canceled%s, and what had started by then goes on: so does this. Cancel the job again without keeping what runs to have it killed.",
+			since(c)) + ends(c)
+	}
+	return fmt.Sprintf("The job is canceled%s: the host is told not to start it, and told again until it answers. If it has started by then it goes on.",
+		since(c)) + ends(c)
+}
+
+func busyText(c job.Cause) string {
+	text := fmt.Sprintf("It is on its host's disk%s and has not started: the executor has no free slot yet.", since(c))
+	if c.Want >= task.DesiredWithdraw {
+		return text + " It starts only if one is free before the host hears that it is not to." + ends(c)
+	}
+	return text + fmt.Sprintf(" It starts when one is free%s.", before(c.StartBy)) + ends(c)
+}
+
+func overdueText(c job.Cause) string {
+	text := fmt.Sprintf("The command runs past its timeout of %s%s: the timeout only reports, so it goes on, and its real outcome still counts.", c.Timeout, since(c))
+	if c.Want < task.DesiredWithdraw {
+		text += " Cancel the job to have it killed."
+	}
+	return text + ends(c)
 }
 
 // waitingText is for what keeps a task from being released.

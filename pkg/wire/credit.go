@@ -12,13 +12,21 @@ import (
 // Contract versions that this build speaks: neighbours one version apart work
 // together.
 var (
-	SessionVersions = link.VersionRange{Min: 1, Max: 1}
-	MeshVersions    = link.VersionRange{Min: 1, Max: 2}
+	SessionVersions = link.VersionRange{Min: 1, Max: 2}
+	MeshVersions    = link.VersionRange{Min: 1, Max: 3}
 )
 
 // CapsuleOnce is the first version of the mesh in which the capsule of a job comes
 // once a stream. Who speaks an older one takes no payload without its capsule.
 const CapsuleOnce = 2
+
+// The first versions that know the wish to withdraw a task. Who speaks an older
+// one overlooks it, and would start what it is to withdraw; so that is not sent
+// there: a task that does not arrive is not started.
+const (
+	SessionWithdraws = 2
+	MeshWithdraws    = 3
+)
 
 // VersionsToProto is the wire form of the versions that are spoken.
 func VersionsToProto(r link.VersionRange) *typesv1.VersionRange {

@@ -31,6 +31,10 @@ func sent[M proto.Message](t *rapid.T, m M) M {
 	return arrived
 }
 
+func drawWish(t *rapid.T) task.Desired {
+	return rapid.SampledFrom([]task.Desired{task.DesiredRun, task.DesiredWithdraw, task.DesiredStop}).Draw(t, "wish")
+}
+
 // comesBack checks that what is read is what was sent.
 func comesBack[D any](t *rapid.T, got D, err error, want D) {
 	if err != nil || !reflect.DeepEqual(got, want) {

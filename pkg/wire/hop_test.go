@@ -143,7 +143,7 @@ func TestADeliveryComesBackAndSharesItsCapsule(t *testing.T) {
 	e := capsule.Envelope{PayloadType: capsule.PayloadType, Payload: []byte("p"), Signatures: []capsule.Signature{{KeyID: "k", Sig: []byte{1}}}}
 	shared := wire.EnvelopeToProto(e)
 	want := wire.Delivery{
-		Job: aJob, Pool: "standard", Class: "bulk", Attempt: 2, Digest: aDigest, Capsule: &e, Stop: true,
+		Job: aJob, Pool: "standard", Class: "bulk", Attempt: 2, Digest: aDigest, Capsule: &e, Want: task.DesiredStop,
 		Proof: capsule.InclusionProof{Index: 1, Size: 3, Hashes: []capsule.Hash{{1}, {2}}},
 	}
 	sent := wire.DeliveryToProto(want, shared)
@@ -210,7 +210,7 @@ func TestAPayloadAndItsReleasesComeBack(t *testing.T) {
 			t.Errorf("%v: %v", bad, err)
 		}
 	}
-	release := job.Dispatch{Ordinal: 4, Attempt: 2, Stop: true}
+	release := job.Dispatch{Ordinal: 4, Attempt: 2, Want: task.DesiredStop}
 	back, err := wire.ReleaseFromProto(overTheWire(t, wire.ReleaseToProto(release)))
 	same(t, back, release, err)
 	if _, err := wire.ReleaseFromProto(&meshv1.Release{}); !errors.Is(err, wire.ErrMessage) {

@@ -43,6 +43,7 @@ func JobToProto(spec job.Spec, targets int, row job.Row) *typesv1.Job {
 // rolloutOf says how far a job's rollout has come.
 func rolloutOf(out *typesv1.Job, spec *job.Spec, targets int, row *job.Row) {
 	out.PauseCause, out.PausedAt = typesv1.PauseCause(row.Pause), TimeToProto(row.PausedAt)
+	out.Wish = typesv1.Wish(row.Wish)
 	out.Batch, out.Batches = row.Batch+1, uint32(spec.Rollout.BatchesOf(targets)) //nolint:gosec // at most job.MaxTargets
 	out.Released = row.Released
 	out.NextPauseAfter, out.NextPauseAfterBatch = row.Gate, row.BatchGate

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"time"
 
@@ -82,7 +83,10 @@ func PayloadFromProto(p *meshv1.Payload) (Payload, error) {
 
 // ReleaseToProto is the wire form of one released target.
 func ReleaseToProto(d job.Dispatch) *meshv1.Release {
-	return &meshv1.Release{Ordinal: d.Ordinal, Attempt: d.Attempt, Stop: d.Stop}
+	return &meshv1.Release{
+		Ordinal: d.Ordinal, Attempt: d.Attempt,
+		Stop: d.Want >= task.DesiredStop, Withdraw: d.Want == task.DesiredWithdraw,
+	}
 }
 
 // ReleaseFromProto reads one released target; the error wraps ErrMessage.
@@ -90,7 +94,44 @@ func ReleaseFromProto(r *meshv1.Release) (job.Dispatch, error) {
 	if r.GetAttempt() == 0 {
 		return job.Dispatch{}, fmt.Errorf("%w: release of ordinal %d with attempt 0, attempts count from 1", ErrMessage, r.GetOrdinal())
 	}
-	return job.Dispatch{Ordinal: r.GetOrdinal(), Attempt: r.GetAttempt(), Stop: r.GetStop()}, nil
+	return job.Dispatch{Ordinal: r.GetOrdinal(), Attempt: r.GetAttempt(), Want: wanted(r.GetStop(), r.GetWithdraw())}, nil
+}
+
+// wanted is the wish that rides with a release or a command.
+func wanted(stop, withdraw bool) task.Desired {
+	switch {
+	case stop:
+		return task.DesiredStop
+	case withdraw:
+		return task.DesiredWithdraw
+	}
+	return task.DesiredRun
+}
+
+// AddWish adds a wish to those of its job.
+func AddWish(to *meshv1.Wishes, w job.Wish) {
+	named := &meshv1.Release{Ordinal: w.Ordinal, Attempt: w.Attempt}
+	if w.Want >= task.DesiredStop {
+		to.Stop = append(to.Stop, named)
+	} else {
+		to.Withdraw = append(to.Withdraw, named)
+	}
+}
+
+// WishesOf yields the wishes but for the Forgets.
+func WishesOf(w *meshv1.Wishes) iter.Seq[job.Wish] {
+	return func(yield func(job.Wish) bool) {
+		for _, r := range w.GetStop() {
+			if !yield(job.Wish{Ordinal: r.GetOrdinal(), Attempt: r.GetAttempt(), Want: task.DesiredStop}) {
+				return
+			}
+		}
+		for _, r := range w.GetWithdraw() {
+			if !yield(job.Wish{Ordinal: r.GetOrdinal(), Attempt: r.GetAttempt(), Want: task.DesiredWithdraw}) {
+				return
+			}
+		}
+	}
 }
 
 // HostOrdinalToProto names a task of a job.

@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
 	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
@@ -144,7 +145,7 @@ func TestASessionsWordsComeBack(t *testing.T) {
 
 		d := Delivery{
 			Job: drawID(t), Pool: r.Pool, Class: r.Class, Attempt: rapid.Uint32Min(1).Draw(t, "attempt"), Digest: drawHash(t),
-			Proof: capsule.InclusionProof{Index: 1, Size: 2, Hashes: drawHashes(t)}, Stop: rapid.Bool().Draw(t, "stop"),
+			Proof: capsule.InclusionProof{Index: 1, Size: 2, Hashes: drawHashes(t)}, Want: drawWish(t),
 		}
 		var shared *typesv1.Envelope
 		if rapid.Bool().Draw(t, "small") {
@@ -171,9 +172,19 @@ func TestTheMeshesWordsComeBack(t *testing.T) {
 		gotPayload, err := PayloadFromProto(sent(t, PayloadToProto(p)))
 		comesBack(t, gotPayload, err, p)
 
-		d := job.Dispatch{Ordinal: rapid.Uint32().Draw(t, "ordinal"), Attempt: rapid.Uint32Min(1).Draw(t, "attempt"), Stop: rapid.Bool().Draw(t, "stop")}
+		d := job.Dispatch{Ordinal: rapid.Uint32().Draw(t, "ordinal"), Attempt: rapid.Uint32Min(1).Draw(t, "attempt"), Want: drawWish(t)}
 		gotDispatch, err := ReleaseFromProto(sent(t, ReleaseToProto(d)))
 		comesBack(t, gotDispatch, err, d)
+
+		wishes := []job.Wish{
+			{Ordinal: d.Ordinal, Attempt: d.Attempt, Want: task.DesiredStop},
+			{Ordinal: 1, Attempt: 2, Want: task.DesiredWithdraw}, {Ordinal: 2, Attempt: 1, Want: task.DesiredWithdraw},
+		}
+		var asked meshv1.Wishes
+		for _, w := range wishes {
+			AddWish(&asked, w)
+		}
+		comesBack(t, slices.Collect(WishesOf(sent(t, &asked))), nil, wishes)
 
 		a := Attachment{
 			Host: fleet.HostID(drawName(t, "host")), Incarnation: drawIncarnation(t), Session: rapid.Uint64().Draw(t, "session"), Attached: true,
@@ -316,6 +327,11 @@ func TestTheEnumsOfWireAndCoreHaveTheSameNumbers(t *testing.T) {
 	}
 	if len(typesv1.TaskState_name) != len(task.States())+1 || len(typesv1.Reason_name) != len(task.Reasons())+1 {
 		t.Error("the wire has values that the core does not know")
+	}
+	for _, d := range []task.Desired{task.DesiredRun, task.DesiredWithdraw, task.DesiredStop} {
+		if name := typesv1.Wish_name[int32(d)]; name != "WISH_"+strings.ToUpper(d.String()) {
+			t.Errorf("the wish %s is %s on the wire", d, name)
+		}
 	}
 	for state := job.Running; state <= job.Quarantined; state++ {
 		if name := typesv1.JobState_name[int32(state)]; name != "JOB_STATE_"+strings.ToUpper(state.String()) {

@@ -124,7 +124,7 @@ type Delivery struct {
 	Digest  capsule.Hash
 	Capsule *capsule.Envelope // nil: it is large, and fetched by its digest
 	Proof   capsule.InclusionProof
-	Stop    bool // the wish in force: record it as canceled if it has not started
+	Want    task.Desired // the wish in force: run, withdraw or stop
 }
 
 // DeliveryToProto is the wire form of a delivery. The capsule is taken from
@@ -132,7 +132,8 @@ type Delivery struct {
 func DeliveryToProto(d Delivery, shared *typesv1.Envelope) *sessionv1.Command {
 	return &sessionv1.Command{
 		JobId: d.Job[:], Pool: d.Pool, Class: d.Class, Attempt: d.Attempt,
-		Capsule: shared, CapsuleDigest: d.Digest[:], Proof: InclusionToProto(d.Proof), Stop: d.Stop,
+		Capsule: shared, CapsuleDigest: d.Digest[:], Proof: InclusionToProto(d.Proof),
+		Stop: d.Want >= task.DesiredStop, Withdraw: d.Want == task.DesiredWithdraw,
 	}
 }
 
@@ -154,7 +155,7 @@ func DeliveryFromProto(c *sessionv1.Command) (Delivery, error) {
 	if c.GetAttempt() == 0 {
 		return Delivery{}, fmt.Errorf("%w: job %s: the attempt is 0, attempts count from 1", ErrMessage, id)
 	}
-	d := Delivery{Job: id, Pool: c.GetPool(), Class: c.GetClass(), Attempt: c.GetAttempt(), Digest: digest, Proof: proof, Stop: c.GetStop()}
+	d := Delivery{Job: id, Pool: c.GetPool(), Class: c.GetClass(), Attempt: c.GetAttempt(), Digest: digest, Proof: proof, Want: wanted(c.GetStop(), c.GetWithdraw())}
 	if c.GetCapsule() != nil {
 		e := EnvelopeFromProto(c.GetCapsule())
 		d.Capsule = &e
@@ -162,12 +163,12 @@ func DeliveryFromProto(c *sessionv1.Command) (Delivery, error) {
 	return d, nil
 }
 
-// StopToProto is the wire form of the wish that a task ends.
+// StopToProto is the wire form of the wish that a task ends, or is withdrawn.
 func StopToProto(id job.ID, attempt uint32) *sessionv1.Stop {
 	return &sessionv1.Stop{JobId: id[:], Attempt: attempt}
 }
 
-// StopFromProto reads the wish that a task ends; the error wraps ErrMessage.
+// StopFromProto reads the wish that a task ends, or is withdrawn; the error wraps ErrMessage.
 func StopFromProto(s *sessionv1.Stop) (id job.ID, attempt uint32, err error) {
 	id, err = JobID(s.GetJobId())
 	return id, s.GetAttempt(), err

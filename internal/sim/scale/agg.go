@@ -113,13 +113,13 @@ func (g *agg) dispatch(s *sched, p *plan, list []job.Dispatch) {
 		r := se.hold(p, d.Ordinal)
 		if r.heard && r.seen.State >= task.Accepted && r.seen.Attempt >= d.Attempt {
 			r.route()
-			if d.Stop && !r.seen.State.Final() {
-				r.stopDue = true
+			if d.Want > task.DesiredRun && !r.seen.State.Final() {
+				r.wish = max(r.wish, d.Want)
 				se.poke()
 			}
 			continue
 		}
-		r.attempt, r.stop, r.queued, r.dirty = d.Attempt, r.stop || d.Stop, true, true
+		r.attempt, r.want, r.queued, r.dirty = d.Attempt, max(r.want, d.Want), true, true
 		se.poke()
 	}
 	g.give(s, p, returned, true)
@@ -127,11 +127,12 @@ func (g *agg) dispatch(s *sched, p *plan, list []job.Dispatch) {
 	g.w.after(meshHop, func() { s.granted(g, len(list)) })
 }
 
-func (g *agg) stop(s *sched, p *plan, list []job.Stop) {
+func (g *agg) wish(s *sched, p *plan, list []job.Wish) {
 	var returned []uint32
 	for _, d := range list {
 		if se := g.seats[int(p.hosts[d.Ordinal])]; se != nil {
-			se.hold(p, d.Ordinal).stopDue = true
+			r := se.hold(p, d.Ordinal)
+			r.wish = max(r.wish, d.Want)
 			se.poke()
 		} else {
 			returned = append(returned, d.Ordinal)

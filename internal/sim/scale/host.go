@@ -168,14 +168,12 @@ func (h *host) hear(se *seat, r reply) {
 			h.works = append(h.works, k)
 			h.tick()
 		}
-		if c.stop {
-			k.want = max(k.want, task.DesiredStop)
-		}
+		k.want = max(k.want, c.want)
 		h.act(k)
 	}
-	for _, p := range r.stops {
-		if k := h.find(p); k != nil {
-			k.want = max(k.want, task.DesiredStop)
+	for _, w := range r.wishes {
+		if k := h.find(w.plan); k != nil {
+			k.want = max(k.want, w.want)
 			h.act(k)
 		}
 	}
@@ -235,7 +233,7 @@ func (h *host) later(k *work, d time.Duration, do func()) {
 func (h *host) spawn(k *work) {
 	w, p := h.w, k.plan
 	switch {
-	case k.want >= task.DesiredStop:
+	case k.want >= task.DesiredWithdraw:
 		return
 	case w.clock().After(p.spec.StartBy):
 		h.advance(k, task.EndProcess, task.Report{Attempt: k.seen.Attempt, State: task.Expired, Exit: task.Exit{Reason: task.StartByPassed}})

@@ -145,9 +145,9 @@ func (s *sched) send(p *plan, owed job.Send) {
 		part := at(d.Ordinal)
 		part.Dispatch = append(part.Dispatch, d)
 	}
-	for _, d := range owed.Stop {
+	for _, d := range owed.Wishes {
 		part := at(d.Ordinal)
-		part.Stop = append(part.Stop, d)
+		part.Wishes = append(part.Wishes, d)
 	}
 	for _, o := range owed.Forget {
 		part := at(o)
@@ -168,11 +168,11 @@ func (s *sched) sendTo(m *mesh, p *plan, part *job.Send) {
 		m.wait = append(m.wait, releases{p, part.Dispatch})
 		s.pump(m)
 	}
-	if n := len(part.Stop) + len(part.Forget); n > 0 {
+	if n := len(part.Wishes) + len(part.Forget); n > 0 {
 		s.sendDown(m.agg, s.w.weighWishes(p, n))
 		s.w.after(meshHop, func() {
 			m.agg.forget(p, part.Forget)
-			m.agg.stop(s, p, part.Stop)
+			m.agg.wish(s, p, part.Wishes)
 		})
 	}
 	if n := len(part.Query); n > 0 {

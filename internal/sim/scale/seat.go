@@ -33,10 +33,10 @@ type record struct {
 	attempt uint32
 	seen    task.Report
 	heard   bool
-	queued  bool // the host has not answered
-	dirty   bool // it is to be sent
-	stop    bool
-	stopDue bool
+	queued  bool         // the host has not answered
+	dirty   bool         // it is to be sent
+	want    task.Desired // rides with the release
+	wish    task.Desired // is to be said by itself; 0: none
 	via     *upstream
 }
 
@@ -44,7 +44,7 @@ type record struct {
 type reply struct {
 	number, have uint64
 	commands     []command
-	stops        []*plan
+	wishes       []wished
 	forgets      []*plan
 }
 
@@ -52,7 +52,13 @@ type reply struct {
 type command struct {
 	plan             *plan
 	ordinal, attempt uint32
-	stop             bool
+	want             task.Desired
+}
+
+// wished is a wish that goes by itself.
+type wished struct {
+	plan *plan
+	want task.Desired
 }
 
 func (se *seat) record(p *plan) *record {
@@ -122,7 +128,7 @@ func (se *seat) hear(number uint64, reports []hostReport) {
 	se.poke()
 }
 
-// poke sends a reply soon, if one is due: for a heartbeat, a command or a stop.
+// poke sends a reply soon, if one is due: for a heartbeat, a command or a wish.
 func (se *seat) poke() {
 	if se.kicked {
 		return
@@ -142,20 +148,20 @@ func (se *seat) answer() {
 	more, bytes := false, g.w.sizes.reply+len(se.forgets)*g.w.sizes.forgotten
 	for _, r := range se.records {
 		switch {
-		case !r.dirty && !r.stopDue:
-		case len(out.commands)+len(out.stops) >= mostCommands:
+		case !r.dirty && r.wish == 0:
+		case len(out.commands)+len(out.wishes) >= mostCommands:
 			more = true
 		case r.dirty:
-			r.dirty, r.stopDue = false, false
-			out.commands = append(out.commands, command{r.plan, r.ordinal, r.attempt, r.stop})
+			out.commands = append(out.commands, command{r.plan, r.ordinal, r.attempt, max(r.want, r.wish)})
+			r.dirty, r.wish = false, 0
 			bytes += g.w.sizes.commandOf(r.plan)
 		default:
-			r.stopDue = false
-			out.stops = append(out.stops, r.plan)
+			out.wishes = append(out.wishes, wished{r.plan, r.wish})
+			r.wish = 0
 			bytes += g.w.sizes.forgotten
 		}
 	}
-	if !se.due && len(out.commands) == 0 && len(out.stops) == 0 {
+	if !se.due && len(out.commands) == 0 && len(out.wishes) == 0 {
 		return
 	}
 	se.replies++

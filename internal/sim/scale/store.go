@@ -113,13 +113,13 @@ func (w *world) mix(values ...uint64) {
 // sending looks at what is sent: it must be durable.
 func (w *world) sending(p *plan, s *job.Send) {
 	for _, d := range s.Dispatch {
-		if !p.row.released[d.Ordinal] || d.Stop && p.row.Wish < task.DesiredStop {
+		if !p.row.released[d.Ordinal] || d.Want > max(p.row.Wish, task.DesiredRun) {
 			w.violate("persist-before-send", "ordinal %d of job %d is dispatched, and that is not durable", d.Ordinal, p.n)
 		}
 	}
-	for _, d := range s.Stop {
-		if p.row.Wish < task.DesiredStop {
-			w.violate("persist-before-send", "ordinal %d of job %d is to stop, and that is not durable", d.Ordinal, p.n)
+	for _, d := range s.Wishes {
+		if d.Want > p.row.Wish {
+			w.violate("persist-before-send", "ordinal %d of job %d is to %s, and that is not durable", d.Ordinal, p.n, d.Want)
 		}
 	}
 	for _, o := range s.Forget {

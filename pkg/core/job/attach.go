@@ -38,9 +38,7 @@ func (m *Machine) reached(ev Reached) error {
 	} else if e.seen.State < task.Accepted {
 		m.owed.dispatch.add(o)
 	}
-	if m.row.Wish >= task.DesiredStop {
-		m.owed.stop.add(o)
-	}
+	m.wishAgain(o)
 	return nil
 }
 

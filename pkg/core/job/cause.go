@@ -19,7 +19,7 @@ const (
 	CauseSettled           CauseCode = 1  // its state and reason say how
 	CauseAwaitsLateOutcome CauseCode = 2  // settled as UNKNOWN: a real outcome replaces it
 	CauseQuarantined       CauseCode = 3  // the job is quarantined
-	CauseStopping          CauseCode = 4  // the job is stopped, and the task was released
+	CauseStopping          CauseCode = 4  // the job is to end: what runs is ended, or only what has not started is not
 	CauseConcurrency       CauseCode = 5  // as many are in flight as the concurrency allows
 	CauseOrder             CauseCode = 6  // targets before it in the list come first
 	CauseBatch             CauseCode = 7  // the batch before its own has not settled
@@ -48,7 +48,7 @@ var causeTable = [...]struct {
 	{CauseSettled, "settled", "it is settled"},
 	{CauseAwaitsLateOutcome, "awaits_late_outcome", "it is settled as UNKNOWN, and a real outcome that comes later replaces it"},
 	{CauseQuarantined, "quarantined", "the job crashed its shard twice and is set aside"},
-	{CauseStopping, "stopping", "the job is stopped, and what is released is told to end"},
+	{CauseStopping, "stopping", "the job is canceled or past its deadline, and what is released is told to end, or not to start"},
 	{CauseConcurrency, "concurrency", "as many targets are released and not settled as the concurrency allows"},
 	{CauseOrder, "order", "targets before it in the list are released first"},
 	{CauseBatch, "batch", "the batch before its own has not settled"},
@@ -110,6 +110,8 @@ type Cause struct {
 	Seen      task.Report // the task as it was last seen; of all codes but those of a PENDING one
 	Concluded bool        // CauseSettled: by the scheduler's own word; what its host says after all replaces it
 	TakenOver bool        // CauseNotConfirmed: released by an owner before this one, and not heard of since
+
+	Want task.Desired // what is wished of the task; of what is released and not final
 
 	// Limit and Done are for what the rollout counts: CauseBatch the batch of the
 	// task and the one in progress, from 1; CausePausePoint the targets, or

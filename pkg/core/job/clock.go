@@ -79,9 +79,7 @@ func (m *Machine) pull() {
 	m.nextPull = m.now.Add(PullEvery)
 	for o := range m.live.all() {
 		m.owed.query.add(o)
-		if m.row.Wish >= task.DesiredStop {
-			m.owed.stop.add(o)
-		}
+		m.wishAgain(o)
 	}
 }
 

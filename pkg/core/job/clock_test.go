@@ -44,10 +44,10 @@ func TestAtTheDeadlineWhatRunsIsToldToStop(t *testing.T) {
 	r.step(report("a", task.Running), Gone{Host: "c", Since: r.now})
 	r.at(4*time.Minute + 31*time.Second)
 	rd := r.at(5 * time.Minute)
-	if len(rd.Send.Stop) != 1 || rd.Send.Stop[0] != (Stop{Ordinal: 0, Attempt: 1}) {
-		t.Errorf("stopped %+v", rd.Send.Stop)
+	if len(rd.Send.Wishes) != 1 || rd.Send.Wishes[0] != (Wish{Ordinal: 0, Attempt: 1, Want: task.DesiredStop}) {
+		t.Errorf("stopped %+v", rd.Send.Wishes)
 	}
-	if len(rd.Send.Dispatch) != 1 || rd.Send.Dispatch[0] != (Dispatch{Ordinal: 1, Attempt: 1, Stop: true}) {
+	if len(rd.Send.Dispatch) != 1 || rd.Send.Dispatch[0] != (Dispatch{Ordinal: 1, Attempt: 1, Want: task.DesiredStop}) {
 		t.Errorf("dispatched with stop %+v", rd.Send.Dispatch)
 	}
 	row := rd.Persist.Row
@@ -55,11 +55,11 @@ func TestAtTheDeadlineWhatRunsIsToldToStop(t *testing.T) {
 		t.Errorf("row %+v", row)
 	}
 	rd = r.step(reach("c"))
-	if len(rd.Send.Dispatch) != 1 || !rd.Send.Dispatch[0].Stop {
+	if len(rd.Send.Dispatch) != 1 || rd.Send.Dispatch[0].Want != task.DesiredStop {
 		t.Errorf("a host that comes back gets %+v", rd.Send)
 	}
 	rd = r.step(reach("a"))
-	if len(rd.Send.Stop) != 1 {
+	if len(rd.Send.Wishes) != 1 {
 		t.Errorf("a host that runs it and comes back gets %+v", rd.Send)
 	}
 	r.step(report("a", task.Canceled, task.Killed))
@@ -167,7 +167,7 @@ func TestThePullSaysTheWishAgain(t *testing.T) {
 	r.step(report("a", task.Running))
 	r.step(cancelAs("c"))
 	rd := r.at(30 * time.Second)
-	if len(rd.Send.Stop) != 2 || len(rd.Send.Query) != 2 {
+	if len(rd.Send.Wishes) != 2 || len(rd.Send.Query) != 2 {
 		t.Errorf("the pull says %+v", rd.Send)
 	}
 }

@@ -50,7 +50,8 @@ func (m *Machine) remember(id string, r request) {
 	m.owed.row = true
 }
 
-// cancel stops the job. The answer is the job's row once it is durable.
+// cancel ends the job: what has not started does not start, and what runs is
+// ended, or goes on. The answer is the job's row once it is durable.
 func (m *Machine) cancel(ev Cancel) error {
 	asked := request{kind: CancelRequest, keep: ev.KeepRunning}
 	if done, err := m.admitted(ev.RequestID, ev.Expected, asked); done || err != nil {
@@ -58,7 +59,7 @@ func (m *Machine) cancel(ev Cancel) error {
 	}
 	wish := task.DesiredStop
 	if ev.KeepRunning {
-		wish = task.DesiredRun
+		wish = task.DesiredWithdraw
 	}
 	if m.row.Counts.unsettled() == 0 || m.row.State == Stopping && m.row.Wish >= wish {
 		return nil // nothing that this could change, now or later
@@ -154,17 +155,28 @@ func (m *Machine) halt(wish task.Desired) {
 	}
 	m.row.Wish = wish
 	for o := range m.live.all() {
-		m.wishStop(o)
+		m.wish(o)
 	}
 }
 
-// wishStop says stop to a host. What may not have arrived is dispatched with
-// the wish instead: a host that does not know it records it as canceled.
-func (m *Machine) wishStop(o uint32) {
+// wish says to a host what is wanted of a task. What may not have arrived is
+// dispatched with the wish instead: a host that does not know it records it as
+// canceled.
+func (m *Machine) wish(o uint32) {
 	if s := m.tasks[o].seen.State; s < task.Accepted {
 		m.owed.dispatch.add(o)
 	} else {
-		m.owed.stop.add(o)
+		m.wishAgain(o)
+	}
+}
+
+// wishAgain says it once more. To withdraw what has started changes nothing, and
+// is not said.
+func (m *Machine) wishAgain(o uint32) {
+	s := m.tasks[o].seen.State
+	started := s >= task.Starting && s != task.Unknown
+	if m.row.Wish >= task.DesiredStop || m.row.Wish == task.DesiredWithdraw && !started {
+		m.owed.wishes.add(o)
 	}
 }
 

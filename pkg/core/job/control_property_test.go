@@ -102,6 +102,66 @@ func repeatOne(w *world, had []askedControl) {
 	}
 }
 
+// TestAWithdrawnJobKillsNothingAndStartsNothingMore: whatever the job has been
+// through, a cancel that keeps what runs ends nothing, and of what is sent after it
+// nothing is started. What was on its way before it is lost here.
+//
+// Rules: cancel take-over
+func TestAWithdrawnJobKillsNothingAndStartsNothingMore(t *testing.T) {
+	withdrawn := 0
+	rapid.Check(t, func(t *rapid.T) {
+		w := newWorld(t)
+		for range rapid.IntRange(0, 40).Draw(t, "acts") {
+			w.act()
+		}
+		w.ready(true)
+		w.step(Cancel{RequestID: requestID("keep"), KeepRunning: true})
+		w.ready(false)
+		w.down = nil
+		if w.m.Row().Wish != task.DesiredWithdraw {
+			return // it had ended, or was stopped
+		}
+		withdrawn++
+		had, before := make([]bool, len(w.hosts)), make([]int, len(w.hosts))
+		for i, h := range w.hosts {
+			had[i], before[i] = h.report.State >= task.Accepted, len(h.starts)
+		}
+		for range rapid.IntRange(1, 60).Draw(t, "acts after it") {
+			host := rapid.IntRange(0, len(w.hosts)-1).Draw(t, "host")
+			switch rapid.IntRange(0, 9).Draw(t, "what") {
+			case 0:
+				w.attach(host)
+			case 1:
+				w.leave(host)
+			case 2:
+				w.takeOver()
+			case 3:
+				w.now = w.now.Add(time.Duration(rapid.IntRange(1, 10).Draw(t, "seconds")) * time.Second)
+				w.step(Tick{})
+			case 4:
+				w.live(host, false, task.Succeeded)
+			default:
+				w.network()
+			}
+			w.ready(true)
+			if w.m.Row().Wish > task.DesiredWithdraw {
+				return // its deadline has passed
+			}
+			for i, h := range w.hosts {
+				if h.want > task.DesiredWithdraw {
+					t.Fatalf("%s is told to %s", h.id, h.want)
+				}
+				if !had[i] && len(h.starts) > before[i] {
+					t.Fatalf("%s did not have it, and starts it after the cancel", h.id)
+				}
+			}
+		}
+	})
+	if withdrawn == 0 {
+		t.Error("no job was ever withdrawn: this tries nothing")
+	}
+}
+
 // TestANumberReleasesThatManyAndNoMore: whatever the job is and has been through,
 // a resume by a number releases at most so many more until it pauses again.
 //

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,10 +15,10 @@ func TestACanceledJobSkipsTheRestAndStopsWhatRuns(t *testing.T) {
 	r.step(report("a", task.Running), Gone{Host: "c", Since: r.now})
 	rd := r.step(cancelAs("c"))
 	r.wantStates("a=RUNNING b=DISPATCHED c=DISPATCHED d=SKIPPED/job_canceled e=SKIPPED/job_canceled")
-	if len(rd.Send.Stop) != 1 || rd.Send.Stop[0].Ordinal != 0 {
-		t.Errorf("stopped %+v", rd.Send.Stop)
+	if len(rd.Send.Wishes) != 1 || rd.Send.Wishes[0].Ordinal != 0 {
+		t.Errorf("stopped %+v", rd.Send.Wishes)
 	}
-	if len(rd.Send.Dispatch) != 1 || rd.Send.Dispatch[0] != (Dispatch{Ordinal: 1, Attempt: 1, Stop: true}) {
+	if len(rd.Send.Dispatch) != 1 || rd.Send.Dispatch[0] != (Dispatch{Ordinal: 1, Attempt: 1, Want: task.DesiredStop}) {
 		t.Errorf("dispatched %+v", rd.Send.Dispatch)
 	}
 	if row := rd.Persist.Row; row.State != Stopping || row.Wish != task.DesiredStop || row.ControlRevision != 2 {
@@ -25,7 +26,7 @@ func TestACanceledJobSkipsTheRestAndStopsWhatRuns(t *testing.T) {
 	}
 	r.step(report("a", task.Canceled, task.Killed), report("b", task.Canceled, task.BeforeStart))
 	rd = r.step(reach("c"))
-	if len(rd.Send.Dispatch) != 1 || !rd.Send.Dispatch[0].Stop {
+	if len(rd.Send.Dispatch) != 1 || rd.Send.Dispatch[0].Want != task.DesiredStop {
 		t.Errorf("back again c gets %+v", rd.Send.Dispatch)
 	}
 	rd = r.step(report("c", task.Canceled, task.BeforeStart))
@@ -34,23 +35,100 @@ func TestACanceledJobSkipsTheRestAndStopsWhatRuns(t *testing.T) {
 	}
 }
 
-func TestACanceledJobMayLetGoOnWhatRuns(t *testing.T) {
-	r := newRig(t, aSpec(concurrency(1)), targetsOf(t, "r1: a b"))
-	r.step(reachAll("a", "b")...)
-	ev := cancelAs("c")
+// keepAs is a cancel that lets go on what has started.
+func keepAs(id string) Cancel {
+	ev := cancelAs(id)
 	ev.KeepRunning = true
-	rd := r.step(ev)
-	if !rd.Send.Empty() || rd.Persist.Row.Wish != task.DesiredRun || rd.Persist.Row.State != Stopping {
-		t.Errorf("it owes %+v", rd)
+	return ev
+}
+
+// TestACanceledJobMayLetGoOnWhatRuns says of every place in which a released task
+// can be what is sent to its host.
+func TestACanceledJobMayLetGoOnWhatRuns(t *testing.T) {
+	r := newRig(t, aSpec(concurrency(5)), targetsOf(t, "r1: a b c d e f"))
+	r.step(reachAll("a", "b", "c", "d", "e", "f")...)
+	r.step(report("b", task.Accepted))
+	r.step(report("c", task.Starting))
+	r.step(report("d", task.Running))
+	r.step(Gone{"e", dawn()})
+	rd := r.step(keepAs("c"))
+	if rd.Persist.Row.Wish != task.DesiredWithdraw || rd.Persist.Row.State != Stopping {
+		t.Errorf("it is durable as %+v", rd.Persist.Row)
 	}
-	r.wantStates("a=DISPATCHED b=SKIPPED/job_canceled")
-	rd = r.step(reach("a"))
-	if len(rd.Send.Dispatch) != 1 || rd.Send.Dispatch[0].Stop {
-		t.Errorf("what was released goes on: %+v", rd.Send.Dispatch)
+	r.wantStates("a=DISPATCHED b=ACCEPTED c=STARTING d=RUNNING e=DISPATCHED f=SKIPPED/job_canceled")
+	if want := []Dispatch{{0, 1, task.DesiredWithdraw}}; !slices.Equal(rd.Send.Dispatch, want) {
+		t.Errorf("dispatched %+v, want %+v: who may not have it gets it with the wish", rd.Send.Dispatch, want)
+	}
+	if want := []Wish{{1, 1, task.DesiredWithdraw}}; !slices.Equal(rd.Send.Wishes, want) {
+		t.Errorf("wished %+v, want %+v: what has started is told nothing", rd.Send.Wishes, want)
+	}
+
+	rd = r.step(reach("e"))
+	if len(rd.Send.Dispatch) != 1 || rd.Send.Dispatch[0].Want != task.DesiredWithdraw {
+		t.Errorf("who is back is sent %+v", rd.Send.Dispatch)
+	}
+	rd = r.at(PullEvery)
+	if len(rd.Send.Query) != 5 || len(rd.Send.Wishes) != 3 {
+		t.Errorf("the pull asks %v and wishes %+v", rd.Send.Query, rd.Send.Wishes)
 	}
 
 	rd = r.step(cancelAs("now-really"))
-	if len(rd.Send.Dispatch) != 1 || !rd.Send.Dispatch[0].Stop || rd.Persist.Row.ControlRevision != 3 {
+	if len(rd.Send.Dispatch) != 2 || len(rd.Send.Wishes) != 3 || rd.Persist.Row.ControlRevision != 3 {
+		t.Errorf("a second cancel stops it: %+v", rd)
+	}
+	for _, x := range rd.Send.Wishes {
+		if x.Want != task.DesiredStop {
+			t.Errorf("wished %+v", x)
+		}
+	}
+}
+
+func TestANewOwnerWithdrawsWhatMayNotHaveStarted(t *testing.T) {
+	r := newRig(t, aSpec(), targetsOf(t, "r1: a b"))
+	r.step(reachAll("a", "b")...)
+	r.step(report("b", task.Running))
+	r.step(keepAs("c"))
+	r.restart()
+	rd := r.step(reachAll("a", "b")...)
+	if len(rd.Send.Wishes) != 2 || rd.Send.Wishes[0].Want != task.DesiredWithdraw || len(rd.Send.Query) != 2 {
+		t.Errorf("before anything is heard it sends %+v", rd.Send)
+	}
+	rd = r.step(NotKnown{[]uint32{0}})
+	if len(rd.Send.Dispatch) != 1 || rd.Send.Dispatch[0].Want != task.DesiredWithdraw {
+		t.Errorf("what did not arrive is sent as %+v", rd.Send.Dispatch)
+	}
+	r.step(report("a", task.Canceled, task.BeforeStart))
+	rd = r.step(report("b", task.Succeeded))
+	if !rd.Settled {
+		t.Errorf("row %+v", r.m.Row())
+	}
+	r.wantStates("a=CANCELED/before_start b=SUCCEEDED")
+}
+
+func TestALostAttemptOfAWithdrawnTaskIsNotRunAgain(t *testing.T) {
+	r := newRig(t, aSpec(func(s *Spec) { s.MaxAttempts, s.RerunUntil = 2, s.StartBy }), targetsOf(t, "r1: a"))
+	r.step(reach("a"))
+	r.step(report("a", task.Running))
+	r.step(keepAs("c"))
+	r.step(report("a", task.Lost, task.Rebooted))
+	r.wantStates("a=LOST/rebooted")
+}
+
+func TestAJobThatIsStoppedIsNotWithdrawn(t *testing.T) {
+	r := newRig(t, aSpec(), targetsOf(t, "r1: a"))
+	r.step(reach("a"))
+	r.step(cancelAs("stop"))
+	if rd := r.step(keepAs("keep")); !rd.Empty() || r.m.Row().Wish != task.DesiredStop {
+		t.Errorf("a wish to withdraw owes %+v, and the wish is %v", rd, r.m.Row().Wish)
+	}
+}
+
+func TestAWithdrawnJobIsStoppedByASecondCancel(t *testing.T) {
+	r := newRig(t, aSpec(concurrency(1)), targetsOf(t, "r1: a b"))
+	r.step(reachAll("a", "b")...)
+	r.step(keepAs("c"))
+	rd := r.step(cancelAs("now-really"))
+	if len(rd.Send.Dispatch) != 1 || rd.Send.Dispatch[0].Want != task.DesiredStop || rd.Persist.Row.ControlRevision != 3 {
 		t.Errorf("a second cancel stops it: %+v", rd)
 	}
 }
@@ -59,11 +137,9 @@ func TestWhatWasLetGoOnIsStoppedAtTheDeadline(t *testing.T) {
 	r := newRig(t, aSpec(func(s *Spec) { s.Timeout = 0 }), targetsOf(t, "r1: a"))
 	r.step(reach("a"))
 	r.step(report("a", task.Running))
-	ev := cancelAs("c")
-	ev.KeepRunning = true
-	r.step(ev)
+	r.step(keepAs("c"))
 	rd := r.at(5 * time.Minute)
-	if len(rd.Send.Stop) != 1 || rd.Persist.Row.Wish != task.DesiredStop {
+	if len(rd.Send.Wishes) != 1 || rd.Persist.Row.Wish != task.DesiredStop {
 		t.Errorf("it owes %+v", rd)
 	}
 }
@@ -91,9 +167,7 @@ func TestTheSameRequestHasNoSecondEffect(t *testing.T) {
 func TestAnotherRequestUnderTheSameIDIsRefused(t *testing.T) {
 	r := newRig(t, aSpec(), targetsOf(t, "r1: a"))
 	r.step(reach("a"))
-	keep := cancelAs("c")
-	keep.KeepRunning = true
-	r.step(keep)
+	r.step(keepAs("c"))
 	r.wantError(ErrRequestReused, cancelAs("c"))
 	r.restart()
 	r.wantError(ErrRequestReused, cancelAs("c"))
@@ -121,9 +195,7 @@ func TestACancelThatChangesNothingIsNotRecorded(t *testing.T) {
 	r := newRig(t, aSpec(), targetsOf(t, "r1: a"))
 	r.step(reach("a"))
 	r.step(cancelAs("first"))
-	keep := cancelAs("keep")
-	keep.KeepRunning = true
-	for _, ev := range []Event{cancelAs("second"), keep} {
+	for _, ev := range []Event{cancelAs("second"), keepAs("keep")} {
 		if rd := r.step(ev); !rd.Empty() {
 			t.Errorf("%+v owes %+v", ev, rd)
 		}

@@ -110,8 +110,8 @@ func TestAReportOfAnUnreleasedTaskIsPulledAndStoppedLikeAnyOther(t *testing.T) {
 	rd := r.at(PullEvery)
 	wantList(t, "asked", rd.Send.Query, 0, 1)
 	rd = r.step(cancelAs("c"))
-	if len(rd.Send.Stop) != 1 || rd.Send.Stop[0].Ordinal != 1 {
-		t.Errorf("stopped %+v", rd.Send.Stop)
+	if len(rd.Send.Wishes) != 1 || rd.Send.Wishes[0].Ordinal != 1 {
+		t.Errorf("stopped %+v", rd.Send.Wishes)
 	}
 }
 

@@ -52,12 +52,12 @@ type NotKnown struct{ Ordinals []uint32 }
 // hosts have no session there.
 type NotHere struct{ Ordinals []uint32 }
 
-// Cancel stops a job: what was never released is skipped, the rest is wished to
-// stop.
+// Cancel ends a job: what was never released is skipped, the rest is wished to
+// stop, or only not to start.
 type Cancel struct {
 	RequestID   string // made by the client, 16..64 bytes; the same request again has no second effect
 	Expected    uint64 // control revision that the client saw; 0: any
-	KeepRunning bool   // what is released may go on
+	KeepRunning bool   // what has started goes on
 }
 
 // Pause stops releasing until a Resume. What is released goes on.

@@ -129,22 +129,32 @@ func (m *Machine) whyHeldBack(pos uint32) (chain []Cause) {
 // it is to end, and whether its host can be heard.
 func (m *Machine) whyReleased(e *entry) (chain []Cause) {
 	because := func(c Cause) {
-		c.Seen = e.seen
+		c.Seen, c.Want = e.seen, m.row.Wish
 		if !e.seen.State.Settled() {
 			c.Until, c.Then = m.settleBy(e.seen.Attempt), task.Unknown
 		}
 		chain = append(chain, c)
 	}
+	wished, decides := m.row.Wish >= task.DesiredWithdraw, m.wishDecides(e.seen.State)
+	if wished && decides {
+		because(Cause{Code: CauseStopping, Since: m.stoppedAt()})
+	}
 	for _, c := range m.progressOf(e) {
 		because(c)
 	}
-	if m.row.Wish >= task.DesiredStop {
+	if wished && !decides {
 		because(Cause{Code: CauseStopping, Since: m.stoppedAt()})
 	}
 	if !e.is(attached) {
 		because(Cause{Code: CauseHostAway, Since: timeOf(e.awayNano)})
 	}
 	return chain
+}
+
+// wishDecides reports whether what is wished decides what becomes of a released
+// task, before all else that there is to say of it.
+func (m *Machine) wishDecides(seen task.State) bool {
+	return !seen.Settled() && (m.row.Wish >= task.DesiredStop || m.row.Wish == task.DesiredWithdraw && seen < task.Starting)
 }
 
 // progressOf is how far a released task has come.
@@ -187,10 +197,11 @@ func (m *Machine) atLimitSince() time.Time {
 	return m.fullSince
 }
 
-// stoppedAt is when a stop came to be wished of what is released: by a user, or
-// by the deadline.
+// stoppedAt is when the wish that is in force came to be: by a user, or by the
+// deadline.
 func (m *Machine) stoppedAt() time.Time {
-	if at := m.canceledAt(func(c ControlRow) bool { return !c.KeepRunning }); !at.IsZero() {
+	keeps := m.row.Wish < task.DesiredStop
+	if at := m.canceledAt(func(c ControlRow) bool { return c.KeepRunning == keeps }); !at.IsZero() {
 		return at
 	}
 	return m.spec.Rollout.Deadline

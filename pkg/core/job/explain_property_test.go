@@ -42,17 +42,21 @@ func judgeChain(t *rapid.T, m *Machine, o uint32, causes []Cause) {
 	if v.Overdue && v.Report.State == task.Running {
 		first = CauseOverdue
 	}
+	if wish := m.Row().Wish; v.Released && v.Report.State.Live() &&
+		(wish == task.DesiredStop || wish == task.DesiredWithdraw && v.Report.State < task.Starting) {
+		first = CauseStopping
+	}
 	switch {
 	case v.Report.State.Final() && (len(causes) > 1 || !seen[CauseSettled]):
 		t.Fatalf("%s says %s", say(v.Report), chain(causes))
 	case !v.Report.State.Final() && seen[CauseSettled]:
 		t.Fatalf("%s says that it is settled", say(v.Report))
-	case first != NoCause && !v.Overdue && causes[0].Code != first:
+	case first != NoCause && (!v.Overdue || first == CauseStopping) && causes[0].Code != first:
 		t.Fatalf("%s says first %s", say(v.Report), chain(causes))
 	case !v.Report.State.Final() && v.Unreachable != seen[CauseHostAway]:
 		t.Fatalf("unreachable is %v: %s", v.Unreachable, chain(causes))
 	}
-	if v.Released && !v.Report.State.Final() && seen[CauseStopping] != (m.Row().Wish >= task.DesiredStop) {
+	if v.Released && !v.Report.State.Final() && seen[CauseStopping] != (m.Row().Wish >= task.DesiredWithdraw) {
 		t.Fatalf("the wish is %v: %s", m.Row().Wish, chain(causes))
 	}
 }

@@ -33,6 +33,10 @@ func chain(causes []Cause) string {
 			text += fmt.Sprintf(" %d/%d", c.InFlight, c.Limit)
 		case CauseOrder:
 			text += fmt.Sprintf(" %d<%d", c.Free, c.Ahead)
+		case CauseStopping:
+			if c.Want == task.DesiredWithdraw {
+				text += " withdraw"
+			}
 		case CauseNotConfirmed:
 			if c.TakenOver {
 				text += " taken over"
@@ -234,23 +238,49 @@ func TestEveryTaskExplainsItself(t *testing.T) {
 				r.wait(10 * time.Second)
 				r.step(cancelAs("stop"))
 			},
-			host: "a", want: "running [0,130 UNKNOWN]; stopping [10,130 UNKNOWN]",
+			host: "a", want: "stopping [10,130 UNKNOWN]; running [0,130 UNKNOWN]",
+		},
+		{
+			name: "it is withdrawn, and its host is away",
+			do: func(r *rig) {
+				r.step(reach("a"))
+				r.step(Gone{Host: "a", Since: dawn().Add(8 * time.Second)})
+				r.wait(10 * time.Second)
+				r.step(keepAs("keep"))
+			},
+			host: "a", want: "stopping withdraw [10,130 UNKNOWN]; not_confirmed [0,130 UNKNOWN]; host_away [8,130 UNKNOWN]",
+		},
+		{
+			name: "it is withdrawn, and waits for a free slot",
+			do: func(r *rig) {
+				r.step(reach("a"), report("a", task.Accepted))
+				r.wait(10 * time.Second)
+				r.step(keepAs("keep"))
+			},
+			host: "a", want: "stopping withdraw [10,130 UNKNOWN]; executor_busy [0,130 UNKNOWN]",
+		},
+		{
+			name: "it is withdrawn, and nothing is heard by the settle-by",
+			do: func(r *rig) {
+				r.step(reach("a"))
+				r.step(keepAs("keep"))
+				r.at(131 * time.Second)
+			},
+			host: "a", want: "awaits_late_outcome [130,-]; stopping withdraw [0,-]",
 		},
 		{
 			name: "a stop is wished, after it was let run at first",
 			do: func(r *rig) {
 				r.step(reach("a"), running("a", 0))
 				r.wait(10 * time.Second)
-				gentle := cancelAs("keep")
-				gentle.KeepRunning = true
-				r.step(gentle)
-				r.wantCauses("a", "running [0,130 UNKNOWN]")
+				r.step(keepAs("keep"))
+				r.wantCauses("a", "running [0,130 UNKNOWN]; stopping withdraw [10,130 UNKNOWN]")
 				r.wantCauses("b", "settled SKIPPED/job_canceled concluded [10,-]")
 				r.wait(5 * time.Second)
 				r.step(cancelAs("stop"))
 				r.wantCauses("b", "settled SKIPPED/job_canceled concluded [10,-]")
 			},
-			host: "a", want: "running [0,130 UNKNOWN]; stopping [15,130 UNKNOWN]",
+			host: "a", want: "stopping [15,130 UNKNOWN]; running [0,130 UNKNOWN]",
 		},
 		{
 			name: "overdue at the deadline, and away", spec: []func(*Spec){reportsOnly},
@@ -259,7 +289,7 @@ func TestEveryTaskExplainsItself(t *testing.T) {
 				r.step(Gone{Host: "a", Since: dawn().Add(100 * time.Second)})
 				r.at(301 * time.Second)
 			},
-			host: "a", want: "overdue [30,340 UNKNOWN]; running [0,340 UNKNOWN]; stopping [300,340 UNKNOWN]; host_away [100,340 UNKNOWN]",
+			host: "a", want: "stopping [300,340 UNKNOWN]; overdue [30,340 UNKNOWN]; running [0,340 UNKNOWN]; host_away [100,340 UNKNOWN]",
 		},
 		{
 			name: "nothing was heard by the settle-by",
@@ -371,11 +401,11 @@ func TestANewOwnerExplainsTheSameButForWhatNobodyWroteDown(t *testing.T) {
 
 	r.wait(time.Second)
 	r.step(cancelAs("stop"))
-	r.wantCauses("c", "running [5,130 UNKNOWN]; stopping [16,130 UNKNOWN]")
+	r.wantCauses("c", "stopping [16,130 UNKNOWN]; running [5,130 UNKNOWN]")
 	r.wantCauses("f", "settled SKIPPED/job_canceled concluded [16,-]")
 	r.restart()
 	r.step(append(reachAll("c"), ran)...)
-	r.wantCauses("c", "running [5,130 UNKNOWN]; stopping [16,130 UNKNOWN]")
+	r.wantCauses("c", "stopping [16,130 UNKNOWN]; running [5,130 UNKNOWN]")
 	r.wantCauses("f", "settled SKIPPED/job_canceled concluded [16,-]")
 }
 

@@ -47,12 +47,12 @@ type Machine struct {
 
 // owed is what the next Ready says.
 type owed struct {
-	row                           bool
-	rows, changed                 ordinals
-	released                      ordinals
-	dispatch, stop, forget, query ordinals
-	details                       map[uint32]Detail
-	controls                      []ControlRow
+	row                             bool
+	rows, changed                   ordinals
+	released                        ordinals
+	dispatch, wishes, forget, query ordinals
+	details                         map[uint32]Detail
+	controls                        []ControlRow
 }
 
 // entry is one task.
@@ -105,7 +105,7 @@ func New(spec Spec, targets *Targets) *Machine {
 	}
 	for _, set := range []*ordinals{
 		&m.ready, &m.live, &m.retry, &m.batch.absent,
-		&m.owed.rows, &m.owed.changed, &m.owed.released, &m.owed.dispatch, &m.owed.stop, &m.owed.forget, &m.owed.query,
+		&m.owed.rows, &m.owed.changed, &m.owed.released, &m.owed.dispatch, &m.owed.wishes, &m.owed.forget, &m.owed.query,
 	} {
 		set.size = n
 	}

@@ -135,7 +135,7 @@ func (d *dumb) reached(ev Reached) {
 		case t.seen.State < task.Accepted:
 			d.dispatch[o] = true
 		}
-		if d.wish == task.DesiredStop {
+		if d.wishes(*t) {
 			d.stop[o] = true
 		}
 	}
@@ -260,7 +260,7 @@ func (d *dumb) notHere(ev NotHere) {
 func (d *dumb) cancel(ev Cancel) {
 	wish := task.DesiredStop
 	if ev.KeepRunning {
-		wish = task.DesiredRun
+		wish = task.DesiredWithdraw
 	}
 	unsettled := d.count(func(t dumbTask) bool { return !t.seen.State.Settled() })
 	if d.used[ev.RequestID] != nil || unsettled == 0 || d.state == Stopping && d.wish >= wish {
@@ -287,13 +287,20 @@ func (d *dumb) halt(wish task.Desired) {
 	d.wish = wish
 	for o, t := range d.tasks {
 		if d.talkable(t) {
-			if t.seen.State < task.Accepted {
+			switch {
+			case t.seen.State < task.Accepted:
 				d.dispatch[uint32(o)] = true
-			} else {
+			case d.wishes(t):
 				d.stop[uint32(o)] = true
 			}
 		}
 	}
+}
+
+// wishes reports whether the host is told what is wanted of its task.
+func (d *dumb) wishes(t dumbTask) bool {
+	running := t.seen.State == task.Starting || t.seen.State == task.Running
+	return d.wish == task.DesiredStop || d.wish == task.DesiredWithdraw && !running
 }
 
 func (d *dumb) clock() {
@@ -331,7 +338,7 @@ func (d *dumb) repeat(passed func(time.Time) bool) {
 		for o, t := range d.tasks {
 			if d.talkable(t) {
 				d.query[uint32(o)] = true
-				d.stop[uint32(o)] = d.stop[uint32(o)] || d.wish == task.DesiredStop
+				d.stop[uint32(o)] = d.stop[uint32(o)] || d.wishes(t)
 			}
 		}
 	}
@@ -367,10 +374,10 @@ func (d *dumb) ready() (fresh []uint32, s Send, settled bool) {
 		talk := d.talkable(t)
 		switch {
 		case talk && d.dispatch[o]:
-			s.Dispatch = append(s.Dispatch, Dispatch{o, t.seen.Attempt, d.wish == task.DesiredStop})
+			s.Dispatch = append(s.Dispatch, Dispatch{o, t.seen.Attempt, d.wish})
 		case talk:
 			if d.stop[o] {
-				s.Stop = append(s.Stop, Stop{o, t.seen.Attempt})
+				s.Wishes = append(s.Wishes, Wish{o, t.seen.Attempt, d.wish})
 			}
 			if d.query[o] {
 				s.Query = append(s.Query, o)

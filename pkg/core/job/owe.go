@@ -70,18 +70,17 @@ func durable(r task.Report) task.Report {
 
 func (m *Machine) send() Send {
 	o := &m.owed
-	stop := m.row.Wish >= task.DesiredStop
 	var s Send
 	for _, ordinal := range o.dispatch.drain() {
-		o.stop.remove(ordinal)
+		o.wishes.remove(ordinal)
 		o.query.remove(ordinal)
 		if m.live.has(ordinal) {
-			s.Dispatch = append(s.Dispatch, Dispatch{Ordinal: ordinal, Attempt: m.tasks[ordinal].seen.Attempt, Stop: stop})
+			s.Dispatch = append(s.Dispatch, Dispatch{Ordinal: ordinal, Attempt: m.tasks[ordinal].seen.Attempt, Want: m.row.Wish})
 		}
 	}
-	for _, ordinal := range o.stop.drain() {
+	for _, ordinal := range o.wishes.drain() {
 		if m.live.has(ordinal) && !bug("a stop is not said") {
-			s.Stop = append(s.Stop, Stop{Ordinal: ordinal, Attempt: m.tasks[ordinal].seen.Attempt})
+			s.Wishes = append(s.Wishes, Wish{Ordinal: ordinal, Attempt: m.tasks[ordinal].seen.Attempt, Want: m.row.Wish})
 		}
 	}
 	for _, ordinal := range o.query.drain() {

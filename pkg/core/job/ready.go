@@ -1,5 +1,7 @@
 package job
 
+import "github.com/ccs-project/ccs/pkg/core/task"
+
 // Ready is what the caller owes a machine, in this order: persist everything in
 // it in one transaction, and only then send anything in it. A Ready that could
 // not be persisted is not retried with another: the owner that cannot write
@@ -34,7 +36,7 @@ type Persist struct {
 // routed is dropped, and comes again when the host is reached.
 type Send struct {
 	Dispatch []Dispatch
-	Stop     []Stop
+	Wishes   []Wish
 	Forget   []uint32 // outcomes of these are durable: their hosts may forget them
 	Query    []uint32 // what is known of these?
 }
@@ -42,14 +44,15 @@ type Send struct {
 // Dispatch hands a released task to its host, with the wish in force.
 type Dispatch struct {
 	Ordinal uint32
-	Attempt uint32 // from 1
-	Stop    bool   // it is not to be started; if it runs, it is to be ended
+	Attempt uint32       // from 1
+	Want    task.Desired // run, withdraw or stop
 }
 
-// Stop is the wish to end a task that its host knows.
-type Stop struct {
+// Wish says to a host that knows a task what is wanted of it.
+type Wish struct {
 	Ordinal uint32
-	Attempt uint32 // from 1
+	Attempt uint32       // from 1
+	Want    task.Desired // withdraw or stop
 }
 
 // Empty reports whether nothing is owed.
@@ -59,5 +62,5 @@ func (r *Ready) Empty() bool {
 
 // Empty reports whether nothing is to be sent.
 func (s *Send) Empty() bool {
-	return len(s.Dispatch) == 0 && len(s.Stop) == 0 && len(s.Forget) == 0 && len(s.Query) == 0
+	return len(s.Dispatch) == 0 && len(s.Wishes) == 0 && len(s.Forget) == 0 && len(s.Query) == 0
 }

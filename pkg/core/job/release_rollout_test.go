@@ -189,7 +189,7 @@ func TestAnAbortLetsGoOnWhatRuns(t *testing.T) {
 	wantList(t, "one more", rd.Persist.Released, 4)
 	rd = r.step(report("e", task.Running))
 	rd2 := r.step(report("e", task.Failed))
-	if len(rd.Send.Stop)+len(rd2.Send.Stop) != 0 || r.m.Row().Wish != task.DesiredRun {
+	if len(rd.Send.Wishes)+len(rd2.Send.Wishes) != 0 || r.m.Row().Wish != task.DesiredRun {
 		t.Errorf("it owes %+v and %+v", rd, rd2)
 	}
 	r.wantRow("DONE")
@@ -201,7 +201,7 @@ func TestAnAbortSkipsTheRestAndStopsNobody(t *testing.T) {
 	r.step(reachAll("a", "b", "c")...)
 	r.step(report("b", task.Running), Reached{Host: "a", Incarnation: inc(2)})
 	rd := r.step(report("b", task.Running), Reached{Host: "c", Incarnation: inc(2)})
-	if len(rd.Send.Stop) != 0 {
+	if len(rd.Send.Wishes) != 0 {
 		t.Errorf("it owes %+v", rd)
 	}
 	r.wantStates("a=LOST/state_wiped b=RUNNING c=SKIPPED/new_incarnation")
@@ -234,7 +234,7 @@ func TestAUserPausesAndResumes(t *testing.T) {
 	r.step(reachAll("a", "b", "c")...)
 	rd := r.step(Pause{RequestID: requestID("p")})
 	r.wantRow("PAUSED user")
-	if len(rd.Send.Stop) != 0 || len(rd.Persist.Controls) != 1 || rd.Persist.Controls[0].Kind != PauseRequest {
+	if len(rd.Send.Wishes) != 0 || len(rd.Persist.Controls) != 1 || rd.Persist.Controls[0].Kind != PauseRequest {
 		t.Errorf("it owes %+v", rd)
 	}
 	wantList(t, "while it is paused", r.step(report("a", task.Succeeded)).Persist.Released)

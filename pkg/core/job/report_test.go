@@ -238,7 +238,7 @@ func TestALostTaskIsRunAgainAsOftenAsWasSigned(t *testing.T) {
 	if !reflect.DeepEqual(rd.Persist.Tasks, want) {
 		t.Errorf("written %+v, want %+v", rd.Persist.Tasks, want)
 	}
-	if len(rd.Send.Dispatch) != 1 || rd.Send.Dispatch[0] != (Dispatch{Ordinal: 0, Attempt: 2}) {
+	if len(rd.Send.Dispatch) != 1 || rd.Send.Dispatch[0] != (Dispatch{Ordinal: 0, Attempt: 2, Want: task.DesiredRun}) {
 		t.Errorf("dispatched %+v", rd.Send.Dispatch)
 	}
 	wantList(t, "forgotten", rd.Send.Forget)

@@ -150,7 +150,7 @@ func (d *disk) check(rd Ready) {
 		if !d.released[x.Ordinal] || d.report(x.Ordinal).State.Final() || d.report(x.Ordinal).Attempt != x.Attempt {
 			d.t.Fatalf("%+v is dispatched, durable is %v", x, d.report(x.Ordinal))
 		}
-		if x.Stop != (d.row.Wish >= task.DesiredStop) {
+		if x.Want != d.row.Wish {
 			d.t.Fatalf("%+v is dispatched under the durable wish %v", x, d.row.Wish)
 		}
 	}
@@ -159,9 +159,9 @@ func (d *disk) check(rd Ready) {
 			d.t.Fatalf("ordinal %d is to be forgotten, durable is %v", o, d.report(o))
 		}
 	}
-	for _, x := range rd.Send.Stop {
-		if !d.released[x.Ordinal] || d.row.Wish < task.DesiredStop {
-			d.t.Fatalf("%+v is to be stopped under the durable wish %v", x, d.row.Wish)
+	for _, x := range rd.Send.Wishes {
+		if !d.released[x.Ordinal] || x.Want != d.row.Wish || x.Want < task.DesiredWithdraw {
+			d.t.Fatalf("%+v is wished under the durable wish %v", x, d.row.Wish)
 		}
 	}
 	for _, o := range rd.Send.Query {

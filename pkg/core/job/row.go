@@ -39,7 +39,7 @@ func (s State) String() string {
 // Targets).
 type Row struct {
 	State           State
-	Wish            task.Desired // of every task of the job: run, or stop
+	Wish            task.Desired // of every task of the job: run, withdraw, or stop
 	Counts          Counts       // tasks by state; a durable row has all that are released and live as DISPATCHED
 	Released        uint32       // targets that were ever released
 	Pause           PauseCause   // why it is Paused; 0 in every other state
@@ -91,7 +91,7 @@ type ControlRow struct {
 	RequestID       string // made by the client, 16..64 bytes
 	ControlRevision uint64 // after it
 	Kind            ControlKind
-	KeepRunning     bool   // of a cancel
+	KeepRunning     bool   // of a cancel: what has started goes on
 	Until           Until  // of a resume
 	Targets         uint32 // of a resume by a number
 	At              time.Time

@@ -102,7 +102,7 @@ func TestAnEmptyReadyOwesNothing(t *testing.T) {
 	for _, rd := range []Ready{
 		{Persist: Persist{Row: &Row{}}},
 		{Send: Send{Dispatch: []Dispatch{{}}}},
-		{Send: Send{Stop: []Stop{{}}}},
+		{Send: Send{Wishes: []Wish{{}}}},
 		{Send: Send{Forget: []uint32{0}}},
 		{Send: Send{Query: []uint32{0}}},
 		{Changed: []uint32{0}},

@@ -292,12 +292,12 @@ func (s *script) show(rd Ready) string {
 	}))
 	line("send dispatch", each(rd.Send.Dispatch, func(d Dispatch) string {
 		text := fmt.Sprintf("%s#%d", s.host(d.Ordinal), d.Attempt)
-		if d.Stop {
-			text += "(stop)"
+		if d.Want != task.DesiredRun {
+			text += "(" + d.Want.String() + ")"
 		}
 		return text
 	}))
-	line("send stop", each(rd.Send.Stop, func(x Stop) string { return fmt.Sprintf("%s#%d", s.host(x.Ordinal), x.Attempt) }))
+	line("send wish", each(rd.Send.Wishes, func(x Wish) string { return fmt.Sprintf("%s#%d(%s)", s.host(x.Ordinal), x.Attempt, x.Want) }))
 	line("send forget", each(rd.Send.Forget, s.host))
 	line("send query", each(rd.Send.Query, s.host))
 	line("changed", each(rd.Changed, s.host))

@@ -31,24 +31,25 @@ type world struct {
 
 // toHost is one thing on its way to a host.
 type toHost struct {
-	host            int
-	attempt         uint32
-	stop, ask, gone bool
-	era             int
+	host      int
+	attempt   uint32
+	want      task.Desired
+	ask, gone bool
+	era       int
 }
 
 // simHost is a host with a disk. Its rules are those of architecture section 8,
 // and not the machine's.
 type simHost struct {
-	id       fleet.HostID
-	inc      fleet.Incarnation
-	here     bool
-	dead     bool        // it will never be heard again
-	report   task.Report // what its disk says; zero: nothing
-	forgot   bool        // told to forget: it keeps a tombstone and reports no more by itself
-	excused  bool        // told so on the word of a store that was restored since
-	starts   map[string]int
-	stopping bool
+	id      fleet.HostID
+	inc     fleet.Incarnation
+	here    bool
+	dead    bool        // it will never be heard again
+	report  task.Report // what its disk says; zero: nothing
+	forgot  bool        // told to forget: it keeps a tombstone and reports no more by itself
+	excused bool        // told so on the word of a store that was restored since
+	starts  map[string]int
+	want    task.Desired
 }
 
 func newWorld(t *rapid.T) *world { return newWorldOf(t, drawSpec(t)) }
@@ -83,10 +84,10 @@ func (w *world) ready(sends bool) {
 		w.down = append(w.down, x)
 	}
 	for _, d := range rd.Send.Dispatch {
-		send(toHost{host: int(d.Ordinal), attempt: d.Attempt, stop: d.Stop})
+		send(toHost{host: int(d.Ordinal), attempt: d.Attempt, want: d.Want})
 	}
-	for _, s := range rd.Send.Stop {
-		send(toHost{host: int(s.Ordinal), stop: true})
+	for _, s := range rd.Send.Wishes {
+		send(toHost{host: int(s.Ordinal), want: s.Want})
 	}
 	for _, o := range rd.Send.Query {
 		send(toHost{host: int(o), ask: true})
@@ -161,7 +162,7 @@ func (w *world) leave(i int) {
 func (w *world) wipe(i int) {
 	h := w.hosts[i]
 	h.inc = fleet.Incarnation{14: 1, 15: byte(len(h.starts)) + 2}
-	h.report, h.forgot, h.excused, h.stopping = task.Report{}, false, false, false
+	h.report, h.forgot, h.excused, h.want = task.Report{}, false, false, 0
 	w.leave(i)
 }
 
@@ -196,7 +197,9 @@ func (w *world) arrive(x toHost) {
 	case x.ask:
 		w.up = append(w.up, NotKnown{[]uint32{uint32(x.host)}})
 	case x.attempt == 0:
-		h.stopping = h.stopping || known
+		if known {
+			h.want = max(h.want, x.want)
+		}
 	default:
 		w.dispatched(x, known)
 	}
@@ -204,7 +207,7 @@ func (w *world) arrive(x toHost) {
 
 func (w *world) dispatched(x toHost, known bool) {
 	h := w.hosts[x.host]
-	h.stopping = h.stopping || x.stop
+	h.want = max(h.want, x.want)
 	next, mayRerun := task.Rerun(h.report)
 	switch {
 	case h.inc != inc(1):
@@ -213,7 +216,7 @@ func (w *world) dispatched(x toHost, known bool) {
 	case !known && x.attempt == 1, mayRerun && x.attempt == next.Attempt:
 		h.report = task.Report{Attempt: x.attempt}
 		switch {
-		case x.stop:
+		case x.want >= task.DesiredWithdraw:
 			w.become(x.host, task.Canceled, task.BeforeStart)
 		case !w.now.Before(w.spec.startBy(x.attempt)):
 			w.become(x.host, task.Expired, task.StartByPassed)
@@ -230,7 +233,7 @@ func (w *world) dispatched(x toHost, known bool) {
 func (w *world) live(i int, rebooted bool, end task.State) {
 	h := w.hosts[i]
 	switch {
-	case h.report.State == task.Accepted && h.stopping:
+	case h.report.State == task.Accepted && h.want >= task.DesiredWithdraw:
 		w.become(i, task.Canceled, task.BeforeStart)
 	case h.report.State == task.Accepted && !w.now.Before(w.spec.startBy(h.report.Attempt)):
 		w.become(i, task.Expired, task.StartByPassed)
@@ -239,7 +242,7 @@ func (w *world) live(i int, rebooted bool, end task.State) {
 		w.become(i, task.Running, task.NoReason)
 	case h.report.State == task.Running && rebooted:
 		w.become(i, task.Lost, task.Rebooted)
-	case h.report.State == task.Running && h.stopping:
+	case h.report.State == task.Running && h.want >= task.DesiredStop:
 		w.become(i, task.Canceled, task.Killed)
 	case h.report.State == task.Running:
 		w.become(i, end, task.NoReason)

@@ -151,10 +151,10 @@ func edges(b *strings.Builder) {
 }
 
 func policy(b *strings.Builder) {
-	b.WriteString("## What a host does next\n\nThe host's whole policy: what it has seen against what is wanted.\n\n| seen | wish run | wish stop | wish gone |\n| --- | --- | --- | --- |\n")
+	b.WriteString("## What a host does next\n\nThe host's whole policy: what it has seen against what is wanted.\n\n| seen | wish run | wish withdraw | wish stop | wish gone |\n| --- | --- | --- | --- | --- |\n")
 	for _, s := range States() {
 		fmt.Fprintf(b, "| `%s` |", s)
-		for _, want := range []Desired{DesiredRun, DesiredStop, DesiredGone} {
+		for _, want := range wishes {
 			fmt.Fprintf(b, " %s |", Next(Report{Attempt: 1, State: s}, want))
 		}
 		b.WriteString("\n")

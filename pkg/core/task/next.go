@@ -6,9 +6,10 @@ type Desired uint8
 
 // The wishes, in the order in which they outrank each other.
 const (
-	DesiredRun  Desired = 64  // let it run
-	DesiredStop Desired = 128 // do not start it; if it runs, end its whole tree
-	DesiredGone Desired = 192 // its outcome is durable above: forget it
+	DesiredRun      Desired = 64  // let it run
+	DesiredWithdraw Desired = 96  // do not start it; if it has started, let it go on
+	DesiredStop     Desired = 128 // do not start it; if it runs, end its whole tree
+	DesiredGone     Desired = 192 // its outcome is durable above: forget it
 )
 
 // String names the wish.
@@ -16,6 +17,8 @@ func (d Desired) String() string {
 	switch d {
 	case DesiredRun:
 		return "run"
+	case DesiredWithdraw:
+		return "withdraw"
 	case DesiredStop:
 		return "stop"
 	case DesiredGone:
@@ -53,6 +56,10 @@ func (a Action) String() string {
 // A host that is told to stop or forget what it does not know asks with
 // DISPATCHED: only what was released is ever wished for. Gone before the end
 // works as Stop first, because the host forgets nothing that may still run.
+//
+// Whether it has started only the attempt's record says, and ACCEPTED may be of
+// the moment before it was made: a Drop that finds one leaves what runs alone
+// if the wish is to withdraw, and ends it if the wish is to stop.
 func Next(seen Report, want Desired) Action {
 	switch {
 	case want < DesiredRun || seen.State < Dispatched || seen.State == Unknown:
@@ -62,7 +69,7 @@ func Next(seen Report, want Desired) Action {
 			return Forget
 		}
 		return Wait
-	case want >= DesiredStop && seen.State < Starting:
+	case want >= DesiredWithdraw && seen.State < Starting:
 		return Drop
 	case want >= DesiredStop:
 		return Stop

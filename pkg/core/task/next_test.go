@@ -6,27 +6,27 @@ import (
 	"pgregory.net/rapid"
 )
 
-var wishes = []Desired{DesiredRun, DesiredStop, DesiredGone}
+var wishes = []Desired{DesiredRun, DesiredWithdraw, DesiredStop, DesiredGone}
 
 // TestTheHostsWholePolicy writes Next down a second time, as a table.
 func TestTheHostsWholePolicy(t *testing.T) {
-	policy := map[State][3]Action{
-		Unspecified: {Wait, Wait, Wait},
-		Pending:     {Wait, Wait, Wait},
-		Dispatched:  {Accept, Drop, Drop},
-		Accepted:    {Spawn, Drop, Drop},
-		Starting:    {Wait, Stop, Stop},
-		Running:     {Wait, Stop, Stop},
-		Unknown:     {Wait, Wait, Wait},
-		Skipped:     {Wait, Wait, Forget},
-		Expired:     {Wait, Wait, Forget},
-		Refused:     {Wait, Wait, Forget},
-		Canceled:    {Wait, Wait, Forget},
-		StartFailed: {Wait, Wait, Forget},
-		Lost:        {Wait, Wait, Forget},
-		TimedOut:    {Wait, Wait, Forget},
-		Failed:      {Wait, Wait, Forget},
-		Succeeded:   {Wait, Wait, Forget},
+	policy := map[State][4]Action{
+		Unspecified: {Wait, Wait, Wait, Wait},
+		Pending:     {Wait, Wait, Wait, Wait},
+		Dispatched:  {Accept, Drop, Drop, Drop},
+		Accepted:    {Spawn, Drop, Drop, Drop},
+		Starting:    {Wait, Wait, Stop, Stop},
+		Running:     {Wait, Wait, Stop, Stop},
+		Unknown:     {Wait, Wait, Wait, Wait},
+		Skipped:     {Wait, Wait, Wait, Forget},
+		Expired:     {Wait, Wait, Wait, Forget},
+		Refused:     {Wait, Wait, Wait, Forget},
+		Canceled:    {Wait, Wait, Wait, Forget},
+		StartFailed: {Wait, Wait, Wait, Forget},
+		Lost:        {Wait, Wait, Wait, Forget},
+		TimedOut:    {Wait, Wait, Wait, Forget},
+		Failed:      {Wait, Wait, Wait, Forget},
+		Succeeded:   {Wait, Wait, Wait, Forget},
 	}
 	if len(policy) != len(States())+1 {
 		t.Fatalf("the policy names %d states of %d", len(policy), len(States())+1)
@@ -100,6 +100,41 @@ func TestAWishToStopEndsEverythingAndStartsNothing(t *testing.T) {
 	})
 }
 
+// TestAWithdrawnTaskStartsNotAndWhatHasStartedGoesOn follows a host from any live
+// state to the end, with whatever happens by itself in between.
+func TestAWithdrawnTaskStartsNotAndWhatHasStartedGoesOn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		seen := Report{Attempt: 1, State: rapid.SampledFrom([]State{Dispatched, Accepted, Starting, Running}).Draw(t, "seen")}
+		had := seen.State >= Starting
+		for !seen.State.Final() {
+			do := Next(seen, DesiredWithdraw)
+			by, to := carryOut(do, seen)
+			switch {
+			case do == Drop && !had, do == Wait && had:
+			default:
+				t.Fatalf("withdrawn in %v, it does %v", seen.State, do)
+			}
+			if do == Wait { // it goes on by itself
+				by = EndProcess
+				to = rapid.SampledFrom([]State{Running, Failed, Succeeded}).Draw(t, "becomes")
+				if seen.State == Starting {
+					to = Running
+				}
+			}
+			if to != seen.State && !May(by, seen.State, to) {
+				t.Fatalf("%v on %v: %v may not", do, seen.State, by)
+			}
+			seen.State = to
+		}
+		if canceled := seen.State == Canceled; canceled == had {
+			t.Fatalf("it had started: %t, and it ends as %v", had, seen.State)
+		}
+		if Next(seen, DesiredWithdraw) != Wait || Next(seen, DesiredGone) != Forget {
+			t.Fatalf("ended, it does %v", Next(seen, DesiredWithdraw))
+		}
+	})
+}
+
 func TestTheSameQuestionHasTheSameAnswer(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := genReport(t, "a"), genReport(t, "b")
@@ -112,7 +147,7 @@ func TestTheSameQuestionHasTheSameAnswer(t *testing.T) {
 }
 
 func TestWishesAndActionsAreNamed(t *testing.T) {
-	for d, want := range map[Desired]string{DesiredRun: "run", DesiredStop: "stop", DesiredGone: "gone", 0: "unspecified", 65: "unspecified"} {
+	for d, want := range map[Desired]string{DesiredRun: "run", DesiredWithdraw: "withdraw", DesiredStop: "stop", DesiredGone: "gone", 0: "unspecified", 65: "unspecified"} {
 		if d.String() != want {
 			t.Errorf("wish %d is %q", d, d.String())
 		}
@@ -122,7 +157,7 @@ func TestWishesAndActionsAreNamed(t *testing.T) {
 			t.Errorf("action %d is %q, want %q", i, got, want)
 		}
 	}
-	if DesiredRun >= DesiredStop || DesiredStop >= DesiredGone {
+	if DesiredRun >= DesiredWithdraw || DesiredWithdraw >= DesiredStop || DesiredStop >= DesiredGone {
 		t.Error("wishes do not grow")
 	}
 }

@@ -59,14 +59,14 @@ var transitions = [...]Transition{
 
 	{Agent, Dispatched, Refused, "verification, policy or a local freeze forbids it"},
 	{Agent, Dispatched, Expired, "the start-by passed before the executor had it"},
-	{Agent, Dispatched, Canceled, "a ping that is told to stop"},
+	{Agent, Dispatched, Canceled, "a ping that is told to stop, or withdrawn"},
 	{Agent, Dispatched, Succeeded, "a ping: answered without a process and without a record"},
 
 	{Executor, Dispatched, Accepted, "its specification is synced to disk"},
-	{Executor, Dispatched, Canceled, "told to stop what it does not know; shared with the agent's pings"},
+	{Executor, Dispatched, Canceled, "told to stop or to withdraw what it does not know; shared with the agent's pings"},
 	// Before the start, whoever creates the attempt's record first has decided:
 	// the next three are shared with the end-process.
-	{Executor, Accepted, Canceled, "told to stop before the attempt's record exists"},
+	{Executor, Accepted, Canceled, "told to stop, or withdrawn, before the attempt's record exists"},
 	{Executor, Accepted, Expired, "the start-by passed before the attempt's record exists"},
 	{Executor, Accepted, StartFailed, "no end-process could be started"},
 	{Executor, Starting, Lost, "the host was rebooted, or the end-process died and left no tree"},

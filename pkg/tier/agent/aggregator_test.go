@@ -59,6 +59,7 @@ type aggregator struct {
 	// What goes with the next replies; a new session gets what was not taken over.
 	commands []*sessionv1.Command
 	stops    []*sessionv1.Stop
+	withdraw []*sessionv1.Stop
 	forgets  [][]byte
 	bundle   *typesv1.Envelope
 	resync   bool
@@ -170,7 +171,7 @@ func (a *aggregator) hear(t *talk, hb *sessionv1.Heartbeat, size int) {
 func (a *aggregator) push() {
 	a.mu.Lock()
 	t := a.talk
-	due := !a.noPush && len(a.commands)+len(a.stops) > 0
+	due := !a.noPush && len(a.commands)+len(a.stops)+len(a.withdraw) > 0
 	a.mu.Unlock()
 	if t != nil && due {
 		a.reply(t, 0)
@@ -184,10 +185,10 @@ func (a *aggregator) reply(t *talk, answers uint64) {
 	a.mu.Lock()
 	t.replies++
 	r := &sessionv1.Reply{
-		Number: t.replies, Heartbeat: answers, Commands: a.commands, Stops: a.stops, Forget: a.forgets, HaveHeartbeat: t.have,
+		Number: t.replies, Heartbeat: answers, Commands: a.commands, Stops: a.stops, Withdrawals: a.withdraw, Forget: a.forgets, HaveHeartbeat: t.have,
 		ServerTime: wire.TimeToProto(time.Now().Add(a.ahead)), Bundle: a.bundle, Resync: a.resync, Credits: wire.CreditsToProto(a.give),
 	}
-	a.commands, a.stops, a.forgets, a.bundle, a.resync, a.give = nil, nil, nil, nil, false, nil
+	a.commands, a.stops, a.withdraw, a.forgets, a.bundle, a.resync, a.give = nil, nil, nil, nil, nil, false, nil
 	if a.spoil != nil {
 		a.spoil(r)
 	}
@@ -291,6 +292,12 @@ func (a *aggregator) deliver(commands ...*sessionv1.Command) {
 // wishStop sends a stop.
 func (a *aggregator) wishStop(id job.ID) {
 	a.set(func(a *aggregator) { a.stops = append(a.stops, wire.StopToProto(id, 1)) })
+	a.push()
+}
+
+// wishWithdraw sends a withdrawal.
+func (a *aggregator) wishWithdraw(id job.ID) {
+	a.set(func(a *aggregator) { a.withdraw = append(a.withdraw, wire.StopToProto(id, 1)) })
 	a.push()
 }
 

@@ -33,9 +33,7 @@ func (a *Agent) command(ctx context.Context, c *sessionv1.Command, it item) {
 	}
 	e := a.tasks[d.Job]
 	if e != nil && e.knows(d.Attempt) {
-		if d.Stop {
-			e.wish(task.DesiredStop)
-		}
+		e.wish(d.Want)
 		a.await(e, it)
 		a.say(e)
 		a.drive(ctx, e)
@@ -43,9 +41,7 @@ func (a *Agent) command(ctx context.Context, c *sessionv1.Command, it item) {
 	}
 	e = a.entry(d.Job)
 	e.asked, e.trace = &d, traceOf(ctx, c.GetTraceParent())
-	if d.Stop {
-		e.want = max(e.want, task.DesiredStop)
-	}
+	e.want = max(e.want, d.Want)
 	a.await(e, it)
 	a.drive(ctx, e)
 }
@@ -79,16 +75,16 @@ func (a *Agent) unreadable(ctx context.Context, c *sessionv1.Command, it item, w
 	a.drive(ctx, e)
 }
 
-// stop takes the wish that a task ends. What is not known here comes again as a
-// command with the wish, when its owner asks.
-func (a *Agent) stop(ctx context.Context, s *sessionv1.Stop, it item) {
+// wished takes the wish that a task ends, or is withdrawn. What is not known here
+// comes again as a command with the wish, when its owner asks.
+func (a *Agent) wished(ctx context.Context, s *sessionv1.Stop, want task.Desired, it item) {
 	id, _, err := wire.StopFromProto(s)
 	e := a.tasks[id]
 	if err != nil || e == nil {
 		a.took(it)
 		return
 	}
-	e.wish(task.DesiredStop)
+	e.wish(want)
 	a.await(e, it)
 	a.drive(ctx, e)
 }

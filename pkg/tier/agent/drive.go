@@ -40,7 +40,7 @@ func (a *Agent) drive(ctx context.Context, e *entry) {
 		a.fetch(e)
 	case actCopy:
 		a.copyThen(e)
-	case actStart, actDecline, actSignal, actRelease:
+	case actStart, actDecline, actSignal, actWithdraw, actRelease:
 		a.call(ctx, e, act)
 	}
 }
@@ -57,7 +57,7 @@ func (a *Agent) judge(ctx context.Context, e *entry) (more bool) {
 	v := judge{a.host, a.incarnation, a.bundle}.verify(now, *d)
 	e.ticket, e.remember = v.ticket, v.remember
 	e.seen, e.detail = task.Report{Attempt: d.Attempt, State: task.Dispatched}, job.Detail{}
-	e.refusal, e.why, e.told = v.refusal, v.why, false
+	e.refusal, e.why, e.told = v.refusal, v.why, 0
 	a.judged(ctx, span, e)
 	if !v.taken() {
 		a.log.WarnContext(ctx, "command is not taken", slog.String("job", e.id.String()), slog.String("outcome", v.refusal.State.String()),
@@ -75,8 +75,8 @@ func (a *Agent) judge(ctx context.Context, e *entry) (more bool) {
 // answerPing settles a ping without a process and without a record.
 func (a *Agent) answerPing(ctx context.Context, e *entry, now time.Time) {
 	r := task.Report{Attempt: e.seen.Attempt, State: task.Succeeded}
-	if e.want >= task.DesiredStop {
-		r = task.Report{Attempt: e.seen.Attempt, State: task.Canceled, Exit: task.Exit{Reason: task.BeforeStart}}
+	if e.want >= task.DesiredWithdraw {
+		r = withdrawn(e.seen.Attempt)
 	}
 	e.memory, e.seen = true, r
 	e.detail.EndedAt = now
@@ -85,6 +85,11 @@ func (a *Agent) answerPing(ctx context.Context, e *entry, now time.Time) {
 	}
 	a.handed(e, r.Attempt)
 	a.say(e)
+}
+
+// withdrawn is the outcome of an attempt that is not to start any more.
+func withdrawn(attempt uint32) task.Report {
+	return task.Report{Attempt: attempt, State: task.Canceled, Exit: task.Exit{Reason: task.BeforeStart}}
 }
 
 // copyThen puts a command into the cache and then goes on. A cache that cannot
@@ -154,7 +159,7 @@ func (a *Agent) call(ctx context.Context, e *entry, act act) {
 	if e.failures < tracedTries {
 		ctx = obs.WithTraceParent(ctx, e.trace)
 	}
-	order, refusal, named, heard, cached := e.order, e.refusal, e.named(time.Now()), a.heard, e.asked != nil
+	order, refusal, want, named, heard, cached := e.order, e.refusal, e.want, e.named(time.Now()), a.heard, e.asked != nil
 	a.work.Go(func() {
 		var answer Answer
 		var err error
@@ -165,6 +170,8 @@ func (a *Agent) call(ctx context.Context, e *entry, act act) {
 			answer, err = a.deps.Executor.Decline(ctx, named, refusal)
 		case actSignal:
 			answer, err = a.deps.Executor.Signal(ctx, named)
+		case actWithdraw: // the attempt's record says which was first, this or the start
+			answer, err = a.deps.Executor.Decline(ctx, named, withdrawn(named.Attempt))
 		case actRelease:
 			_, err = a.deps.Executor.Release(ctx, named.ID, heard)
 			answer.Acceptance = Released
@@ -176,7 +183,7 @@ func (a *Agent) call(ctx context.Context, e *entry, act act) {
 		a.post(func(ctx context.Context) {
 			e.busy = false
 			if a.tasks[e.id] == e {
-				a.answered(ctx, e, reply{act, named.Attempt, answer, err})
+				a.answered(ctx, e, reply{act, named.Attempt, want, answer, err})
 			}
 		})
 	})
@@ -195,6 +202,7 @@ func (a *Agent) parentLives(e *entry) bool {
 type reply struct {
 	act     act
 	attempt uint32
+	want    task.Desired // that was in force
 	answer  Answer
 	err     error
 }
@@ -223,7 +231,9 @@ func (a *Agent) answered(ctx context.Context, e *entry, r reply) {
 		return
 	default:
 		r.answer.Command.Detail.Message = cmp.Or(r.answer.Command.Detail.Message, wordsOf(e.why, r.answer.Command.Report))
-		e.told = e.told || r.act == actSignal
+		if r.act == actSignal || r.act == actWithdraw {
+			e.told = max(e.told, r.want)
+		}
 		a.handed(e, r.attempt)
 		a.observe(ctx, r.answer.Command)
 	}

@@ -20,9 +20,9 @@ type entry struct {
 	detail   job.Detail   // signed when it has an outcome
 	remember time.Time    // E
 
-	memory bool // a ping: the executor knows nothing of it
-	pastW  bool // the executor may have known and forgotten it: no outcome
-	told   bool // the executor has the wish to stop on its disk
+	memory bool         // a ping: the executor knows nothing of it
+	pastW  bool         // the executor may have known and forgotten it: no outcome
+	told   task.Desired // the greatest wish that the executor has carried out; 0: none
 
 	handover
 	delivery
@@ -52,11 +52,11 @@ type delivery struct {
 	inline    [][]byte // the small ones, until they are sent
 }
 
-// item is a command or a stop in a reply, to be acknowledged.
+// item is a command or a wish in a reply, to be acknowledged.
 type item struct {
 	session uint64 // by its place in this process; 0: it came from the cache
 	reply   uint64
-	class   string // whose credit is given back; empty: none, it is a stop
+	class   string // whose credit is given back; empty: none, it is a wish
 }
 
 // act is the one next thing to do for a task.
@@ -68,7 +68,8 @@ const (
 	actCopy        // into the cache
 	actStart
 	actDecline
-	actSignal
+	actSignal   // end it
+	actWithdraw // end it if it has not started
 	actRelease
 	actDrop // the executor knows nothing of it: forget it here
 )
@@ -92,9 +93,9 @@ func (e *entry) action() act {
 	case task.Accept:
 		return e.handOver(actStart)
 	case task.Drop:
-		return e.handOver(actSignal)
+		return e.handOver(e.heed())
 	case task.Stop:
-		return e.signal()
+		return e.heed()
 	case task.Forget:
 		return actRelease
 	case task.Wait, task.Spawn:
@@ -110,28 +111,29 @@ func (e *entry) handOver(otherwise act) act {
 	if e.refused() {
 		return actDecline
 	}
-	if otherwise == actSignal {
-		return e.signal()
-	}
 	return otherwise
 }
 
-func (e *entry) signal() act {
-	if e.told {
+// heed is how the executor learns of a wish that it has not carried out.
+func (e *entry) heed() act {
+	switch {
+	case e.told >= e.want:
 		return actNothing
+	case e.want < task.DesiredStop:
+		return actWithdraw
 	}
 	return actSignal
 }
 
-// wish notes what is wanted. A wish to stop that must not be lost with the
-// process goes into the cache with the command.
+// wish notes what is wanted. A wish that must not be lost with the process, not
+// to start what is here, goes into the cache with the command.
 func (e *entry) wish(want task.Desired) {
 	if want <= e.want {
 		return
 	}
 	e.want = want
-	if want == task.DesiredStop && e.asked != nil && !planted.Bug("a stop before the start is not kept") {
-		e.asked.Stop, e.copied = true, false
+	if want <= task.DesiredStop && e.asked != nil && !planted.Bug("a stop before the start is not kept") {
+		e.asked.Want, e.copied = want, false
 	}
 }
 

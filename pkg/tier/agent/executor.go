@@ -26,7 +26,9 @@ type Executor interface {
 	// Start hands an attempt over. It answers when the attempt is on disk.
 	Start(ctx context.Context, o wire.StartOrder) (Answer, error)
 	// Decline records that an attempt will never be started, with report, which
-	// is REFUSED or EXPIRED.
+	// is REFUSED, EXPIRED, or CANCELED before the start: it is withdrawn. What has
+	// started goes on. An executor of the version before does not know the last
+	// one: wire.ErrInvalid, and nothing was done.
 	Decline(ctx context.Context, n Named, report task.Report) (Answer, error)
 	// Signal asks to stop. What is not known is recorded as canceled.
 	Signal(ctx context.Context, n Named) (Answer, error)

@@ -100,8 +100,8 @@ func (a *Agent) executorSays(ctx context.Context, news News) {
 	}
 	a.away, a.snapshot = false, true
 	for _, e := range a.tasks {
-		if e.want >= task.DesiredStop && e.live() {
-			e.told = false // it may have been told and died before it wrote it down
+		if e.want >= task.DesiredWithdraw && e.live() {
+			e.told = 0 // it may have been told and died before it wrote it down
 		}
 		a.retry(ctx, e)
 	}

@@ -10,7 +10,6 @@ import (
 
 	sessionv1 "github.com/ccs-project/ccs/api/gen/ccs/session/v1"
 	"github.com/ccs-project/ccs/pkg/core/job"
-	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
 	"github.com/ccs-project/ccs/pkg/trust/policy"
 	"github.com/ccs-project/ccs/pkg/wire"
@@ -81,9 +80,7 @@ func (a *Agent) recallCopies(ctx context.Context) error {
 		}
 		e := a.entry(d.Job)
 		e.asked, e.copied, e.cached = &d, true, true
-		if d.Stop {
-			e.want = task.DesiredStop
-		}
+		e.want = max(e.want, d.Want)
 		a.cached++
 	}
 	return nil

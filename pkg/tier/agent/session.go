@@ -11,6 +11,7 @@ import (
 	sessionv1 "github.com/ccs-project/ccs/api/gen/ccs/session/v1"
 	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
 	"github.com/ccs-project/ccs/pkg/core/link"
+	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/trust/policy"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
@@ -131,7 +132,7 @@ func (a *Agent) replied(ctx context.Context, s *session, r *sessionv1.Reply) {
 	s.heard = time.Now()
 	a.hear(wire.TimeFromProto(r.GetServerTime()))
 	s.setInterval(wire.DurationFromProto(r.GetHeartbeatInterval()))
-	s.taken.arrived(r.GetNumber(), len(r.GetCommands())+len(r.GetStops()))
+	s.taken.arrived(r.GetNumber(), len(r.GetCommands())+len(r.GetStops())+len(r.GetWithdrawals()))
 	a.outbox.Have(r.GetHaveHeartbeat())
 	a.granted(s, wire.CreditsFromProto(r.GetCredits()))
 	if r.GetBundle() != nil {
@@ -145,7 +146,10 @@ func (a *Agent) replied(ctx context.Context, s *session, r *sessionv1.Reply) {
 		a.forget(ctx, id)
 	}
 	for _, stop := range r.GetStops() {
-		a.stop(ctx, stop, item{session: s.place, reply: r.GetNumber()})
+		a.wished(ctx, stop, task.DesiredStop, item{session: s.place, reply: r.GetNumber()})
+	}
+	for _, withdrawal := range r.GetWithdrawals() {
+		a.wished(ctx, withdrawal, task.DesiredWithdraw, item{session: s.place, reply: r.GetNumber()})
 	}
 	for _, c := range r.GetCommands() {
 		a.command(ctx, c, item{session: s.place, reply: r.GetNumber(), class: c.GetClass()})

@@ -10,6 +10,7 @@ import (
 	sessionv1 "github.com/ccs-project/ccs/api/gen/ccs/session/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/link"
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/trust/identity"
 	"github.com/ccs-project/ccs/pkg/wire"
@@ -26,6 +27,7 @@ type agent struct {
 	credits wire.Credits
 	bundle  uint64
 	deaf    bool // it reads nothing after the welcome
+	old     bool // it speaks the version before the wish to withdraw
 
 	conn    *grpc.ClientConn
 	client  sessionv1.SessionServiceClient
@@ -71,7 +73,7 @@ func (a *agent) connect() error {
 		return err
 	}
 	hello := wire.HelloToProto(wire.Hello{
-		Versions: wire.SessionVersions, Host: fleet.HostID(a.name), Incarnation: a.inc, Session: a.session,
+		Versions: a.speaks(), Host: fleet.HostID(a.name), Incarnation: a.inc, Session: a.session,
 		Facts: map[string]string{"os": "linux"}, Spool: a.spool, Credits: a.credits, Bundle: a.bundle,
 	})
 	if err := stream.Send(&sessionv1.ConnectRequest{Message: &sessionv1.ConnectRequest_Hello{Hello: hello}}); err != nil {
@@ -174,6 +176,21 @@ func (a *agent) stops() (out []*sessionv1.Stop) {
 		out = append(out, r.GetStops()...)
 	}
 	return out
+}
+
+func (a *agent) withdrawals() (out []*sessionv1.Stop) {
+	for _, r := range a.seen() {
+		out = append(out, r.GetWithdrawals()...)
+	}
+	return out
+}
+
+// speaks is the versions of its hello.
+func (a *agent) speaks() link.VersionRange {
+	if a.old {
+		return link.VersionRange{Min: 1, Max: wire.SessionWithdraws - 1}
+	}
+	return wire.SessionVersions
 }
 
 func (a *agent) forgets() (out [][]byte) {

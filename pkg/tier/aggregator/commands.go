@@ -3,6 +3,7 @@ package aggregator
 import (
 	"slices"
 
+	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/run/planted"
 )
 
@@ -38,11 +39,16 @@ func (q *commandQueue) pop() {
 	}
 }
 
-// send puts a release on its way, or once more.
+// send puts a release on its way, or once more. What is to be withdrawn does not
+// go to a host that would overlook that.
 func (r *record) send() {
 	if !r.queued {
 		r.queued = true
 		r.host.queued++
+	}
+	if !r.host.session.knows(r.want) {
+		r.dirty = false
+		return
 	}
 	if r.dirty {
 		return
@@ -55,19 +61,19 @@ func (r *record) send() {
 	q.dirty = append(q.dirty, r)
 }
 
-// wishStop lets the host know that the task is to end. A release that is on its
-// way carries the wish itself.
-func (r *record) wishStop() {
+// tell lets the host know what is wanted of the task. A release that is on its
+// way carries the wish itself. To stop outranks to withdraw.
+func (r *record) tell(want task.Desired) {
 	r.changed()
 	if r.queued {
-		r.stop = true
+		r.want = max(r.want, want)
 		r.send()
 		return
 	}
-	r.stopping = true
-	if !r.stopSet {
-		r.stopSet = true
-		r.host.stops = append(r.host.stops, r)
+	r.wish = max(r.wish, want)
+	if !r.wishSet {
+		r.wishSet = true
+		r.host.wishes = append(r.host.wishes, r)
 	}
 }
 
@@ -95,16 +101,16 @@ func (ho *host) sendable() (*commandQueue, *record) {
 	return nil, nil
 }
 
-// stopDue reports whether a stop is to be sent.
-func (ho *host) stopDue() bool {
-	for len(ho.stops) > 0 {
-		if r := ho.stops[0]; r.stopping {
+// wishDue reports whether a wish is to be sent.
+func (ho *host) wishDue() bool {
+	for len(ho.wishes) > 0 {
+		if r := ho.wishes[0]; r.wish != 0 && ho.session.knows(r.wish) {
 			return true
 		}
-		ho.stops[0].stopSet = false
-		ho.stops = ho.stops[1:]
+		ho.wishes[0].wishSet = false
+		ho.wishes = ho.wishes[1:]
 	}
-	ho.stops = nil
+	ho.wishes = nil
 	return false
 }
 
@@ -120,7 +126,7 @@ func (ho *host) reopen() {
 		for r := first; r != nil; r = r.next {
 			if !ho.here(r.inc) { // what was for it is for nobody now
 				r.answered()
-				r.stopping = false
+				r.wish = 0
 				r.tidy()
 				continue
 			}
@@ -130,8 +136,8 @@ func (ho *host) reopen() {
 			if r.queued {
 				r.send()
 			}
-			if r.stopping {
-				r.wishStop()
+			if r.wish != 0 {
+				r.tell(r.wish)
 			}
 			if r.ended() && !planted.Bug("outcomes are not said again") {
 				r.route()

@@ -2,12 +2,14 @@ package aggregator
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"time"
 
 	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -103,16 +105,16 @@ func (ho *host) release(j *knownJob, inc fleet.Incarnation, re release) {
 	r := ho.hold(j, inc, j.class)
 	if r.answers(re.Attempt) {
 		r.route()
-		if re.Stop && r.isLive() {
-			r.wishStop()
+		if re.Want > task.DesiredRun && r.isLive() {
+			r.tell(re.Want)
 		}
 		return
 	}
 	if re.Attempt > r.attempt {
-		r.attempt, r.stop, r.trace = re.Attempt, false, nil
+		r.attempt, r.want, r.trace = re.Attempt, task.DesiredRun, nil
 	}
 	r.ordinal, r.run = re.Ordinal, j.run(re.Ordinal)
-	r.stop = r.stop || re.Stop
+	r.want = max(r.want, re.Want)
 	r.traceWith(re.trace)
 	r.send()
 	r.changed()
@@ -134,7 +136,7 @@ func (h *hub) worked(st *stream, class string, n int) {
 	st.poke()
 }
 
-// wishes passes on stops and Forgets. The error is one of this job alone.
+// wishes passes on wishes and Forgets. The error is one of this job alone.
 func (h *hub) wishes(st *stream, in *meshv1.Wishes) error {
 	id, err := wire.JobID(in.GetJobId())
 	if err != nil {
@@ -142,7 +144,7 @@ func (h *hub) wishes(st *stream, in *meshv1.Wishes) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.stops(st, id, in.GetStop())
+	h.wanted(st, id, wire.WishesOf(in))
 	for _, done := range in.GetForget() {
 		if ho := h.hosts[fleet.HostID(done.GetHostId())]; ho != nil {
 			for r := ho.tasks[id]; r != nil; r = r.next {
@@ -155,16 +157,15 @@ func (h *hub) wishes(st *stream, in *meshv1.Wishes) error {
 	return nil
 }
 
-// stops passes the wish on that tasks end. A wish names an ordinal alone: whose
+// wanted passes on what is wanted of tasks. A wish names an ordinal alone: whose
 // it is says the payload, or else the reports of the job that claim it.
-func (h *hub) stops(st *stream, id job.ID, wishes []*meshv1.Release) {
+func (h *hub) wanted(st *stream, id job.ID, wishes iter.Seq[job.Wish]) {
 	j := h.jobs[id]
 	var claims map[uint32][]*record
-	for _, w := range wishes {
-		wish := job.Stop{Ordinal: w.GetOrdinal(), Attempt: w.GetAttempt()}
+	for wish := range wishes {
 		if j != nil {
 			if target, known := j.target(wish.Ordinal); known {
-				h.stopTarget(st, j, target, wish)
+				h.wantOf(st, j, target, wish)
 				continue
 			}
 		}
@@ -172,7 +173,7 @@ func (h *hub) stops(st *stream, id job.ID, wishes []*meshv1.Release) {
 			claims = h.claims(id)
 		}
 		for _, r := range claims[wish.Ordinal] {
-			r.end(wish.Attempt)
+			r.obey(wish)
 		}
 		if len(claims[wish.Ordinal]) == 0 {
 			st.returnOf(id).needPayload = true
@@ -180,14 +181,14 @@ func (h *hub) stops(st *stream, id job.ID, wishes []*meshv1.Release) {
 	}
 }
 
-// stopTarget passes the wish on that the task of a known target ends.
-func (h *hub) stopTarget(st *stream, j *knownJob, target job.Target, wish job.Stop) {
+// wantOf passes on what is wanted of the task of a known target.
+func (h *hub) wantOf(st *stream, j *knownJob, target job.Target, wish job.Wish) {
 	ho := h.hosts[target.Host]
 	if !ho.here(target.Incarnation) {
 		st.returnOf(j.id).notHere[wish.Ordinal] = target.Host
 		return
 	}
-	ho.hold(j, target.Incarnation, j.class).end(wish.Attempt)
+	ho.hold(j, target.Incarnation, j.class).obey(wish)
 }
 
 // claims is who reports of a job, by the ordinal that it says it has. Who lies
@@ -204,14 +205,14 @@ func (h *hub) claims(id job.ID) map[uint32][]*record {
 	return out
 }
 
-// end passes the wish on that a task ends. One that has ended says so again.
-func (r *record) end(attempt uint32) {
+// obey passes a wish on. A task that has ended says so again.
+func (r *record) obey(w job.Wish) {
 	if r.said != nil && (r.seen.State.Final() || r.pastW) && !r.queued {
 		r.route()
 		return
 	}
-	r.attempt = max(r.attempt, attempt)
-	r.wishStop()
+	r.attempt = max(r.attempt, w.Attempt)
+	r.tell(w.Want)
 	r.host.session.poke()
 }
 

@@ -29,7 +29,7 @@ type host struct {
 	tasks   map[job.ID]*record // of several incarnations, linked
 	classes []*commandQueue
 	next    int // the class whose turn it is
-	stops   []*record
+	wishes  []*record
 	forgets forgets
 	uploads map[[32]byte]upload  // blobs that came before their report
 	bytes   map[string]int64     // of blobs that it brought, by payer
@@ -149,11 +149,11 @@ func (ho *host) sweep(now time.Time) {
 	for _, first := range ho.tasks {
 		for r := first; r != nil; r = r.next {
 			r.sweep(now, away)
-			waits = waits || r.queued || r.stopping
+			waits = waits || r.queued || r.wish != 0
 		}
 	}
 	if away && !waits {
-		ho.stops, ho.classes, ho.next = nil, nil, 0
+		ho.wishes, ho.classes, ho.next = nil, nil, 0
 	}
 }
 
@@ -166,8 +166,8 @@ func (r *record) sweep(now time.Time, away bool) {
 	if r.queued && (late || elsewhere) {
 		r.answered()
 	}
-	if away && r.stopping && (r.job.capsule == nil || late || elsewhere) {
-		r.stopping = false
+	if away && r.wish != 0 && (r.job.capsule == nil || late || elsewhere) {
+		r.wish = 0
 		r.changed()
 	}
 	r.tidy()

@@ -13,6 +13,7 @@ import (
 	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -49,32 +50,52 @@ func hostKey(id fleet.HostID) string { return string(keptHosts) + string(id) }
 
 // keptTask is a record as it is kept.
 type keptTask struct {
-	release  *job.Dispatch // nil: none is on its way
-	attempt  uint32        // where there is none
-	stopping bool
-	said     *sessionv1.Report // nil: nothing was said
+	release *job.Dispatch     // nil: none is on its way
+	attempt uint32            // where there is none
+	wish    task.Desired      // goes by itself; 0: none does
+	said    *sessionv1.Report // nil: nothing was said
 }
 
-// Bits of a kept task.
+// Bits of a kept task. Who does not know one of them leaves the entry out, and
+// starts nothing of it.
 const (
 	bitRelease = 1 << iota
 	bitStop
 	bitStopping
 	bitSaid
+	bitWithdraw
+	bitWithdrawing
 )
+
+// bitOf is how a wish is kept.
+func bitOf(want task.Desired, withdraw, stop uint8) uint8 {
+	switch {
+	case want >= task.DesiredStop:
+		return stop
+	case want == task.DesiredWithdraw:
+		return withdraw
+	}
+	return 0
+}
+
+// wishIn reads what bitOf has kept; none: what it is without a bit.
+func wishIn(bits, withdraw, stop uint8, none task.Desired) task.Desired {
+	switch {
+	case bits&stop != 0:
+		return task.DesiredStop
+	case bits&withdraw != 0:
+		return task.DesiredWithdraw
+	}
+	return none
+}
 
 func (k keptTask) bytes() []byte {
 	var bits uint8
 	ordinal, attempt := uint32(0), k.attempt
 	if k.release != nil {
-		bits, ordinal, attempt = bits|bitRelease, k.release.Ordinal, k.release.Attempt
-		if k.release.Stop {
-			bits |= bitStop
-		}
+		bits, ordinal, attempt = bitRelease|bitOf(k.release.Want, bitWithdraw, bitStop), k.release.Ordinal, k.release.Attempt
 	}
-	if k.stopping {
-		bits |= bitStopping
-	}
+	bits |= bitOf(k.wish, bitWithdrawing, bitStopping)
 	var said []byte
 	if k.said != nil {
 		bits |= bitSaid
@@ -93,16 +114,16 @@ func readKeptTask(value []byte) (k keptTask, err error) {
 	in := cryptobyte.String(value)
 	var version, bits uint8
 	var ordinal, attempt uint32
-	if !in.ReadUint8(&version) || version != keptVersion || !in.ReadUint8(&bits) || bits >= bitSaid<<1 ||
+	if !in.ReadUint8(&version) || version != keptVersion || !in.ReadUint8(&bits) || bits >= bitWithdrawing<<1 ||
 		!in.ReadUint32(&ordinal) || !in.ReadUint32(&attempt) {
 		return k, errKept
 	}
-	k.attempt, k.stopping = attempt, bits&bitStopping != 0
+	k.attempt, k.wish = attempt, wishIn(bits, bitWithdrawing, bitStopping, 0)
 	if bits&bitRelease != 0 {
 		if attempt == 0 {
 			return k, errKept
 		}
-		k.release = &job.Dispatch{Ordinal: ordinal, Attempt: attempt, Stop: bits&bitStop != 0}
+		k.release = &job.Dispatch{Ordinal: ordinal, Attempt: attempt, Want: wishIn(bits, bitWithdraw, bitStop, task.DesiredRun)}
 	}
 	if bits&bitSaid == 0 {
 		return k, nil

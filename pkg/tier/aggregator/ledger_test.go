@@ -54,7 +54,7 @@ func (b *bench) boot() {
 // all of it if the spool is another.
 func (b *bench) connect() {
 	b.number++
-	se, err := b.hub.open(wire.Hello{Host: "h1", Incarnation: incarnationOf("h1"), Session: b.number, Spool: b.spool}, "")
+	se, err := b.hub.open(wire.Hello{Host: "h1", Incarnation: incarnationOf("h1"), Session: b.number, Spool: b.spool}, wire.SessionVersions.Max, "")
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ func TestWhatComesAndGoesBetweenTwoWritesIsNotWritten(t *testing.T) {
 	b := newHub(DefaultConfig(), slog.New(slog.DiscardHandler), obs.Telemetry{})
 	for n := range 100 {
 		r := b.host(fleet.HostID(hostName(n))).hold(b.job(job.ID{1}), incarnationOf("h"), "standard")
-		r.stopping = true
+		r.wish = task.DesiredStop
 		r.changed()
 		r.forget()
 	}
@@ -228,7 +228,7 @@ func TestABatchIsBounded(t *testing.T) {
 	b := newHub(DefaultConfig(), slog.New(slog.DiscardHandler), obs.Telemetry{})
 	for n := range 2*commitItems + 1 {
 		r := b.host(fleet.HostID(hostName(n))).hold(b.job(job.ID{1}), incarnationOf("h"), "standard")
-		r.stopping = true
+		r.wish = task.DesiredStop
 		r.changed()
 	}
 	for _, want := range []uint64{commitItems, 2 * commitItems, 2*commitItems + 1} {
@@ -243,16 +243,16 @@ func TestABatchIsBounded(t *testing.T) {
 
 func TestWhatIsKeptOfATaskIsReadAsItWasWritten(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		k := keptTask{attempt: rapid.Uint32().Draw(t, "attempt"), stopping: rapid.Bool().Draw(t, "stopping")}
+		k := keptTask{attempt: rapid.Uint32().Draw(t, "attempt"), wish: rapid.SampledFrom([]task.Desired{0, task.DesiredWithdraw, task.DesiredStop}).Draw(t, "wish")}
 		if rapid.Bool().Draw(t, "released") {
-			k.release = &job.Dispatch{Ordinal: rapid.Uint32().Draw(t, "ordinal"), Attempt: rapid.Uint32Range(1, 9).Draw(t, "its attempt"), Stop: rapid.Bool().Draw(t, "stop")}
+			k.release = &job.Dispatch{Ordinal: rapid.Uint32().Draw(t, "ordinal"), Attempt: rapid.Uint32Range(1, 9).Draw(t, "its attempt"), Want: rapid.SampledFrom([]task.Desired{task.DesiredRun, task.DesiredWithdraw, task.DesiredStop}).Draw(t, "want")}
 			k.attempt = k.release.Attempt
 		}
 		if rapid.Bool().Draw(t, "said") {
 			k.said = wire.ReportToProto(wire.Report{Job: job.NewID(time.Unix(1, 0), [10]byte{1}), Pool: "p", Class: "c", Seen: task.Report{Attempt: 1, State: task.Running}})
 		}
 		got, err := readKeptTask(k.bytes())
-		if err != nil || fmt.Sprint(got.release, got.attempt, got.stopping, got.said) != fmt.Sprint(k.release, k.attempt, k.stopping, k.said) {
+		if err != nil || fmt.Sprint(got.release, got.attempt, got.wish, got.said) != fmt.Sprint(k.release, k.attempt, k.wish, k.said) {
 			t.Fatalf("read %+v of %+v: %v", got, k, err)
 		}
 	})

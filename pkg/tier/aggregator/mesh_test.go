@@ -205,7 +205,7 @@ func TestSchedulersOneVersionApartAreServedInTheirVersion(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		conn := w.dial(identity.Scheduler, "s1", w.mesh)
 		defer conn.Close()
-		for theirs, want := range map[link.VersionRange]uint32{{Min: 1, Max: 1}: 1, {Min: 1, Max: 2}: 2, {Min: 2, Max: 3}: 2, {Min: 3, Max: 4}: 0} {
+		for theirs, want := range map[link.VersionRange]uint32{{Min: 1, Max: 1}: 1, {Min: 1, Max: 2}: 2, {Min: 2, Max: 3}: 3, {Min: 3, Max: 4}: 3, {Min: 4, Max: 5}: 0} {
 			stream, err := meshv1.NewMeshServiceClient(conn).Connect(t.Context())
 			if err != nil {
 				t.Fatal(err)

@@ -200,13 +200,23 @@ func (r *record) take(in *incoming) (grown bool) {
 	r.setSaid(in.said, in.seen, pastW)
 	r.size = in.size
 	if r.answers(r.attempt) {
-		r.answered()
+		r.answer()
 	}
-	if r.seen.State.Final() || pastW {
-		r.stopping = false
+	if r.seen.State.Final() || pastW || r.wish == task.DesiredWithdraw && r.seen.State >= task.Starting {
+		r.wish = 0
 	}
 	r.attach(in)
 	return true
+}
+
+// answer takes the release off its way, since its host has it. A wish that was to
+// ride with it and did not goes by itself.
+func (r *record) answer() {
+	missed := r.queued && r.dirty && r.want > task.DesiredRun
+	r.answered()
+	if missed && r.isLive() {
+		r.tell(r.want)
+	}
 }
 
 // attach holds the outputs that a report names, and lets go of those of the one

@@ -20,16 +20,16 @@ type record struct {
 	next  *record // of another incarnation
 
 	// The way down.
-	ordinal  uint32
-	run      *targetRange // that the ordinal is in
-	attempt  uint32
-	stop     bool    // the wish rides with the command
-	queued   bool    // the host has not answered this attempt
-	dirty    bool    // it is in its class's queue
-	stopping bool    // the wish goes by itself, until the task has ended
-	stopSet  bool    // it is in the host's queue of stops
-	sentIn   uint64  // reply of this session that carried it last; meaningless while dirty
-	trace    *traced // nil: it is not traced
+	ordinal uint32
+	run     *targetRange // that the ordinal is in
+	attempt uint32
+	want    task.Desired // rides with the command
+	queued  bool         // the host has not answered this attempt
+	dirty   bool         // it is in its class's queue
+	wish    task.Desired // goes by itself, until it is obeyed or comes too late; 0: none does
+	wishSet bool         // it is in the host's queue of wishes
+	sentIn  uint64       // reply of this session that carried it last; meaningless while dirty
+	trace   *traced      // nil: it is not traced
 
 	// The disk.
 	unsaved bool   // it has changed since it was written last
@@ -80,7 +80,7 @@ func (ho *host) hold(j *knownJob, inc fleet.Incarnation, class string) *record {
 
 // tidy drops the record if nothing is owed of it.
 func (r *record) tidy() {
-	if r.queued || r.stopping || r.said != nil {
+	if r.queued || r.wish != 0 || r.said != nil {
 		return
 	}
 	r.unlink()
@@ -94,7 +94,7 @@ func (r *record) forget() {
 
 // drop drops the report, and with it the record unless a release is on its way.
 func (r *record) drop() {
-	r.stopping = false
+	r.wish = 0
 	r.setSaid(nil, task.Report{}, false)
 	for _, digest := range r.refs {
 		r.host.hub.blobs.unref(digest)

@@ -8,6 +8,7 @@ import (
 
 	sessionv1 "github.com/ccs-project/ccs/api/gen/ccs/session/v1"
 	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
+	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -15,14 +16,14 @@ import (
 const (
 	replyBytes   = 60 << 10
 	replyForgets = 512
-	replyStops   = 512
+	replyWishes  = 512
 	commandFrame = 160 // ids, names and tags of a command
 	traceFrame   = 64  // a traceparent
 	hashFrame    = 34  // a hash of a proof
 )
 
 // reply is the next message to a host; nil: nothing is due. Only a heartbeat, a
-// command or a stop makes it due; all else rides along. The spans are of what is
+// command or a wish makes it due; all else rides along. The spans are of what is
 // traced in it, and end when it was sent.
 func (h *hub) reply(ctx context.Context, se *session) (*sessionv1.ConnectResponse, []trace.Span) {
 	h.mu.Lock()
@@ -53,10 +54,14 @@ func (h *hub) reply(ctx context.Context, se *session) (*sessionv1.ConnectRespons
 		out.Forget = append(out.Forget, id[:])
 		room -= len(id) + 2
 	}
-	for len(out.GetStops()) < replyStops && ho.stopDue() {
-		r := ho.stops[0]
-		ho.stops, r.stopSet = ho.stops[1:], false
-		out.Stops = append(out.Stops, wire.StopToProto(r.job.id, r.attempt))
+	for len(out.GetStops())+len(out.GetWithdrawals()) < replyWishes && ho.wishDue() {
+		r := ho.wishes[0]
+		ho.wishes, r.wishSet = ho.wishes[1:], false
+		if named := wire.StopToProto(r.job.id, r.attempt); r.wish >= task.DesiredStop {
+			out.Stops = append(out.Stops, named)
+		} else {
+			out.Withdrawals = append(out.Withdrawals, named)
+		}
 		room -= commandFrame / 4
 	}
 	if len(se.owed) > 0 {
@@ -75,7 +80,7 @@ func (h *hub) pushes(ho *host) bool {
 		return false
 	}
 	_, next := ho.sendable()
-	return next != nil || ho.stopDue()
+	return next != nil || ho.wishDue()
 }
 
 // commands takes releases off the queues, in turn by class, as long as they fit.
@@ -116,7 +121,7 @@ func (r *record) command() *sessionv1.Command {
 	}
 	return wire.DeliveryToProto(wire.Delivery{
 		Job: j.id, Pool: j.pool, Class: j.class, Attempt: r.attempt,
-		Digest: j.digest, Proof: proof, Stop: r.stop,
+		Digest: j.digest, Proof: proof, Want: r.want,
 	}, shared)
 }
 

@@ -168,6 +168,33 @@ func TestTheWishToStopOutlivesTheAggregator(t *testing.T) {
 	})
 }
 
+func TestTheWishToWithdrawOutlivesTheAggregator(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world) {
+		w.onDisk(0)
+		a, s := w.here("h1"), w.owner("s1", 1)
+		accepted, waiting := w.job("standard", 40, "h1"), w.job("standard", 40, "h1")
+		s.dispatch(accepted, "h1")
+		a.say(a.report(accepted, task.Accepted))
+		a.credits = wire.Credits{}
+		a.hangUp()
+		a.again()
+		s.dispatch(waiting, "h1")
+		s.withdraw(accepted, "h1")
+		s.withdraw(waiting, "h1")
+		a.hangUp()
+		s.hangUp()
+		w.kill()
+		a.credits = wire.Credits{wire.EveryClass: 10}
+		a.again()
+		if got := a.withdrawals(); len(got) != 1 || !bytes.Equal(got[0].GetJobId(), accepted.id[:]) || len(a.stops()) != 0 {
+			t.Errorf("withdrawals are %v, stops %v", got, a.stops())
+		}
+		if got := a.commands(); len(got) != 1 || !got[0].GetWithdraw() || got[0].GetStop() {
+			t.Errorf("commands are %v", got)
+		}
+	})
+}
+
 func TestAReportOutlivesTheAggregatorAndItsHost(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		w.onDisk(0)

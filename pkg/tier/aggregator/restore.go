@@ -169,12 +169,12 @@ func (re *restoring) task(t restoredTask) {
 	}
 	if t.release != nil {
 		if run := j.run(t.release.Ordinal); run != nil && re.now.Before(j.until) {
-			r.ordinal, r.attempt, r.run, r.stop = t.release.Ordinal, t.release.Attempt, run, t.release.Stop
+			r.ordinal, r.attempt, r.run, r.want = t.release.Ordinal, t.release.Attempt, run, t.release.Want
 			r.send()
 		}
 	}
-	if t.stopping {
-		r.wishStop()
+	if t.wish != 0 {
+		r.tell(t.wish)
 	}
 	r.tidy()
 }

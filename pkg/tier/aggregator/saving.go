@@ -107,9 +107,9 @@ func (r *record) save(b *saving) {
 		r.host.hub.blobs.save(b, digest)
 	}
 	r.onDisk = true // a batch that comes to nothing leaves it so: to delete what is not there does no harm
-	kept := keptTask{stopping: r.stopping, said: r.said}
+	kept := keptTask{wish: r.wish, said: r.said}
 	if r.queued {
-		kept.release = &job.Dispatch{Ordinal: r.ordinal, Attempt: r.attempt, Stop: r.stop}
+		kept.release = &job.Dispatch{Ordinal: r.ordinal, Attempt: r.attempt, Want: r.want}
 	} else {
 		kept.attempt = r.attempt
 	}

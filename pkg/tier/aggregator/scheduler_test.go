@@ -142,6 +142,16 @@ func (s *scheduler) stop(j *aJob, hosts ...string) {
 	s.w.settle()
 }
 
+// withdraw wishes that what has not started of a job does not start.
+func (s *scheduler) withdraw(j *aJob, hosts ...string) {
+	wishes := &meshv1.Wishes{JobId: j.id[:]}
+	for _, h := range hosts {
+		wire.AddWish(wishes, job.Wish{Ordinal: j.ordinal(h), Attempt: 1, Want: task.DesiredWithdraw})
+	}
+	s.send(&meshv1.ConnectRequest{Message: &meshv1.ConnectRequest_Wishes{Wishes: wishes}})
+	s.w.settle()
+}
+
 func (s *scheduler) forget(j *aJob, hosts ...string) {
 	wishes := &meshv1.Wishes{JobId: j.id[:]}
 	for _, h := range hosts {

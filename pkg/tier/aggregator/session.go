@@ -10,6 +10,7 @@ import (
 	sessionv1 "github.com/ccs-project/ccs/api/gen/ccs/session/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/link"
+	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/run/planted"
 	"github.com/ccs-project/ccs/pkg/trust/identity"
 	"github.com/ccs-project/ccs/pkg/wire"
@@ -32,6 +33,7 @@ type session struct {
 	host   *host
 	inc    fleet.Incarnation
 	number uint64
+	speaks uint32        // version of the contract in force
 	wake   chan struct{} // there may be something to send
 	verdict
 
@@ -55,6 +57,12 @@ type session struct {
 	all        bool      // the host says everything in this session, not only what is new
 	bundle     uint64    // version that the host holds, or was offered in this session
 	mismatches int       // heartbeats in a row whose live digest is another than ours
+}
+
+// knows reports whether the host knows a wish. Where there is no session that is
+// asked again when there is one.
+func (se *session) knows(want task.Desired) bool {
+	return se == nil || want != task.DesiredWithdraw || se.speaks >= wire.SessionWithdraws
 }
 
 // sessions is the port of the hosts.
@@ -111,7 +119,7 @@ func (s *sessions) greet(ctx context.Context, in *sessionv1.Hello) (*session, *s
 		return nil, nil, fmt.Errorf("%w: the host speaks versions %d to %d, this aggregator %d to %d; upgrade the older one", wire.ErrInvalid,
 			hello.Versions.Min, hello.Versions.Max, wire.SessionVersions.Min, wire.SessionVersions.Max)
 	}
-	se, err := s.hub.open(hello, dialledFrom(ctx))
+	se, err := s.hub.open(hello, version, dialledFrom(ctx))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -124,7 +132,7 @@ func (s *sessions) greet(ctx context.Context, in *sessionv1.Hello) (*session, *s
 }
 
 // open makes a session the host's only one.
-func (h *hub) open(hello wire.Hello, address string) (*session, error) {
+func (h *hub) open(hello wire.Hello, version uint32, address string) (*session, error) {
 	now := time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -148,7 +156,7 @@ func (h *hub) open(hello wire.Hello, address string) (*session, error) {
 		h.detach(ho.session, errReplaced, now)
 	}
 	se := &session{
-		hub: h, host: ho, inc: hello.Incarnation, number: hello.Session,
+		hub: h, host: ho, inc: hello.Incarnation, number: hello.Session, speaks: version,
 		wake: make(chan struct{}, 1), verdict: newVerdict(), beat: now,
 		down: newWindow(hello.Credits), up: newWindow(wire.Credits{wire.EveryClass: h.cfg.ReportWindow}),
 		owed: wire.Credits{}, withheld: wire.Credits{}, bundle: hello.Bundle,

@@ -21,7 +21,7 @@ import (
 func TestAHostIsWelcomedAndAnsweredAtEveryHeartbeat(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.here("h1")
-		if a.welcome.GetVersion() != 1 || a.welcome.GetAggregator() != "agg-1" || a.welcome.GetSpoolId() == "" ||
+		if a.welcome.GetVersion() != wire.SessionVersions.Max || a.welcome.GetAggregator() != "agg-1" || a.welcome.GetSpoolId() == "" ||
 			a.welcome.GetHeartbeatInterval().AsDuration() != 10*time.Second || len(a.welcome.GetCredits()) == 0 {
 			t.Errorf("welcome is %v", a.welcome)
 		}

@@ -85,7 +85,7 @@ func (s *storm) attach(h *modelHost) {
 	se, err := s.hub.open(wire.Hello{
 		Host: fleet.HostID(h.name), Incarnation: incarnationOf(h.name), Session: h.number,
 		Spool: h.reports.Spool(), Credits: wire.Credits{wire.EveryClass: 1000},
-	}, "")
+	}, wire.SessionVersions.Max, "")
 	if err != nil {
 		s.t.Fatal(err)
 	}

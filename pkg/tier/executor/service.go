@@ -85,8 +85,9 @@ func (s *service) Start(ctx context.Context, r *executorv1.StartRequest) (*execu
 
 func (s *service) Decline(ctx context.Context, r *executorv1.DeclineRequest) (*executorv1.DeclineResponse, error) {
 	report, err := wire.StatusFromProto(r.GetStatus())
-	if err == nil && report.State != task.Refused && report.State != task.Expired {
-		err = fmt.Errorf("%w: only REFUSED and EXPIRED can be declined with, not %s", wire.ErrInvalid, report.State)
+	if withdrawn := report.State == task.Canceled && report.Exit == (task.Exit{Reason: task.BeforeStart}); err == nil &&
+		report.State != task.Refused && report.State != task.Expired && !withdrawn {
+		err = fmt.Errorf("%w: only REFUSED, EXPIRED and CANCELED before the start can be declined with, not %s", wire.ErrInvalid, report.State)
 	}
 	v := verdict{
 		id: r.GetCommandId(), attempt: r.GetAttempt(), rememberUntil: wire.TimeFromProto(r.GetRememberUntil()), context: r.GetContext(),

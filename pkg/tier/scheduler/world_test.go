@@ -222,9 +222,9 @@ func (r *fakeRooms) Send(via fleet.Via, p *mesh.Payload, s job.Send, traces mesh
 		}
 		r.start(h, p, d)
 	}
-	for _, stop := range s.Stop {
-		h := r.hosts[p.Targets.At(stop.Ordinal).Host]
-		if tk := h.tasks[p.Job]; tk != nil && !tk.report.State.Final() {
+	for _, wish := range s.Wishes {
+		h := r.hosts[p.Targets.At(wish.Ordinal).Host]
+		if tk := h.tasks[p.Job]; tk != nil && !tk.report.State.Final() && wish.Want >= task.DesiredStop {
 			tk.report.State, tk.report.Exit = task.Canceled, task.Exit{Reason: task.Killed}
 			r.report(h, p.Job, tk)
 		}
@@ -269,7 +269,7 @@ func (w *world) start(h *fakeHost, p *mesh.Payload, d job.Dispatch) {
 	}
 	tk = &fakeTask{pool: p.Pool, ordinal: d.Ordinal, report: task.Report{Attempt: d.Attempt, State: task.Running}}
 	h.tasks[p.Job] = tk
-	if d.Stop {
+	if d.Want > task.DesiredRun {
 		tk.report.State, tk.report.Exit = task.Canceled, task.Exit{Reason: task.BeforeStart}
 		w.report(h, p.Job, tk)
 		return

@@ -53,6 +53,26 @@ func stoppedTooLate(r rig) {
 	}
 }
 
+func withdrawnBefore(r rig) {
+	want := task.Report{Attempt: 1, State: task.Canceled, Exit: task.Exit{Reason: task.BeforeStart}}
+	if c := r.recorded(r.Decline(r.t.Context(), named("withdrawn"), want)); c.Report != want {
+		r.t.Errorf("withdrawn as %+v", c.Report)
+	}
+	if c := r.start(order("withdrawn", "true")); c.Report != want {
+		r.t.Errorf("started after it was withdrawn: %+v", c.Report)
+	}
+}
+
+func withdrawnTooLate(r rig) {
+	r.start(order("goes-on", "sh", "-c", "sleep 1; exit 3"))
+	r.becomes("goes-on", task.Running)
+	withdrawn := task.Report{Attempt: 1, State: task.Canceled, Exit: task.Exit{Reason: task.BeforeStart}}
+	if c := r.recorded(r.Decline(r.t.Context(), named("goes-on"), withdrawn)); c.Report.State != task.Running {
+		r.t.Errorf("it became %s", c.Report.State)
+	}
+	r.ends("goes-on", task.Failed, task.Exit{Code: 3})
+}
+
 func releases(r rig) {
 	release := func(id string, want bool) {
 		r.t.Helper()

@@ -32,6 +32,8 @@ func Run(t *testing.T, open func(t *testing.T) agent.Executor) {
 		{"WhatIsStoppedBeforeItCameIsNeverStarted", stoppedBefore},
 		{"WhatRunsIsKilledOnRequest", stoppedRunning},
 		{"AWishToStopChangesNoOutcome", stoppedTooLate},
+		{"WhatIsWithdrawnBeforeItCameIsNeverStarted", withdrawnBefore},
+		{"WhatRunsGoesOnWhenItIsWithdrawn", withdrawnTooLate},
 		{"OnlyWhatHasEndedIsReleased", releases},
 		{"WhatIsPastWIsNotStarted", pastW},
 		{"AWatchBeginsWithEverything", watches},

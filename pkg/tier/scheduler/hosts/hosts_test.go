@@ -257,10 +257,10 @@ func TestWhatIsSentGoesWhereTheHostsAre(t *testing.T) {
 		d.attach("agg-b", "h2", 1, 1, nil)
 		list := targets(t, "h1", "h2", "h3")
 		routes := d.table.Route(list, job.Send{
-			Dispatch: []job.Dispatch{{Ordinal: 0}, {Ordinal: 2}}, Stop: []job.Stop{{Ordinal: 1}}, Forget: []uint32{0, 1}, Query: []uint32{1, 2},
+			Dispatch: []job.Dispatch{{Ordinal: 0}, {Ordinal: 2}}, Wishes: []job.Wish{{Ordinal: 1}}, Forget: []uint32{0, 1}, Query: []uint32{1, 2},
 		})
 		a, b := routes["agg-a"], routes["agg-b"]
-		if len(routes) != 2 || len(a.Dispatch) != 1 || len(a.Forget) != 1 || len(a.Stop) != 0 || len(b.Stop) != 1 || len(b.Forget) != 1 || len(b.Query) != 1 {
+		if len(routes) != 2 || len(a.Dispatch) != 1 || len(a.Forget) != 1 || len(a.Wishes) != 0 || len(b.Wishes) != 1 || len(b.Forget) != 1 || len(b.Query) != 1 {
 			t.Errorf("routes are %+v, %+v", a, b)
 		}
 		var here []fleet.HostID

@@ -83,9 +83,9 @@ func (t *Table) Route(targets *job.Targets, s job.Send) map[fleet.Via]*job.Send 
 		to := at(d.Ordinal)
 		to.Dispatch = append(to.Dispatch, d)
 	}
-	for _, d := range s.Stop {
-		to := at(d.Ordinal)
-		to.Stop = append(to.Stop, d)
+	for _, w := range s.Wishes {
+		to := at(w.Ordinal)
+		to.Wishes = append(to.Wishes, w)
 	}
 	for _, o := range s.Forget {
 		to := at(o)

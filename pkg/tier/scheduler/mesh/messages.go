@@ -37,9 +37,9 @@ func (o *owed) hosts(ordinals []uint32) []*meshv1.HostOrdinal {
 
 func (o *owed) wishes() *meshv1.ConnectRequest {
 	w := &meshv1.Wishes{JobId: o.payload.Job[:]}
-	stops := maps.Clone(o.stop)
-	for _, ordinal := range take(o.stop, maxReleases) {
-		w.Stop = append(w.Stop, &meshv1.Release{Ordinal: ordinal, Attempt: stops[ordinal].Attempt})
+	wished := maps.Clone(o.wish)
+	for _, ordinal := range take(o.wish, maxReleases) {
+		wire.AddWish(w, wished[ordinal])
 	}
 	w.Forget = o.hosts(take(o.forget, maxReleases))
 	return &meshv1.ConnectRequest{Message: &meshv1.ConnectRequest_Wishes{Wishes: w}}
@@ -65,7 +65,9 @@ func (q *queue) dispatch(o *owed, n int) (*meshv1.ConnectRequest, error) {
 		}
 		d := o.dispatch[ordinal]
 		delete(o.dispatch, ordinal)
-		msg.Releases = append(msg.Releases, &meshv1.Release{Ordinal: ordinal, Attempt: d.Attempt, Stop: d.Stop, TraceParent: o.traces[ordinal]})
+		release := wire.ReleaseToProto(d)
+		release.TraceParent = o.traces[ordinal]
+		msg.Releases = append(msg.Releases, release)
 		delete(o.traces, ordinal)
 	}
 	q.window.Return(p.Class, uint32(n-len(msg.GetReleases())))

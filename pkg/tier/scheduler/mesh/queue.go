@@ -9,6 +9,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	corelink "github.com/ccs-project/ccs/pkg/core/link"
+	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -17,11 +18,12 @@ import (
 // take turns, and within a class jobs do: a large job does not hold up a small
 // one. It is not safe for concurrent use.
 type queue struct {
-	room    fleet.Room
-	repeats bool             // the aggregator wants the capsule in every payload
-	window  *corelink.Window // releases that the aggregator takes, by class
-	begin   wire.Credits     // with what a class begins
-	owns    bool             // the shards that are owned are to be told
+	room      fleet.Room
+	repeats   bool             // the aggregator wants the capsule in every payload
+	withdraws bool             // it knows the wish to withdraw
+	window    *corelink.Window // releases that the aggregator takes, by class
+	begin     wire.Credits     // with what a class begins
+	owns      bool             // the shards that are owned are to be told
 
 	jobs    map[job.ID]*owed
 	waiting int           // releases, stops and questions of all jobs
@@ -45,7 +47,7 @@ type owed struct {
 	payload  *Payload
 	queued   bool
 	dispatch map[uint32]job.Dispatch
-	stop     map[uint32]job.Stop
+	wish     map[uint32]job.Wish
 	forget   map[uint32]struct{}
 	query    map[uint32]struct{}
 	traces   Traces // of dispatches; nil: none was ever traced
@@ -56,7 +58,7 @@ const maxWindow = 1 << 20
 
 func newQueue(r room) *queue {
 	return &queue{
-		room: r.name, repeats: r.version < wire.CapsuleOnce, window: corelink.NewWindow(maxWindow), jobs: map[job.ID]*owed{},
+		room: r.name, repeats: r.version < wire.CapsuleOnce, withdraws: r.version >= wire.MeshWithdraws, window: corelink.NewWindow(maxWindow), jobs: map[job.ID]*owed{},
 		sent: newSentPayloads(), begin: r.credits, begun: map[string]bool{},
 	}
 }
@@ -104,7 +106,7 @@ func (q *queue) add(p *Payload, s job.Send) {
 			return
 		}
 		o = &owed{
-			dispatch: map[uint32]job.Dispatch{}, stop: map[uint32]job.Stop{},
+			dispatch: map[uint32]job.Dispatch{}, wish: map[uint32]job.Wish{},
 			forget: map[uint32]struct{}{}, query: map[uint32]struct{}{},
 		}
 		q.jobs[p.Job] = o
@@ -112,35 +114,50 @@ func (q *queue) add(p *Payload, s job.Send) {
 	o.payload = p
 	before := o.waiting()
 	o.add(s)
+	if !q.withdraws {
+		o.keepBack()
+	}
 	q.waiting += o.waiting() - before
 	q.enqueue(o)
 }
 
 // waiting is how much of what the pull says again is owed.
-func (o *owed) waiting() int { return len(o.dispatch) + len(o.stop) + len(o.query) }
+func (o *owed) waiting() int { return len(o.dispatch) + len(o.wish) + len(o.query) }
 
 func (o *owed) add(s job.Send) {
 	for _, d := range s.Dispatch {
 		o.dispatch[d.Ordinal] = d
 	}
-	for _, stop := range s.Stop {
-		if d, ok := o.dispatch[stop.Ordinal]; ok && d.Attempt <= stop.Attempt {
-			d.Stop = true
-			o.dispatch[stop.Ordinal] = d
+	for _, w := range s.Wishes {
+		if d, ok := o.dispatch[w.Ordinal]; ok && d.Attempt <= w.Attempt {
+			d.Want = w.Want
+			o.dispatch[w.Ordinal] = d
 			continue
 		}
-		o.stop[stop.Ordinal] = stop
+		o.wish[w.Ordinal] = w
 	}
 	for _, ordinal := range s.Query {
 		o.query[ordinal] = struct{}{}
 	}
 	for _, ordinal := range s.Forget {
 		delete(o.dispatch, ordinal)
-		delete(o.stop, ordinal)
+		delete(o.wish, ordinal)
 		delete(o.query, ordinal)
 		delete(o.traces, ordinal)
 		o.forget[ordinal] = struct{}{}
 	}
+}
+
+// keepBack drops what an aggregator must not get that does not know the wish to
+// withdraw: it would overlook it, and let the task start.
+func (o *owed) keepBack() {
+	maps.DeleteFunc(o.dispatch, func(ordinal uint32, d job.Dispatch) bool {
+		if d.Want == task.DesiredWithdraw {
+			delete(o.traces, ordinal)
+		}
+		return d.Want == task.DesiredWithdraw
+	})
+	maps.DeleteFunc(o.wish, func(_ uint32, w job.Wish) bool { return w.Want == task.DesiredWithdraw })
 }
 
 // trace notes the traces of dispatches that have been added.
@@ -241,7 +258,7 @@ func (q *queue) drop(o *owed) {
 }
 
 func (q *queue) nextOfJob(o *owed) (*meshv1.ConnectRequest, error) {
-	if len(o.stop)+len(o.forget) > 0 {
+	if len(o.wish)+len(o.forget) > 0 {
 		return o.wishes(), nil
 	}
 	if len(o.dispatch) > 0 {

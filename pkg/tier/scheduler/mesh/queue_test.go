@@ -10,6 +10,7 @@ import (
 	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
@@ -43,7 +44,7 @@ func testPayload(t *testing.T, number byte, class string, n int) *Payload {
 // testQueue is the queue of an aggregator of room b that takes any number of
 // releases of class std, and so many of class bulk.
 func testQueue(bulk uint32) *queue {
-	return newQueue(room{version: wire.CapsuleOnce, name: "b", credits: wire.Credits{"std": maxWindow, "bulk": bulk}})
+	return newQueue(room{version: wire.MeshVersions.Max, name: "b", credits: wire.Credits{"std": maxWindow, "bulk": bulk}})
 }
 
 func dispatches(ordinals ...uint32) job.Send {
@@ -177,7 +178,7 @@ func TestAClassWithoutCreditDoesNotHoldUpAnother(t *testing.T) {
 	if released["bulk"] != 2 || released["std"] != 1 {
 		t.Fatalf("released %v, want 2 of bulk (its credit) and 1 of std", released)
 	}
-	q.add(bulk, job.Send{Stop: []job.Stop{{Ordinal: 4, Attempt: 1}}})
+	q.add(bulk, job.Send{Wishes: []job.Wish{{Ordinal: 4, Attempt: 1, Want: task.DesiredStop}}})
 	if w := drain(t, q); len(w) != 1 || len(w[0].GetWishes().GetStop()) != 1 {
 		t.Fatalf("a stop waits for credit: %v", w)
 	}
@@ -208,10 +209,58 @@ func TestASmallJobDoesNotWaitForALargeOne(t *testing.T) {
 func TestAStopThatComesBeforeItsDispatchWasSentRidesWithIt(t *testing.T) {
 	q, p := testQueue(0), testPayload(t, 1, "std", 4)
 	q.add(p, dispatches(4))
-	q.add(p, job.Send{Stop: []job.Stop{{Ordinal: 4, Attempt: 1}}})
+	q.add(p, job.Send{Wishes: []job.Wish{{Ordinal: 4, Attempt: 1, Want: task.DesiredStop}}})
 	messages := drain(t, q)
 	if len(messages) != 1 || !messages[0].GetDispatch().GetReleases()[0].GetStop() {
 		t.Fatalf("messages %v, want one dispatch with stop", messages)
+	}
+}
+
+// wishFor is a wish for the task with ordinal 4.
+func wishFor(want task.Desired) job.Send {
+	return job.Send{Wishes: []job.Wish{{Ordinal: 4, Attempt: 1, Want: want}}}
+}
+
+func TestAWithdrawalRidesWithItsDispatchOrGoesByItself(t *testing.T) {
+	q, p := testQueue(0), testPayload(t, 1, "std", 4)
+	q.add(p, dispatches(4))
+	q.add(p, wishFor(task.DesiredWithdraw))
+	messages := drain(t, q)
+	if len(messages) != 1 || !messages[0].GetDispatch().GetReleases()[0].GetWithdraw() || messages[0].GetDispatch().GetReleases()[0].GetStop() {
+		t.Fatalf("messages %v, want one dispatch with the wish", messages)
+	}
+	q.add(p, wishFor(task.DesiredWithdraw))
+	if m := drain(t, q); len(m) != 1 || len(m[0].GetWishes().GetWithdraw()) != 1 || len(m[0].GetWishes().GetStop()) != 0 {
+		t.Fatalf("by itself it goes as %v", m)
+	}
+	q.add(p, wishFor(task.DesiredWithdraw))
+	q.add(p, wishFor(task.DesiredStop))
+	if m := drain(t, q); len(m) != 1 || len(m[0].GetWishes().GetStop()) != 1 || len(m[0].GetWishes().GetWithdraw()) != 0 {
+		t.Fatalf("a stop after it goes as %v", m)
+	}
+}
+
+// An aggregator of the version before would overlook the wish and let the task start.
+func TestWhatIsWithdrawnDoesNotGoToAnAggregatorThatDoesNotKnowTheWish(t *testing.T) {
+	q := newQueue(room{version: wire.MeshWithdraws - 1, name: "b", credits: wire.Credits{"std": maxWindow}})
+	p := testPayload(t, 1, "std", 4)
+	q.add(p, job.Send{Dispatch: []job.Dispatch{{Ordinal: 4, Attempt: 1, Want: task.DesiredWithdraw}, {Ordinal: 5, Attempt: 1, Want: task.DesiredRun}}})
+	if m := drain(t, q); len(m) != 1 || len(m[0].GetDispatch().GetReleases()) != 1 || m[0].GetDispatch().GetReleases()[0].GetOrdinal() != 5 {
+		t.Errorf("it is sent %v", m)
+	}
+	q.add(p, dispatches(4))
+	q.add(p, wishFor(task.DesiredWithdraw))
+	if m := drain(t, q); len(m) != 0 {
+		t.Errorf("what was withdrawn while it waited is sent: %v", m)
+	}
+	q.add(p, wishFor(task.DesiredWithdraw))
+	if m := drain(t, q); len(m) != 0 {
+		t.Errorf("it is sent the wish by itself: %v", m)
+	}
+	q.add(p, dispatches(4))
+	q.add(p, wishFor(task.DesiredStop))
+	if m := drain(t, q); len(m) != 1 || !m[0].GetDispatch().GetReleases()[0].GetStop() {
+		t.Errorf("a stop is sent as %v", m)
 	}
 }
 

@@ -82,13 +82,13 @@ func TestAJobThatIsDoneHearsOfAHostThatIsBackWhileItIsLookedAt(t *testing.T) {
 		for r.row(id).State != job.Done {
 			r.pass(30 * time.Second)
 		}
-		before := len(r.all(id).Stop)
+		before := len(r.all(id).Wishes)
 		r.setAway(0, false)
 		if err := r.HostsChanged(t.Context(), []fleet.HostID{host(0)}); err != nil {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if got := r.all(id); len(got.Stop) != before+1 || len(got.Query) == 0 {
+		if got := r.all(id); len(got.Wishes) != before+1 || len(got.Query) == 0 {
 			t.Errorf("its host is back and is told %+v", got)
 		}
 		r.say(id, 0, task.Canceled)

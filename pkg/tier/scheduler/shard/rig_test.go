@@ -143,7 +143,7 @@ func (r *rig) send(_ fleet.Via, p *mesh.Payload, s job.Send, traces mesh.Traces)
 	defer r.mu.Unlock()
 	all := r.sent[p.Job]
 	all.Dispatch = append(all.Dispatch, s.Dispatch...)
-	all.Stop = append(all.Stop, s.Stop...)
+	all.Wishes = append(all.Wishes, s.Wishes...)
 	all.Forget = append(all.Forget, s.Forget...)
 	all.Query = append(all.Query, s.Query...)
 	r.sent[p.Job] = all

@@ -609,7 +609,9 @@ type DeclineRequest struct {
 	CommandId string `protobuf:"bytes,1,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`
 	// Attempt, from 1.
 	Attempt uint32 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	// Why: REFUSED with its reason, or EXPIRED.
+	// Why: REFUSED with its reason, EXPIRED, or CANCELED before the start: it is
+	// withdrawn. An executor that does not know the last one yet answers
+	// INVALID_ARGUMENT, and has done nothing.
 	Status *v1.TaskStatus `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`
 	// Remembered until then (E), by this host's clock.
 	RememberUntil *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=remember_until,json=rememberUntil,proto3" json:"remember_until,omitempty"`

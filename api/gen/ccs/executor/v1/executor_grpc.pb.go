@@ -48,7 +48,7 @@ type ExecutorServiceClient interface {
 	// The same attempt again returns what is known of it.
 	Start(ctx context.Context, in *StartRequest, opts ...grpc.CallOption) (*StartResponse, error)
 	// Decline records that a command will never be started here, so that no
-	// later Start of it can start it.
+	// later Start of it can start it. One that has started goes on.
 	Decline(ctx context.Context, in *DeclineRequest, opts ...grpc.CallOption) (*DeclineResponse, error)
 	// Signal asks to stop a command: not started ones never start, running ones
 	// are ended with their whole tree. An unknown command with a specification
@@ -204,7 +204,7 @@ type ExecutorServiceServer interface {
 	// The same attempt again returns what is known of it.
 	Start(context.Context, *StartRequest) (*StartResponse, error)
 	// Decline records that a command will never be started here, so that no
-	// later Start of it can start it.
+	// later Start of it can start it. One that has started goes on.
 	Decline(context.Context, *DeclineRequest) (*DeclineResponse, error)
 	// Signal asks to stop a command: not started ones never start, running ones
 	// are ended with their whole tree. An unknown command with a specification

@@ -611,7 +611,10 @@ type Release struct {
 	// The wish in force is stop.
 	Stop bool `protobuf:"varint,3,opt,name=stop,proto3" json:"stop,omitempty"`
 	// W3C traceparent of the span that released it; empty: it is not traced.
-	TraceParent   string `protobuf:"bytes,4,opt,name=trace_parent,json=traceParent,proto3" json:"trace_parent,omitempty"`
+	TraceParent string `protobuf:"bytes,4,opt,name=trace_parent,json=traceParent,proto3" json:"trace_parent,omitempty"`
+	// The wish in force is to withdraw it: it is not started, and what has started
+	// goes on. From version 3 on; who speaks an older one is not sent the release.
+	Withdraw      bool `protobuf:"varint,5,opt,name=withdraw,proto3" json:"withdraw,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -674,6 +677,13 @@ func (x *Release) GetTraceParent() string {
 	return ""
 }
 
+func (x *Release) GetWithdraw() bool {
+	if x != nil {
+		return x.Withdraw
+	}
+	return false
+}
+
 // Wishes says what is wished of released tasks of one job.
 type Wishes struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -682,7 +692,10 @@ type Wishes struct {
 	// Tasks that are to be stopped.
 	Stop []*Release `protobuf:"bytes,2,rep,name=stop,proto3" json:"stop,omitempty"`
 	// Forget: tasks whose outcome is durable; by host.
-	Forget        []*HostOrdinal `protobuf:"bytes,3,rep,name=forget,proto3" json:"forget,omitempty"`
+	Forget []*HostOrdinal `protobuf:"bytes,3,rep,name=forget,proto3" json:"forget,omitempty"`
+	// Tasks that are not to be started; what has started goes on. From version 3
+	// on: an older one knows nothing of it, so it is no flag of a stop.
+	Withdraw      []*Release `protobuf:"bytes,4,rep,name=withdraw,proto3" json:"withdraw,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -734,6 +747,13 @@ func (x *Wishes) GetStop() []*Release {
 func (x *Wishes) GetForget() []*HostOrdinal {
 	if x != nil {
 		return x.Forget
+	}
+	return nil
+}
+
+func (x *Wishes) GetWithdraw() []*Release {
+	if x != nil {
+		return x.Withdraw
 	}
 	return nil
 }
@@ -1769,16 +1789,18 @@ const file_ccs_mesh_v1_mesh_proto_rawDesc = "" +
 	"\aPayload\x120\n" +
 	"\acapsule\x18\x01 \x01(\v2\x16.ccs.types.v1.EnvelopeR\acapsule\x12.\n" +
 	"\atargets\x18\x02 \x03(\v2\x14.ccs.types.v1.TargetR\atargets\x12.\n" +
-	"\x05proof\x18\x03 \x01(\v2\x18.ccs.types.v1.RangeProofR\x05proof\"t\n" +
+	"\x05proof\x18\x03 \x01(\v2\x18.ccs.types.v1.RangeProofR\x05proof\"\x90\x01\n" +
 	"\aRelease\x12\x18\n" +
 	"\aordinal\x18\x01 \x01(\rR\aordinal\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12\x12\n" +
 	"\x04stop\x18\x03 \x01(\bR\x04stop\x12!\n" +
-	"\ftrace_parent\x18\x04 \x01(\tR\vtraceParent\"{\n" +
+	"\ftrace_parent\x18\x04 \x01(\tR\vtraceParent\x12\x1a\n" +
+	"\bwithdraw\x18\x05 \x01(\bR\bwithdraw\"\xad\x01\n" +
 	"\x06Wishes\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\fR\x05jobId\x12(\n" +
 	"\x04stop\x18\x02 \x03(\v2\x14.ccs.mesh.v1.ReleaseR\x04stop\x120\n" +
-	"\x06forget\x18\x03 \x03(\v2\x18.ccs.mesh.v1.HostOrdinalR\x06forget\"@\n" +
+	"\x06forget\x18\x03 \x03(\v2\x18.ccs.mesh.v1.HostOrdinalR\x06forget\x120\n" +
+	"\bwithdraw\x18\x04 \x03(\v2\x14.ccs.mesh.v1.ReleaseR\bwithdraw\"@\n" +
 	"\vHostOrdinal\x12\x18\n" +
 	"\aordinal\x18\x01 \x01(\rR\aordinal\x12\x17\n" +
 	"\ahost_id\x18\x02 \x01(\tR\x06hostId\";\n" +
@@ -1920,32 +1942,33 @@ var file_ccs_mesh_v1_mesh_proto_depIdxs = []int32{
 	28, // 16: ccs.mesh.v1.Payload.proof:type_name -> ccs.types.v1.RangeProof
 	7,  // 17: ccs.mesh.v1.Wishes.stop:type_name -> ccs.mesh.v1.Release
 	9,  // 18: ccs.mesh.v1.Wishes.forget:type_name -> ccs.mesh.v1.HostOrdinal
-	9,  // 19: ccs.mesh.v1.Query.tasks:type_name -> ccs.mesh.v1.HostOrdinal
-	25, // 20: ccs.mesh.v1.Credits.credits:type_name -> ccs.types.v1.ClassCredit
-	14, // 21: ccs.mesh.v1.ConnectResponse.hello:type_name -> ccs.mesh.v1.AggregatorHello
-	15, // 22: ccs.mesh.v1.ConnectResponse.attachments:type_name -> ccs.mesh.v1.Attachments
-	17, // 23: ccs.mesh.v1.ConnectResponse.reports:type_name -> ccs.mesh.v1.Reports
-	20, // 24: ccs.mesh.v1.ConnectResponse.returns:type_name -> ccs.mesh.v1.Returns
-	12, // 25: ccs.mesh.v1.ConnectResponse.credits:type_name -> ccs.mesh.v1.Credits
-	25, // 26: ccs.mesh.v1.AggregatorHello.credits:type_name -> ccs.types.v1.ClassCredit
-	16, // 27: ccs.mesh.v1.Attachments.items:type_name -> ccs.mesh.v1.Attachment
-	23, // 28: ccs.mesh.v1.Attachment.facts:type_name -> ccs.mesh.v1.Attachment.FactsEntry
-	29, // 29: ccs.mesh.v1.Attachment.since:type_name -> google.protobuf.Timestamp
-	18, // 30: ccs.mesh.v1.Reports.jobs:type_name -> ccs.mesh.v1.JobReports
-	30, // 31: ccs.mesh.v1.Reports.blobs:type_name -> ccs.types.v1.Blob
-	19, // 32: ccs.mesh.v1.JobReports.items:type_name -> ccs.mesh.v1.HostReport
-	31, // 33: ccs.mesh.v1.HostReport.result:type_name -> ccs.types.v1.TaskResult
-	9,  // 34: ccs.mesh.v1.Returns.not_here:type_name -> ccs.mesh.v1.HostOrdinal
-	9,  // 35: ccs.mesh.v1.Returns.not_known:type_name -> ccs.mesh.v1.HostOrdinal
-	1,  // 36: ccs.mesh.v1.MeshService.Connect:input_type -> ccs.mesh.v1.ConnectRequest
-	21, // 37: ccs.mesh.v1.MeshService.FetchBlob:input_type -> ccs.mesh.v1.FetchBlobRequest
-	13, // 38: ccs.mesh.v1.MeshService.Connect:output_type -> ccs.mesh.v1.ConnectResponse
-	22, // 39: ccs.mesh.v1.MeshService.FetchBlob:output_type -> ccs.mesh.v1.FetchBlobResponse
-	38, // [38:40] is the sub-list for method output_type
-	36, // [36:38] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	7,  // 19: ccs.mesh.v1.Wishes.withdraw:type_name -> ccs.mesh.v1.Release
+	9,  // 20: ccs.mesh.v1.Query.tasks:type_name -> ccs.mesh.v1.HostOrdinal
+	25, // 21: ccs.mesh.v1.Credits.credits:type_name -> ccs.types.v1.ClassCredit
+	14, // 22: ccs.mesh.v1.ConnectResponse.hello:type_name -> ccs.mesh.v1.AggregatorHello
+	15, // 23: ccs.mesh.v1.ConnectResponse.attachments:type_name -> ccs.mesh.v1.Attachments
+	17, // 24: ccs.mesh.v1.ConnectResponse.reports:type_name -> ccs.mesh.v1.Reports
+	20, // 25: ccs.mesh.v1.ConnectResponse.returns:type_name -> ccs.mesh.v1.Returns
+	12, // 26: ccs.mesh.v1.ConnectResponse.credits:type_name -> ccs.mesh.v1.Credits
+	25, // 27: ccs.mesh.v1.AggregatorHello.credits:type_name -> ccs.types.v1.ClassCredit
+	16, // 28: ccs.mesh.v1.Attachments.items:type_name -> ccs.mesh.v1.Attachment
+	23, // 29: ccs.mesh.v1.Attachment.facts:type_name -> ccs.mesh.v1.Attachment.FactsEntry
+	29, // 30: ccs.mesh.v1.Attachment.since:type_name -> google.protobuf.Timestamp
+	18, // 31: ccs.mesh.v1.Reports.jobs:type_name -> ccs.mesh.v1.JobReports
+	30, // 32: ccs.mesh.v1.Reports.blobs:type_name -> ccs.types.v1.Blob
+	19, // 33: ccs.mesh.v1.JobReports.items:type_name -> ccs.mesh.v1.HostReport
+	31, // 34: ccs.mesh.v1.HostReport.result:type_name -> ccs.types.v1.TaskResult
+	9,  // 35: ccs.mesh.v1.Returns.not_here:type_name -> ccs.mesh.v1.HostOrdinal
+	9,  // 36: ccs.mesh.v1.Returns.not_known:type_name -> ccs.mesh.v1.HostOrdinal
+	1,  // 37: ccs.mesh.v1.MeshService.Connect:input_type -> ccs.mesh.v1.ConnectRequest
+	21, // 38: ccs.mesh.v1.MeshService.FetchBlob:input_type -> ccs.mesh.v1.FetchBlobRequest
+	13, // 39: ccs.mesh.v1.MeshService.Connect:output_type -> ccs.mesh.v1.ConnectResponse
+	22, // 40: ccs.mesh.v1.MeshService.FetchBlob:output_type -> ccs.mesh.v1.FetchBlobResponse
+	39, // [39:41] is the sub-list for method output_type
+	37, // [37:39] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_ccs_mesh_v1_mesh_proto_init() }

@@ -655,7 +655,10 @@ type Reply struct {
 	// Send all reports that are not Forgotten again.
 	Resync bool `protobuf:"varint,10,opt,name=resync,proto3" json:"resync,omitempty"`
 	// Further window per class.
-	Credits       []*v1.ClassCredit `protobuf:"bytes,11,rep,name=credits,proto3" json:"credits,omitempty"`
+	Credits []*v1.ClassCredit `protobuf:"bytes,11,rep,name=credits,proto3" json:"credits,omitempty"`
+	// Jobs that are not to be started on this host; what has started goes on. From
+	// version 2 on: an older one knows nothing of it, so it is no flag of a stop.
+	Withdrawals   []*Stop `protobuf:"bytes,12,rep,name=withdrawals,proto3" json:"withdrawals,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -767,6 +770,13 @@ func (x *Reply) GetCredits() []*v1.ClassCredit {
 	return nil
 }
 
+func (x *Reply) GetWithdrawals() []*Stop {
+	if x != nil {
+		return x.Withdrawals
+	}
+	return nil
+}
+
 // Command is one task for this host.
 type Command struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -787,7 +797,11 @@ type Command struct {
 	// The wish in force is stop: record it as canceled if it has not started.
 	Stop bool `protobuf:"varint,8,opt,name=stop,proto3" json:"stop,omitempty"`
 	// W3C traceparent of the span that delivers it; empty: it is not traced.
-	TraceParent   string `protobuf:"bytes,9,opt,name=trace_parent,json=traceParent,proto3" json:"trace_parent,omitempty"`
+	TraceParent string `protobuf:"bytes,9,opt,name=trace_parent,json=traceParent,proto3" json:"trace_parent,omitempty"`
+	// The wish in force is to withdraw it: record it as canceled if it has not
+	// started, and let it go on if it has. From version 2 on; who speaks an older
+	// one is not sent the command.
+	Withdraw      bool `protobuf:"varint,10,opt,name=withdraw,proto3" json:"withdraw,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -885,7 +899,15 @@ func (x *Command) GetTraceParent() string {
 	return ""
 }
 
-// Stop is the wish that a task ends.
+func (x *Command) GetWithdraw() bool {
+	if x != nil {
+		return x.Withdraw
+	}
+	return false
+}
+
+// Stop is the wish that a task ends, or among the withdrawals that it is not
+// started.
 type Stop struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Job id; 16 bytes.
@@ -1226,7 +1248,7 @@ const file_ccs_session_v1_session_proto_rawDesc = "" +
 	"\x12heartbeat_interval\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x11heartbeatInterval\x12;\n" +
 	"\vserver_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"serverTime\x123\n" +
-	"\acredits\x18\x06 \x03(\v2\x19.ccs.types.v1.ClassCreditR\acredits\"\xe1\x03\n" +
+	"\acredits\x18\x06 \x03(\v2\x19.ccs.types.v1.ClassCreditR\acredits\"\x99\x04\n" +
 	"\x05Reply\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x1c\n" +
 	"\theartbeat\x18\x02 \x01(\x04R\theartbeat\x123\n" +
@@ -1240,7 +1262,8 @@ const file_ccs_session_v1_session_proto_rawDesc = "" +
 	"\x06bundle\x18\t \x01(\v2\x16.ccs.types.v1.EnvelopeR\x06bundle\x12\x16\n" +
 	"\x06resync\x18\n" +
 	" \x01(\bR\x06resync\x123\n" +
-	"\acredits\x18\v \x03(\v2\x19.ccs.types.v1.ClassCreditR\acredits\"\xa8\x02\n" +
+	"\acredits\x18\v \x03(\v2\x19.ccs.types.v1.ClassCreditR\acredits\x126\n" +
+	"\vwithdrawals\x18\f \x03(\v2\x14.ccs.session.v1.StopR\vwithdrawals\"\xc4\x02\n" +
 	"\aCommand\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\fR\x05jobId\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\tR\x04pool\x12\x14\n" +
@@ -1250,7 +1273,9 @@ const file_ccs_session_v1_session_proto_rawDesc = "" +
 	"\x0ecapsule_digest\x18\x06 \x01(\fR\rcapsuleDigest\x122\n" +
 	"\x05proof\x18\a \x01(\v2\x1c.ccs.types.v1.InclusionProofR\x05proof\x12\x12\n" +
 	"\x04stop\x18\b \x01(\bR\x04stop\x12!\n" +
-	"\ftrace_parent\x18\t \x01(\tR\vtraceParent\"7\n" +
+	"\ftrace_parent\x18\t \x01(\tR\vtraceParent\x12\x1a\n" +
+	"\bwithdraw\x18\n" +
+	" \x01(\bR\bwithdraw\"7\n" +
 	"\x04Stop\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\fR\x05jobId\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\"-\n" +
@@ -1333,20 +1358,21 @@ var file_ccs_session_v1_session_proto_depIdxs = []int32{
 	20, // 19: ccs.session.v1.Reply.server_time:type_name -> google.protobuf.Timestamp
 	21, // 20: ccs.session.v1.Reply.bundle:type_name -> ccs.types.v1.Envelope
 	16, // 21: ccs.session.v1.Reply.credits:type_name -> ccs.types.v1.ClassCredit
-	21, // 22: ccs.session.v1.Command.capsule:type_name -> ccs.types.v1.Envelope
-	22, // 23: ccs.session.v1.Command.proof:type_name -> ccs.types.v1.InclusionProof
-	21, // 24: ccs.session.v1.FetchCapsuleResponse.envelope:type_name -> ccs.types.v1.Envelope
-	0,  // 25: ccs.session.v1.SessionService.Connect:input_type -> ccs.session.v1.ConnectRequest
-	9,  // 26: ccs.session.v1.SessionService.FetchCapsule:input_type -> ccs.session.v1.FetchCapsuleRequest
-	11, // 27: ccs.session.v1.SessionService.PutBlob:input_type -> ccs.session.v1.PutBlobRequest
-	4,  // 28: ccs.session.v1.SessionService.Connect:output_type -> ccs.session.v1.ConnectResponse
-	10, // 29: ccs.session.v1.SessionService.FetchCapsule:output_type -> ccs.session.v1.FetchCapsuleResponse
-	12, // 30: ccs.session.v1.SessionService.PutBlob:output_type -> ccs.session.v1.PutBlobResponse
-	28, // [28:31] is the sub-list for method output_type
-	25, // [25:28] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	8,  // 22: ccs.session.v1.Reply.withdrawals:type_name -> ccs.session.v1.Stop
+	21, // 23: ccs.session.v1.Command.capsule:type_name -> ccs.types.v1.Envelope
+	22, // 24: ccs.session.v1.Command.proof:type_name -> ccs.types.v1.InclusionProof
+	21, // 25: ccs.session.v1.FetchCapsuleResponse.envelope:type_name -> ccs.types.v1.Envelope
+	0,  // 26: ccs.session.v1.SessionService.Connect:input_type -> ccs.session.v1.ConnectRequest
+	9,  // 27: ccs.session.v1.SessionService.FetchCapsule:input_type -> ccs.session.v1.FetchCapsuleRequest
+	11, // 28: ccs.session.v1.SessionService.PutBlob:input_type -> ccs.session.v1.PutBlobRequest
+	4,  // 29: ccs.session.v1.SessionService.Connect:output_type -> ccs.session.v1.ConnectResponse
+	10, // 30: ccs.session.v1.SessionService.FetchCapsule:output_type -> ccs.session.v1.FetchCapsuleResponse
+	12, // 31: ccs.session.v1.SessionService.PutBlob:output_type -> ccs.session.v1.PutBlobResponse
+	29, // [29:32] is the sub-list for method output_type
+	26, // [26:29] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_ccs_session_v1_session_proto_init() }

@@ -635,6 +635,63 @@ func (JobState) EnumDescriptor() ([]byte, []int) {
 	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{7}
 }
 
+// Wish is what is wished of the released tasks of a job. It only grows.
+type Wish int32
+
+const (
+	// Not set; never valid on the wire.
+	Wish_WISH_UNSPECIFIED Wish = 0
+	// They run.
+	Wish_WISH_RUN Wish = 64
+	// What has not started is not started; what has started goes on.
+	Wish_WISH_WITHDRAW Wish = 96
+	// What has not started is not started; what runs is ended.
+	Wish_WISH_STOP Wish = 128
+)
+
+// Enum value maps for Wish.
+var (
+	Wish_name = map[int32]string{
+		0:   "WISH_UNSPECIFIED",
+		64:  "WISH_RUN",
+		96:  "WISH_WITHDRAW",
+		128: "WISH_STOP",
+	}
+	Wish_value = map[string]int32{
+		"WISH_UNSPECIFIED": 0,
+		"WISH_RUN":         64,
+		"WISH_WITHDRAW":    96,
+		"WISH_STOP":        128,
+	}
+)
+
+func (x Wish) Enum() *Wish {
+	p := new(Wish)
+	*p = x
+	return p
+}
+
+func (x Wish) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Wish) Descriptor() protoreflect.EnumDescriptor {
+	return file_ccs_types_v1_types_proto_enumTypes[8].Descriptor()
+}
+
+func (Wish) Type() protoreflect.EnumType {
+	return &file_ccs_types_v1_types_proto_enumTypes[8]
+}
+
+func (x Wish) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Wish.Descriptor instead.
+func (Wish) EnumDescriptor() ([]byte, []int) {
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{8}
+}
+
 // CauseCode is the closed set of answers to why a task is where it is.
 type CauseCode int32
 
@@ -647,7 +704,7 @@ const (
 	CauseCode_CAUSE_CODE_AWAITS_LATE_OUTCOME CauseCode = 2
 	// The job is quarantined: it crashed its shard twice.
 	CauseCode_CAUSE_CODE_QUARANTINED CauseCode = 3
-	// The job is stopped: a stop is wished of what is released.
+	// The job is to end: what runs is ended, or only what has not started is not started.
 	CauseCode_CAUSE_CODE_STOPPING CauseCode = 4
 	// As many targets are released and not settled as the concurrency allows.
 	CauseCode_CAUSE_CODE_CONCURRENCY CauseCode = 5
@@ -736,11 +793,11 @@ func (x CauseCode) String() string {
 }
 
 func (CauseCode) Descriptor() protoreflect.EnumDescriptor {
-	return file_ccs_types_v1_types_proto_enumTypes[8].Descriptor()
+	return file_ccs_types_v1_types_proto_enumTypes[9].Descriptor()
 }
 
 func (CauseCode) Type() protoreflect.EnumType {
-	return &file_ccs_types_v1_types_proto_enumTypes[8]
+	return &file_ccs_types_v1_types_proto_enumTypes[9]
 }
 
 func (x CauseCode) Number() protoreflect.EnumNumber {
@@ -749,7 +806,7 @@ func (x CauseCode) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CauseCode.Descriptor instead.
 func (CauseCode) EnumDescriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{8}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{9}
 }
 
 // KeyState is the state of a host's key.
@@ -793,11 +850,11 @@ func (x KeyState) String() string {
 }
 
 func (KeyState) Descriptor() protoreflect.EnumDescriptor {
-	return file_ccs_types_v1_types_proto_enumTypes[9].Descriptor()
+	return file_ccs_types_v1_types_proto_enumTypes[10].Descriptor()
 }
 
 func (KeyState) Type() protoreflect.EnumType {
-	return &file_ccs_types_v1_types_proto_enumTypes[9]
+	return &file_ccs_types_v1_types_proto_enumTypes[10]
 }
 
 func (x KeyState) Number() protoreflect.EnumNumber {
@@ -806,7 +863,7 @@ func (x KeyState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use KeyState.Descriptor instead.
 func (KeyState) EnumDescriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{9}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{10}
 }
 
 // TaskStatus is one observation of a task.
@@ -1917,7 +1974,10 @@ type Job struct {
 	// Bad outcomes that the failure budget tolerates; 0 without one.
 	Tolerates uint32 `protobuf:"varint,27,opt,name=tolerates,proto3" json:"tolerates,omitempty"`
 	// Since when it is paused; only in JOB_STATE_PAUSED.
-	PausedAt      *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=paused_at,json=pausedAt,proto3" json:"paused_at,omitempty"`
+	PausedAt *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=paused_at,json=pausedAt,proto3" json:"paused_at,omitempty"`
+	// What is wished of what is released: in JOB_STATE_STOPPING whether what runs
+	// is ended or goes on. Not set by a scheduler of the version before.
+	Wish          Wish `protobuf:"varint,29,opt,name=wish,proto3,enum=ccs.types.v1.Wish" json:"wish,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2146,6 +2206,13 @@ func (x *Job) GetPausedAt() *timestamppb.Timestamp {
 		return x.PausedAt
 	}
 	return nil
+}
+
+func (x *Job) GetWish() Wish {
+	if x != nil {
+		return x.Wish
+	}
+	return Wish_WISH_UNSPECIFIED
 }
 
 // Task is one target of a job as users see it.
@@ -2574,7 +2641,7 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\n" +
 	"StateCount\x12-\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x17.ccs.types.v1.TaskStateR\x05state\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\rR\x05count\"\xe3\a\n" +
+	"\x05count\x18\x02 \x01(\rR\x05count\"\x8b\b\n" +
 	"\x03Job\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\tR\x04pool\x12\x14\n" +
@@ -2606,7 +2673,8 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\x16next_pause_after_batch\x18\x19 \x01(\rR\x13nextPauseAfterBatch\x12\x10\n" +
 	"\x03bad\x18\x1a \x01(\rR\x03bad\x12\x1c\n" +
 	"\ttolerates\x18\x1b \x01(\rR\ttolerates\x127\n" +
-	"\tpaused_at\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampR\bpausedAt\"\xf4\x02\n" +
+	"\tpaused_at\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampR\bpausedAt\x12&\n" +
+	"\x04wish\x18\x1d \x01(\x0e2\x12.ccs.types.v1.WishR\x04wish\"\xf4\x02\n" +
 	"\x04Task\x12\x18\n" +
 	"\aordinal\x18\x01 \x01(\rR\aordinal\x12\x17\n" +
 	"\ahost_id\x18\x02 \x01(\tR\x06hostId\x12\x12\n" +
@@ -2727,7 +2795,12 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\x10JOB_STATE_PAUSED\x10\x02\x12\x16\n" +
 	"\x12JOB_STATE_STOPPING\x10\x03\x12\x12\n" +
 	"\x0eJOB_STATE_DONE\x10\x04\x12\x19\n" +
-	"\x15JOB_STATE_QUARANTINED\x10\x05*\x84\x04\n" +
+	"\x15JOB_STATE_QUARANTINED\x10\x05*M\n" +
+	"\x04Wish\x12\x14\n" +
+	"\x10WISH_UNSPECIFIED\x10\x00\x12\f\n" +
+	"\bWISH_RUN\x10@\x12\x11\n" +
+	"\rWISH_WITHDRAW\x10`\x12\x0e\n" +
+	"\tWISH_STOP\x10\x80\x01*\x84\x04\n" +
 	"\tCauseCode\x12\x1a\n" +
 	"\x16CAUSE_CODE_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12CAUSE_CODE_SETTLED\x10\x01\x12\"\n" +
@@ -2767,7 +2840,7 @@ func file_ccs_types_v1_types_proto_rawDescGZIP() []byte {
 	return file_ccs_types_v1_types_proto_rawDescData
 }
 
-var file_ccs_types_v1_types_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
+var file_ccs_types_v1_types_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
 var file_ccs_types_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_ccs_types_v1_types_proto_goTypes = []any{
 	(TaskState)(0),                // 0: ccs.types.v1.TaskState
@@ -2778,74 +2851,76 @@ var file_ccs_types_v1_types_proto_goTypes = []any{
 	(PauseCause)(0),               // 5: ccs.types.v1.PauseCause
 	(ResumeUntil)(0),              // 6: ccs.types.v1.ResumeUntil
 	(JobState)(0),                 // 7: ccs.types.v1.JobState
-	(CauseCode)(0),                // 8: ccs.types.v1.CauseCode
-	(KeyState)(0),                 // 9: ccs.types.v1.KeyState
-	(*TaskStatus)(nil),            // 10: ccs.types.v1.TaskStatus
-	(*OutputRef)(nil),             // 11: ccs.types.v1.OutputRef
-	(*TaskResult)(nil),            // 12: ccs.types.v1.TaskResult
-	(*Blob)(nil),                  // 13: ccs.types.v1.Blob
-	(*Envelope)(nil),              // 14: ccs.types.v1.Envelope
-	(*Signature)(nil),             // 15: ccs.types.v1.Signature
-	(*Target)(nil),                // 16: ccs.types.v1.Target
-	(*RoomTargets)(nil),           // 17: ccs.types.v1.RoomTargets
-	(*RangeProof)(nil),            // 18: ccs.types.v1.RangeProof
-	(*InclusionProof)(nil),        // 19: ccs.types.v1.InclusionProof
-	(*VersionRange)(nil),          // 20: ccs.types.v1.VersionRange
-	(*ClassCredit)(nil),           // 21: ccs.types.v1.ClassCredit
-	(*Amount)(nil),                // 22: ccs.types.v1.Amount
-	(*Rollout)(nil),               // 23: ccs.types.v1.Rollout
-	(*StateCount)(nil),            // 24: ccs.types.v1.StateCount
-	(*Job)(nil),                   // 25: ccs.types.v1.Job
-	(*Task)(nil),                  // 26: ccs.types.v1.Task
-	(*Cause)(nil),                 // 27: ccs.types.v1.Cause
-	(*Host)(nil),                  // 28: ccs.types.v1.Host
-	nil,                           // 29: ccs.types.v1.Host.LabelsEntry
-	nil,                           // 30: ccs.types.v1.Host.FactsEntry
-	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 32: google.protobuf.Duration
+	(Wish)(0),                     // 8: ccs.types.v1.Wish
+	(CauseCode)(0),                // 9: ccs.types.v1.CauseCode
+	(KeyState)(0),                 // 10: ccs.types.v1.KeyState
+	(*TaskStatus)(nil),            // 11: ccs.types.v1.TaskStatus
+	(*OutputRef)(nil),             // 12: ccs.types.v1.OutputRef
+	(*TaskResult)(nil),            // 13: ccs.types.v1.TaskResult
+	(*Blob)(nil),                  // 14: ccs.types.v1.Blob
+	(*Envelope)(nil),              // 15: ccs.types.v1.Envelope
+	(*Signature)(nil),             // 16: ccs.types.v1.Signature
+	(*Target)(nil),                // 17: ccs.types.v1.Target
+	(*RoomTargets)(nil),           // 18: ccs.types.v1.RoomTargets
+	(*RangeProof)(nil),            // 19: ccs.types.v1.RangeProof
+	(*InclusionProof)(nil),        // 20: ccs.types.v1.InclusionProof
+	(*VersionRange)(nil),          // 21: ccs.types.v1.VersionRange
+	(*ClassCredit)(nil),           // 22: ccs.types.v1.ClassCredit
+	(*Amount)(nil),                // 23: ccs.types.v1.Amount
+	(*Rollout)(nil),               // 24: ccs.types.v1.Rollout
+	(*StateCount)(nil),            // 25: ccs.types.v1.StateCount
+	(*Job)(nil),                   // 26: ccs.types.v1.Job
+	(*Task)(nil),                  // 27: ccs.types.v1.Task
+	(*Cause)(nil),                 // 28: ccs.types.v1.Cause
+	(*Host)(nil),                  // 29: ccs.types.v1.Host
+	nil,                           // 30: ccs.types.v1.Host.LabelsEntry
+	nil,                           // 31: ccs.types.v1.Host.FactsEntry
+	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 33: google.protobuf.Duration
 }
 var file_ccs_types_v1_types_proto_depIdxs = []int32{
 	0,  // 0: ccs.types.v1.TaskStatus.state:type_name -> ccs.types.v1.TaskState
 	1,  // 1: ccs.types.v1.TaskStatus.reason:type_name -> ccs.types.v1.Reason
 	2,  // 2: ccs.types.v1.OutputRef.stream:type_name -> ccs.types.v1.Stream
-	10, // 3: ccs.types.v1.TaskResult.status:type_name -> ccs.types.v1.TaskStatus
-	11, // 4: ccs.types.v1.TaskResult.outputs:type_name -> ccs.types.v1.OutputRef
-	31, // 5: ccs.types.v1.TaskResult.started_at:type_name -> google.protobuf.Timestamp
-	31, // 6: ccs.types.v1.TaskResult.ended_at:type_name -> google.protobuf.Timestamp
-	15, // 7: ccs.types.v1.Envelope.signatures:type_name -> ccs.types.v1.Signature
-	16, // 8: ccs.types.v1.RoomTargets.targets:type_name -> ccs.types.v1.Target
-	22, // 9: ccs.types.v1.Rollout.concurrency:type_name -> ccs.types.v1.Amount
-	22, // 10: ccs.types.v1.Rollout.batches:type_name -> ccs.types.v1.Amount
-	22, // 11: ccs.types.v1.Rollout.max_failures:type_name -> ccs.types.v1.Amount
+	11, // 3: ccs.types.v1.TaskResult.status:type_name -> ccs.types.v1.TaskStatus
+	12, // 4: ccs.types.v1.TaskResult.outputs:type_name -> ccs.types.v1.OutputRef
+	32, // 5: ccs.types.v1.TaskResult.started_at:type_name -> google.protobuf.Timestamp
+	32, // 6: ccs.types.v1.TaskResult.ended_at:type_name -> google.protobuf.Timestamp
+	16, // 7: ccs.types.v1.Envelope.signatures:type_name -> ccs.types.v1.Signature
+	17, // 8: ccs.types.v1.RoomTargets.targets:type_name -> ccs.types.v1.Target
+	23, // 9: ccs.types.v1.Rollout.concurrency:type_name -> ccs.types.v1.Amount
+	23, // 10: ccs.types.v1.Rollout.batches:type_name -> ccs.types.v1.Amount
+	23, // 11: ccs.types.v1.Rollout.max_failures:type_name -> ccs.types.v1.Amount
 	3,  // 12: ccs.types.v1.Rollout.failure_action:type_name -> ccs.types.v1.FailureAction
-	32, // 13: ccs.types.v1.Rollout.wait_offline:type_name -> google.protobuf.Duration
-	31, // 14: ccs.types.v1.Rollout.deadline:type_name -> google.protobuf.Timestamp
+	33, // 13: ccs.types.v1.Rollout.wait_offline:type_name -> google.protobuf.Duration
+	32, // 14: ccs.types.v1.Rollout.deadline:type_name -> google.protobuf.Timestamp
 	4,  // 15: ccs.types.v1.Rollout.order:type_name -> ccs.types.v1.ReleaseOrder
 	0,  // 16: ccs.types.v1.Rollout.tolerated:type_name -> ccs.types.v1.TaskState
 	0,  // 17: ccs.types.v1.StateCount.state:type_name -> ccs.types.v1.TaskState
 	7,  // 18: ccs.types.v1.Job.state:type_name -> ccs.types.v1.JobState
-	24, // 19: ccs.types.v1.Job.counts:type_name -> ccs.types.v1.StateCount
-	31, // 20: ccs.types.v1.Job.created_at:type_name -> google.protobuf.Timestamp
-	31, // 21: ccs.types.v1.Job.done_at:type_name -> google.protobuf.Timestamp
-	23, // 22: ccs.types.v1.Job.rollout:type_name -> ccs.types.v1.Rollout
-	31, // 23: ccs.types.v1.Job.start_by:type_name -> google.protobuf.Timestamp
+	25, // 19: ccs.types.v1.Job.counts:type_name -> ccs.types.v1.StateCount
+	32, // 20: ccs.types.v1.Job.created_at:type_name -> google.protobuf.Timestamp
+	32, // 21: ccs.types.v1.Job.done_at:type_name -> google.protobuf.Timestamp
+	24, // 22: ccs.types.v1.Job.rollout:type_name -> ccs.types.v1.Rollout
+	32, // 23: ccs.types.v1.Job.start_by:type_name -> google.protobuf.Timestamp
 	5,  // 24: ccs.types.v1.Job.pause_cause:type_name -> ccs.types.v1.PauseCause
-	31, // 25: ccs.types.v1.Job.paused_at:type_name -> google.protobuf.Timestamp
-	12, // 26: ccs.types.v1.Task.result:type_name -> ccs.types.v1.TaskResult
-	31, // 27: ccs.types.v1.Task.unreachable_since:type_name -> google.protobuf.Timestamp
-	31, // 28: ccs.types.v1.Task.since:type_name -> google.protobuf.Timestamp
-	8,  // 29: ccs.types.v1.Cause.code:type_name -> ccs.types.v1.CauseCode
-	31, // 30: ccs.types.v1.Cause.since:type_name -> google.protobuf.Timestamp
-	31, // 31: ccs.types.v1.Cause.until:type_name -> google.protobuf.Timestamp
-	29, // 32: ccs.types.v1.Host.labels:type_name -> ccs.types.v1.Host.LabelsEntry
-	30, // 33: ccs.types.v1.Host.facts:type_name -> ccs.types.v1.Host.FactsEntry
-	9,  // 34: ccs.types.v1.Host.key_state:type_name -> ccs.types.v1.KeyState
-	31, // 35: ccs.types.v1.Host.since:type_name -> google.protobuf.Timestamp
-	36, // [36:36] is the sub-list for method output_type
-	36, // [36:36] is the sub-list for method input_type
-	36, // [36:36] is the sub-list for extension type_name
-	36, // [36:36] is the sub-list for extension extendee
-	0,  // [0:36] is the sub-list for field type_name
+	32, // 25: ccs.types.v1.Job.paused_at:type_name -> google.protobuf.Timestamp
+	8,  // 26: ccs.types.v1.Job.wish:type_name -> ccs.types.v1.Wish
+	13, // 27: ccs.types.v1.Task.result:type_name -> ccs.types.v1.TaskResult
+	32, // 28: ccs.types.v1.Task.unreachable_since:type_name -> google.protobuf.Timestamp
+	32, // 29: ccs.types.v1.Task.since:type_name -> google.protobuf.Timestamp
+	9,  // 30: ccs.types.v1.Cause.code:type_name -> ccs.types.v1.CauseCode
+	32, // 31: ccs.types.v1.Cause.since:type_name -> google.protobuf.Timestamp
+	32, // 32: ccs.types.v1.Cause.until:type_name -> google.protobuf.Timestamp
+	30, // 33: ccs.types.v1.Host.labels:type_name -> ccs.types.v1.Host.LabelsEntry
+	31, // 34: ccs.types.v1.Host.facts:type_name -> ccs.types.v1.Host.FactsEntry
+	10, // 35: ccs.types.v1.Host.key_state:type_name -> ccs.types.v1.KeyState
+	32, // 36: ccs.types.v1.Host.since:type_name -> google.protobuf.Timestamp
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_ccs_types_v1_types_proto_init() }
@@ -2862,7 +2937,7 @@ func file_ccs_types_v1_types_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ccs_types_v1_types_proto_rawDesc), len(file_ccs_types_v1_types_proto_rawDesc)),
-			NumEnums:      10,
+			NumEnums:      11,
 			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
