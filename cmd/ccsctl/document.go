@@ -38,7 +38,8 @@ type jobDocument struct {
 	Batch           int            `json:"batch"`
 	Batches         int            `json:"batches"`
 	PauseCause      string         `json:"pause_cause,omitempty"` // user, point or budget
-	PausedSince     time.Time      `json:"paused_since,omitzero"` // of job get
+	PausedSince     time.Time      `json:"paused_since,omitzero"`
+	Wish            string         `json:"wish,omitempty"` // for what is released, once the job is canceled: withdraw or stop
 	NextPauseAfter  int            `json:"next_pause_after,omitempty"`
 	NextPauseBatch  int            `json:"next_pause_after_batch,omitempty"`
 	Bad             *int           `json:"bad,omitempty"`       // with a failure budget
@@ -58,9 +59,13 @@ func (a *app) jobDocument(j client.Job) jobDocument {
 		Class: j.Class, Pool: j.Pool, Targets: j.Targets, InFlight: j.InFlight, Counts: j.Counts,
 		Concurrency: int(j.Concurrency.Count), ConcurrencyPct: int(j.Concurrency.Percent),
 		Rollout: rolloutOf(j), Released: j.Released, Batch: j.Batch, Batches: j.Batches, PauseCause: j.PauseCause,
+		PausedSince: a.when(j.PausedAt),
 		NextPauseAfter: j.NextPauseAfter, NextPauseBatch: j.NextPauseAfterBatch,
 		CreatedAt: a.when(j.CreatedAt), StartBy: a.when(j.StartBy), Deadline: a.when(j.Deadline), DoneAt: a.when(j.DoneAt),
 		Revision: j.Revision, ControlRevision: j.ControlRevision, ParentID: j.ParentID,
+	}
+	if j.Wish != wishRun {
+		d.Wish = j.Wish
 	}
 	if j.MaxFailures != nil {
 		d.Bad, d.Tolerates = &j.Bad, &j.Tolerates

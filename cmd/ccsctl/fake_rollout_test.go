@@ -91,6 +91,7 @@ func (f *fake) pauseAs(j *fakeJob, why typesv1.PauseCause) {
 	j.job.State, j.job.PauseCause = typesv1.JobState_JOB_STATE_PAUSED, why
 	j.job.ControlRevision++
 	j.rollout.pausedAt = time.Now()
+	j.job.PausedAt = timestamppb.New(j.rollout.pausedAt)
 }
 
 // releaseMore goes to the next hosts: to the end of the batch, or a pause point.
@@ -220,7 +221,7 @@ func (f *fake) goOn(j *fakeJob, req *accessv1.ResumeJobRequest) error {
 		r.gate = released + int(req.GetTargets())
 	case typesv1.ResumeUntil_RESUME_UNTIL_NEXT:
 	}
-	j.job.State, j.job.PauseCause = typesv1.JobState_JOB_STATE_RUNNING, typesv1.PauseCause_PAUSE_CAUSE_UNSPECIFIED
+	j.job.State, j.job.PauseCause, j.job.PausedAt = typesv1.JobState_JOB_STATE_RUNNING, typesv1.PauseCause_PAUSE_CAUSE_UNSPECIFIED, nil
 	j.job.ControlRevision++
 	f.releaseMore(j)
 	return nil

@@ -322,6 +322,10 @@ func (f *fake) CancelJob(_ context.Context, req *accessv1.CancelJobRequest) (*ac
 	if j.job.PauseCause = typesv1.PauseCause_PAUSE_CAUSE_UNSPECIFIED; j.job.GetState() != typesv1.JobState_JOB_STATE_DONE {
 		j.job.State = typesv1.JobState_JOB_STATE_STOPPING
 	}
+	j.job.PausedAt = nil
+	if j.job.Wish = typesv1.Wish_WISH_STOP; req.GetKeepRunning() {
+		j.job.Wish = typesv1.Wish_WISH_WITHDRAW
+	}
 	j.job.ControlRevision++
 	return &accessv1.CancelJobResponse{Job: proto.CloneOf(j.job)}, nil
 }

@@ -14,10 +14,12 @@ func (a *app) jobCancelCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cancel JOB",
 		Short: "Stop a job: what is not released is skipped, what runs is killed",
-		Long: `Stop a job. Targets that are not released are skipped. A command that runs gets
-TERM and after its grace KILL, with its whole tree; a host that is away hears of
-it when it is back. It returns as soon as the wish is durable; see how it goes
-with: ccsctl job watch JOB`,
+		Long: `Stop a job. Targets that are not released are skipped. What is released and has
+not started does not start. A command that runs gets TERM and after its grace
+KILL, with its whole tree; with --keep-running it goes on to its own end. A host
+that is away hears of it when it is back: until then it may still start what it
+has. It returns as soon as the wish is durable; see how it goes with: ccsctl job
+watch JOB`,
 		Example: `  ccsctl job cancel JOB
   ccsctl job cancel JOB --keep-running
   ccsctl job cancel JOB --expect-revision 1    # unless somebody else was there before`,
@@ -42,7 +44,7 @@ with: ccsctl job watch JOB`,
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&keep, "keep-running", false, "only skip what is not released; what runs goes on")
+	cmd.Flags().BoolVar(&keep, "keep-running", false, "what has started goes on; what has not does not start")
 	control.add(cmd.Flags(), "; 0: any")
 	completeRequest(cmd)
 	return cmd
@@ -58,7 +60,8 @@ func canceledText(j client.Job, keep bool) string {
 	case j.InFlight == 0:
 		return "Canceled: nothing more is started, and nothing is at work"
 	case keep:
-		return fmt.Sprintf("Canceled: nothing more is started; %s at work may go on to the end", plural(j.InFlight, "host"))
+		return fmt.Sprintf("Canceled: nothing more is started; what has started on %s goes on to its end. See how it goes with: ccsctl job watch %s",
+			plural(j.InFlight, "host"), j.ID)
 	}
 	return fmt.Sprintf("Canceled: nothing more is started; %s at work must end. See how it goes with: ccsctl job watch %s", plural(j.InFlight, "host"), j.ID)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,21 +23,16 @@ func (a *app) jobGetCommand() *cobra.Command {
 				if err != nil {
 					return hint(err, seeJobs)
 				}
-				return a.showJobSince(job, pausedSince(cmd.Context(), ctl, job))
+				return a.showJob(job)
 			})
 		},
 	}
 }
 
 // showJob prints all there is of a job.
-func (a *app) showJob(j client.Job) error { return a.showJobSince(j, time.Time{}) }
-
-// showJobSince prints a job, and since when it is paused; zero: not known.
-func (a *app) showJobSince(j client.Job, paused time.Time) error {
+func (a *app) showJob(j client.Job) error {
 	if a.isDocument() {
-		doc := a.jobDocument(j)
-		doc.PausedSince = a.when(paused)
-		return a.encode(doc)
+		return a.encode(a.jobDocument(j))
 	}
 	took := ""
 	if !j.DoneAt.IsZero() {
@@ -47,7 +41,7 @@ func (a *app) showJobSince(j client.Job, paused time.Time) error {
 	pairs := []string{
 		"Job", j.ID,
 		"State", stateText(j),
-		"Paused since", a.stamp(paused),
+		"Paused since", a.stamp(j.PausedAt),
 		"Command", j.Command,
 		"Selector", j.Selector,
 		"Note", j.Note,
@@ -79,12 +73,32 @@ func (a *app) showJobSince(j client.Job, paused time.Time) error {
 	return a.fields(pairs...)
 }
 
-// stateText is the state, and why a job is paused.
+// stateText is the state, why a job is paused, and what becomes of what runs when
+// it is stopped.
 func stateText(j client.Job) string {
 	if why := whyPaused(j); why != "" {
 		return j.State + " " + why
 	}
+	if rest := whatRuns(j); rest != "" {
+		return j.State + ": " + rest
+	}
 	return j.State
+}
+
+// whatRuns says what becomes of what runs when a job is stopped; empty of a job
+// that is not, or of which that is not known.
+func whatRuns(j client.Job) string {
+	switch {
+	case j.State != stateStopping:
+		return ""
+	case j.Wish == wishStop:
+		return "what runs is killed"
+	case j.Wish == wishWithdraw:
+		return "what has started goes on, the rest does not start"
+	case j.Wish == wishRun:
+		return "what is released goes on"
+	}
+	return ""
 }
 
 // releasedText is how many hosts a job has gone to; empty where that is all.

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/ccs-project/ccs/pkg/client"
 )
@@ -127,29 +125,4 @@ func goesOn(j client.Job) string {
 		return "; it pauses again " + next
 	}
 	return "; no pause point is ahead"
-}
-
-// pausedSince is since when a job is paused: the servers say so where they explain
-// what a host waits for. It is zero where nobody waits, or they do not say.
-func pausedSince(ctx context.Context, ctl *client.Client, j client.Job) time.Time {
-	if j.State != statePaused {
-		return time.Time{}
-	}
-	code := map[string]string{pausedByUser: "paused", pausedAtPoint: "pause_point", pausedByBudget: "failure_budget"}[j.PauseCause]
-	for t, err := range ctl.Tasks(ctx, j.ID, client.TaskFilter{States: []string{"PENDING"}}) {
-		if err != nil {
-			break
-		}
-		e, err := ctl.Explain(ctx, j.ID, t.Host)
-		if err != nil || e.Job.ControlRevision != j.ControlRevision {
-			break
-		}
-		for _, c := range e.Causes {
-			if c.Code == code {
-				return c.Since
-			}
-		}
-		break
-	}
-	return time.Time{}
 }

@@ -2,7 +2,7 @@ package main
 
 // The states of jobs and tasks, in the order in which they are counted.
 var (
-	jobStates = []string{"RUNNING", statePaused, "STOPPING", "DONE", stateQuarantined}
+	jobStates = []string{"RUNNING", statePaused, stateStopping, "DONE", stateQuarantined}
 	live      = []string{"PENDING", "DISPATCHED", "ACCEPTED", "STARTING", "RUNNING"}
 	atWork    = live[1:] // released and not settled
 	outcomes  = []string{
@@ -20,3 +20,13 @@ const stateQuarantined = "QUARANTINED"
 
 // statePaused is of a job that waits until somebody resumes it.
 const statePaused = "PAUSED"
+
+// What is wished of what is released.
+const (
+	wishRun      = "run"
+	wishWithdraw = "withdraw"
+	wishStop     = "stop"
+)
+
+// stateStopping is of a job that releases nothing more, and still has work.
+const stateStopping = "STOPPING"

@@ -12,12 +12,18 @@ import (
 type Cancel struct {
 	RequestID               string // 16 to 64 characters; empty: a new one. The same again has no second effect
 	ExpectedControlRevision uint64 // of the job as the caller saw it; 0: any
-	KeepRunning             bool   // only skip what is not released
+	KeepRunning             bool   // what has started goes on; what has not does not start
 }
 
-// Cancel stops a job: what is not released is skipped, what runs is killed. When
-// it returns the wish is durable; that it is carried out says [Client.Watch]. To
-// cancel a job that is done, or canceled, changes nothing.
+// Cancel stops a job: what is not released is skipped, what has not started does
+// not start, and what runs is killed, or goes on with KeepRunning. When it returns
+// the wish is durable; that it is carried out says [Client.Watch]. To cancel a job
+// that is done, or canceled, changes nothing, but that what was to go on is killed
+// after a second cancel without KeepRunning.
+//
+// With KeepRunning the record that a host makes before it starts the command
+// decides which was first: the task becomes CANCELED and was not started, or it
+// goes on to its own end.
 //
 // It is repeated for up to 30 s under one request id while the servers cannot be
 // reached, so it has one effect. Codes: NotFound; Conflict if the control revision

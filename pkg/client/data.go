@@ -26,15 +26,17 @@ type Job struct {
 	Deadline        time.Time
 	DoneAt          time.Time // zero until then
 
-	PauseCause          string  // why it is PAUSED: user, point (a pause point is reached) or budget (is spent); else empty
-	Released            int     // targets that have been released
-	Batch               int     // in progress, from 1
-	Batches             int     // at least 1
-	NextPauseAfter      int     // it pauses when so many targets are released and settled; 0: at none
-	NextPauseAfterBatch int     // it pauses when so many batches have settled; 0: at none
-	MaxFailures         *Budget // as requested; nil: there is no failure budget
-	Bad                 int     // bad outcomes that count against the budget; 0 without one
-	Tolerates           int     // bad outcomes that the budget tolerates; 0 without one
+	PauseCause          string    // why it is PAUSED: user, point (a pause point is reached) or budget (is spent); else empty
+	PausedAt            time.Time // since when it is PAUSED; else zero
+	Wish                string    // for what is released: run; withdraw (what has started goes on, the rest does not start); stop (what runs is killed)
+	Released            int       // targets that have been released
+	Batch               int       // in progress, from 1
+	Batches             int       // at least 1
+	NextPauseAfter      int       // it pauses when so many targets are released and settled; 0: at none
+	NextPauseAfterBatch int       // it pauses when so many batches have settled; 0: at none
+	MaxFailures         *Budget   // as requested; nil: there is no failure budget
+	Bad                 int       // bad outcomes that count against the budget; 0 without one
+	Tolerates           int       // bad outcomes that the budget tolerates; 0 without one
 
 	// The rest of the rollout as requested; see Request.
 	Order             Order
