@@ -1157,7 +1157,7 @@ type CancelJobRequest struct {
 	RequestId string `protobuf:"bytes,2,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Control revision that the client saw; 0: any. Another one is ABORTED.
 	ExpectedControlRevision uint64 `protobuf:"varint,3,opt,name=expected_control_revision,json=expectedControlRevision,proto3" json:"expected_control_revision,omitempty"`
-	// Only skip what is not released; what runs goes on.
+	// What has not started is not started, and what runs goes on; else it is ended.
 	KeepRunning   bool `protobuf:"varint,4,opt,name=keep_running,json=keepRunning,proto3" json:"keep_running,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
