@@ -188,7 +188,7 @@ func (a *agent) judge(e *entry) {
 // answerPing settles a ping without a process and without a record.
 func (a *agent) answerPing(e *entry) {
 	r := task.Report{Attempt: e.seen.Attempt, State: task.Succeeded}
-	if e.want >= task.DesiredStop {
+	if e.want >= task.DesiredWithdraw {
 		r.State, r.Exit.Reason = task.Canceled, task.BeforeStart
 	}
 	e.memory, e.seen = true, r
@@ -249,11 +249,11 @@ func (a *agent) drive(e *entry) {
 			}
 			a.call(e, attempt, func(answer func(answer)) { x.accept(e.plan, attempt, answer) })
 		case e.told < e.want:
-			a.signal(e, attempt)
+			a.signal(e, attempt, e.want >= task.DesiredStop)
 		}
 	case task.Stop:
 		if e.told < e.want {
-			a.signal(e, e.seen.Attempt)
+			a.signal(e, e.seen.Attempt, true)
 		}
 	case task.Forget:
 		era := e.era
@@ -262,12 +262,12 @@ func (a *agent) drive(e *entry) {
 	}
 }
 
-// signal has the executor carry out a wish. To withdraw ends nothing that has started.
-func (a *agent) signal(e *entry, attempt uint32) {
+// signal has the executor carry out a wish; kill: what has started is ended.
+func (a *agent) signal(e *entry, attempt uint32, kill bool) {
 	want := e.want
 	verdict := task.Report{Attempt: attempt, State: task.Canceled, Exit: task.Exit{Reason: task.BeforeStart}}
 	a.call(e, attempt, func(reply func(answer)) {
-		a.host.exec.pass(e.plan, verdict, want >= task.DesiredStop, func(got answer) {
+		a.host.exec.pass(e.plan, verdict, kill, func(got answer) {
 			got.told = want
 			reply(got)
 		})

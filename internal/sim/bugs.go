@@ -32,6 +32,7 @@ func Bugs() []Bug {
 		{"a retry does not look at its parent", "sim"},
 
 		{"rerun without LOST", "core/task"},
+		{"what is withdrawn is killed", "core/task"},
 
 		{"a begun attempt counts as not started", "core/adopt"},
 		{"unclear counts as dead", "core/adopt"},

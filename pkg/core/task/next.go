@@ -71,7 +71,7 @@ func Next(seen Report, want Desired) Action {
 		return Wait
 	case want >= DesiredWithdraw && seen.State < Starting:
 		return Drop
-	case want >= DesiredStop:
+	case want >= DesiredStop, want == DesiredWithdraw && bug("what is withdrawn is killed"):
 		return Stop
 	case seen.State < Accepted:
 		return Accept
