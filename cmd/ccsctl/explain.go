@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -29,7 +27,7 @@ for others to end (concurrency, batch, failure budget), some of those are named.
 				if err != nil {
 					return hint(err, seeTargets)
 				}
-				return a.showExplanation(e, holders(cmd.Context(), ctl, e))
+				return a.showExplanation(e)
 			})
 		},
 	}
@@ -49,46 +47,26 @@ type causeDocument struct {
 	Text  string    `json:"text"`
 }
 
-// maxHolders is how many of those that hold a host back are named.
-const maxHolders = 5
-
-// holders are the first hosts at work, where one waits for these to end; none where
-// that cannot be said.
-func holders(ctx context.Context, ctl *client.Client, e client.Explanation) (some []client.Task) {
-	waits := slices.ContainsFunc(e.Causes, func(c client.Cause) bool {
-		return slices.Contains([]string{"batch", "concurrency", "failure_budget"}, c.Code)
-	})
-	if !waits || e.Job.InFlight == 0 {
-		return nil
-	}
-	for t, err := range ctl.Tasks(ctx, e.Job.ID, client.TaskFilter{States: atWork}) {
-		if err != nil || len(some) == maxHolders {
-			break
-		}
-		some = append(some, t)
-	}
-	return some
-}
-
-func (a *app) showHolders(e client.Explanation, some []client.Task) error {
-	if len(some) == 0 {
+// showHolders names some of those that a host waits for.
+func (a *app) showHolders(e client.Explanation) error {
+	if len(e.AtWork) == 0 {
 		return nil
 	}
 	var rows [][]string
-	for _, t := range some {
+	for _, t := range e.AtWork {
 		rows = append(rows, []string{t.Host, t.Room, t.State, a.stamp(t.Since), a.remarks(t)})
 	}
 	return a.section("At work", e.Job.InFlight, []string{"HOST", "ROOM", "STATE", "SINCE", "REMARKS"}, rows,
 		"ccsctl task list "+e.Job.ID+" --state "+strings.Join(lower(atWork), ","))
 }
 
-func (a *app) showExplanation(e client.Explanation, holders []client.Task) error {
+func (a *app) showExplanation(e client.Explanation) error {
 	if a.isDocument() {
 		doc := explanationDocument{Job: a.jobDocument(e.Job), Task: a.taskDocument(e.Task), Causes: []causeDocument{}}
 		for _, c := range e.Causes {
 			doc.Causes = append(doc.Causes, causeDocument{Code: c.Code, Since: a.when(c.Since), Until: a.when(c.Until), Text: c.Text})
 		}
-		for _, t := range holders {
+		for _, t := range e.AtWork {
 			doc.AtWork = append(doc.AtWork, a.taskDocument(t))
 		}
 		return a.encode(doc)
@@ -110,7 +88,7 @@ func (a *app) showExplanation(e client.Explanation, holders []client.Task) error
 			return err
 		}
 	}
-	return a.showHolders(e, holders)
+	return a.showHolders(e)
 }
 
 // causeTimes is such as "   since 2000-01-01 00:00:00 +0000 (5s ago), until ... (in 55s)".

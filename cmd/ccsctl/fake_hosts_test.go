@@ -109,6 +109,13 @@ func (f *fake) ExplainTask(_ context.Context, req *accessv1.ExplainTaskRequest) 
 	}
 	if t.GetResult().GetStatus().GetState() == typesv1.TaskState_TASK_STATE_PENDING {
 		out.Causes = []*typesv1.Cause{f.whyPending(j)}
+		for _, other := range j.tasks {
+			s := other.GetResult().GetStatus().GetState()
+			live := s > typesv1.TaskState_TASK_STATE_PENDING && s < typesv1.TaskState_TASK_STATE_UNKNOWN
+			if out.GetCauses()[0].GetCode() == typesv1.CauseCode_CAUSE_CODE_BATCH && live && len(out.GetAtWork()) < 5 {
+				out.AtWork = append(out.AtWork, other)
+			}
+		}
 		return out, nil
 	}
 	out.Causes = []*typesv1.Cause{{

@@ -13,6 +13,7 @@ type Explanation struct {
 	Job    Job
 	Task   Task
 	Causes []Cause // at least one, at most 16: the nearest first, then what stands behind it
+	AtWork []Task  // where it waits for others to end: the first of them, at most 5
 }
 
 // Cause is one link in the chain of reasons.
@@ -49,6 +50,9 @@ func explanationFrom(r *accessv1.ExplainTaskResponse) Explanation {
 	for _, c := range r.GetCauses() {
 		cause, text := wire.CauseFromProto(c)
 		out.Causes = append(out.Causes, Cause{Code: cause.Code.String(), Since: cause.Since, Until: cause.Until, Text: text})
+	}
+	for _, t := range r.GetAtWork() {
+		out.AtWork = append(out.AtWork, taskFrom(t))
 	}
 	return out
 }

@@ -10,7 +10,7 @@ import (
 type Summary struct {
 	Job         Job     // with the number of tasks in each state
 	Slowest     []Task  // that ran longest, or run longest so far; at most 10, the slowest first
-	Silent      []Task  // released, and nothing is heard, or the host is away; at most 10, the longest silent first
+	Silent      []Task  // the host is away, or it is released and nothing is heard; at most 10, the longest silent first
 	SilentCount int     // of all that are silent
 	Groups      []Group // settled tasks by equal results, the largest first; at most 50
 	GroupCount  int     // of all groups

@@ -41,7 +41,7 @@ func TestEveryCodeIsOnTheWireByItsName(t *testing.T) {
 }
 
 func TestACodeOfALaterVersionKeepsItsNumber(t *testing.T) {
-	for n, want := range map[int32]string{99: "cause_99", 0: "", -1: "", 256 + 3: "", 17: "held"} {
+	for n, want := range map[int32]string{99: "cause_99", 0: "", -1: "", 256 + 3: "", 17: "cause_17"} {
 		if got, _ := CauseFromProto(&typesv1.Cause{Code: typesv1.CauseCode(n)}); got.Code.String() != want {
 			t.Errorf("%d is read as %q, want %q", n, got.Code, want)
 		}
@@ -129,6 +129,8 @@ func TestSentencesReadAsWritten(t *testing.T) {
 		gone(job.Cause{Code: job.CauseNotConfirmed, Since: at(1)}, task.Dispatched),
 		gone(job.Cause{Code: job.CauseNotConfirmed, TakenOver: true}, task.Dispatched),
 		again,
+		gone(job.Cause{Code: job.CauseClassQueue, Since: at(1), Class: "bulk", Via: "aggregator-bj01-1", Ahead: 12}, task.Dispatched),
+		gone(job.Cause{Code: job.CauseClassQueue, Since: at(1), Class: "bulk", Via: "aggregator-bj01-1"}, task.Dispatched),
 		gone(job.Cause{Code: job.CauseExecutorBusy, Since: at(1), StartBy: at(30)}, task.Accepted),
 		gone(job.Cause{Code: job.CauseExecutorBusy, Since: at(1), StartBy: at(30), Want: task.DesiredWithdraw}, task.Accepted),
 		gone(job.Cause{Code: job.CauseRunning, Since: at(1), Timeout: 30 * time.Second}, task.Running),

@@ -27,6 +27,8 @@ func causeText(c job.Cause) string {
 		return awayText(c)
 	case job.CauseNotConfirmed:
 		return unconfirmedText(c)
+	case job.CauseClassQueue:
+		return queueText(c)
 	case job.CauseExecutorBusy:
 		return busyText(c)
 	case job.CauseRunning:
@@ -49,6 +51,15 @@ func stoppingText(c job.Cause) string {
 	}
 	return fmt.Sprintf("The job is canceled%s: the host is told not to start it, and told again until it answers. If it has started by then it goes on.",
 		since(c)) + ends(c)
+}
+
+// queueText is for a release that has no credit yet.
+func queueText(c job.Cause) string {
+	text := fmt.Sprintf("It is released and waits at its scheduler%s: %s takes no more releases of class %s for now.", since(c), c.Via, c.Class)
+	if c.Ahead > 0 {
+		text += fmt.Sprintf(" %s of the class wait there with it, and jobs take turns.", plural(c.Ahead, "other release"))
+	}
+	return text + ends(c)
 }
 
 func busyText(c job.Cause) string {

@@ -121,7 +121,6 @@ var causeAdvice = map[CauseCode]string{
 	CauseExecutorBusy:      "see what runs on the host; `slots` in the executor's config says how many may",
 	CauseRunning:           "wait, or `ccsctl job cancel JOB`",
 	CauseOverdue:           "look at it on the host, or `ccsctl job cancel JOB`",
-	CauseClassQueue:        "not given yet",
-	CauseHeld:              "not given yet",
+	CauseClassQueue:        "wait; if it stays: is the aggregator of the host overloaded, or is its disk full (its log)?",
 	CauseNotBefore:         "wait until the time that is shown",
 }

@@ -12,8 +12,8 @@ import (
 // values are those of the wire enum ccs.types.v1.CauseCode.
 type CauseCode uint8
 
-// The codes. Those of queues and of holds by operators are kept free here:
-// nothing gives them yet.
+// The codes. 17 is kept free: it is for what an operator holds, and nothing can be
+// held yet.
 const (
 	NoCause                CauseCode = 0
 	CauseSettled           CauseCode = 1  // its state and reason say how
@@ -31,8 +31,7 @@ const (
 	CauseExecutorBusy      CauseCode = 13 // on the host's disk: the executor has no free slot
 	CauseRunning           CauseCode = 14 // or is being started
 	CauseOverdue           CauseCode = 15 // it runs past a timeout that only reports
-	CauseClassQueue        CauseCode = 16 // other work of the pool comes first
-	CauseHeld              CauseCode = 17 // an operator holds it
+	CauseClassQueue        CauseCode = 16 // released; its aggregator takes no more of its class for now. The machine does not know it
 	CauseNotBefore         CauseCode = 18 // the job was signed to begin later
 )
 
@@ -60,8 +59,7 @@ var causeTable = [...]struct {
 	{CauseExecutorBusy, "executor_busy", "it is on the host's disk, and the executor has no free slot yet"},
 	{CauseRunning, "running", "the command runs"},
 	{CauseOverdue, "overdue", "the command runs past its timeout, which only reports"},
-	{CauseClassQueue, "class_queue", "the job's class waits behind other work of its pool"},
-	{CauseHeld, "held", "an operator holds it"},
+	{CauseClassQueue, "class_queue", "it is released and waits at its scheduler, because its aggregator takes no more of its class for now"},
 	{CauseNotBefore, "not_before", "its job was signed to begin later"},
 }
 
@@ -121,13 +119,14 @@ type Cause struct {
 	Limit, Done int
 	OfBatches   bool
 	InFlight    int // targets that are released and not settled; of causes of the rollout
-	Ahead       int // CauseOrder: targets before it that may be released too
+	Ahead       int // CauseOrder: targets before it that may be released too; CauseClassQueue: releases that wait with it
 	Free        int // CauseOrder: targets that may be released now; more than Ahead: it is the next
 
 	StartBy     time.Time     // CauseExecutorBusy: the host starts it no later
 	Timeout     time.Duration // CauseRunning, CauseOverdue: of the attempt; 0: none
 	OnlyReports bool          // CauseRunning, CauseOverdue: past it the command is not killed
-	Via         fleet.Via     // CauseHostAway: the aggregator that had it last; empty: not known. The machine does not know it
+	Via         fleet.Via     // CauseHostAway: the aggregator that had it last; empty: not known. CauseClassQueue: that takes no more. The machine does not know it
+	Class       string        // CauseClassQueue: of the job
 }
 
 // Blocks reports whether the cause keeps a task from being released. Only the

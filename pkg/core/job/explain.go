@@ -1,6 +1,7 @@
 package job
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/task"
@@ -30,6 +31,29 @@ func (m *Machine) Explain(ordinal uint32) []Cause {
 		chain = m.whyReleased(e)
 	}
 	return chain[:min(len(chain), maxCauses)]
+}
+
+// AtWork is a task that another one waits for.
+type AtWork struct {
+	Ordinal uint32
+	View    View
+}
+
+// maxAtWork is how many of those at work are named; it is part of the wire contract.
+const maxAtWork = 5
+
+// WaitsFor are the first tasks, by ordinal, that must settle before the one that
+// gave the causes is released; none where it waits for something else.
+func (m *Machine) WaitsFor(causes []Cause) (some []AtWork) {
+	waits := slices.ContainsFunc(causes, func(c Cause) bool {
+		return c.Code == CauseConcurrency || c.Code == CauseBatch || c.Code == CauseFailureBudget
+	})
+	for o := 0; waits && o < len(m.tasks) && len(some) < min(maxAtWork, m.row.InFlight()); o++ {
+		if e := &m.tasks[o]; e.is(released) && e.seen.State.Live() {
+			some = append(some, AtWork{uint32(o), m.Task(uint32(o))})
+		}
+	}
+	return some
 }
 
 // whySettled is for an outcome. When the command ended its host says with the

@@ -224,7 +224,7 @@ func TestCodesAreNamedAndNumberedAsOnTheWire(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n == 0 {
+		if n == 0 || n == 17 { // what an operator holds: kept free, and no code of any cause
 			continue
 		}
 		if found++; CauseCode(n).String() != strings.ToLower(m[1]) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	accessv1 "github.com/ccs-project/ccs/api/gen/ccs/access/v1"
 	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
@@ -18,6 +19,7 @@ type explanation struct {
 	spec   job.Spec
 	row    job.Row
 	causes []job.Cause
+	others []job.AtWork // that it waits for
 }
 
 // ExplainTask answers as the owner of the job's shard: from its memory, of a job
@@ -49,11 +51,15 @@ func (s *Scheduler) ExplainTask(ctx context.Context, req *schedulerv1.ExplainTas
 		return nil, err
 	}
 	s.complete(e, detail)
-	return &schedulerv1.ExplainTaskResponse{Response: &accessv1.ExplainTaskResponse{
+	out := &accessv1.ExplainTaskResponse{
 		Job:    jobToProto(e.spec, e.row),
 		Task:   wire.TaskToProto(e.targets, e.ordinals[0], e.views[0], detail),
 		Causes: wire.CausesToProto(e.causes),
-	}}, nil
+	}
+	for _, other := range e.others {
+		out.AtWork = append(out.AtWork, wire.TaskToProto(e.targets, other.Ordinal, other.View, job.Detail{}))
+	}
+	return &schedulerv1.ExplainTaskResponse{Response: out}, nil
 }
 
 // look explains in the shard's goroutine.
@@ -62,6 +68,7 @@ func (e *explanation) look(m *job.Machine) {
 	e.taskPage.look(m.Targets(), m.Task)
 	if !e.unknown {
 		e.causes = m.Explain(e.ordinals[0])
+		e.others = m.WaitsFor(e.causes)
 	}
 }
 
@@ -97,16 +104,25 @@ func (s *Scheduler) detailOf(ctx context.Context, e *explanation) (job.Detail, e
 // complete adds what the machine does not know: when its host says that it ended,
 // and where the host was seen last.
 func (s *Scheduler) complete(e *explanation, detail job.Detail) {
+	host := e.targets.At(e.ordinals[0]).Host
 	for i := range e.causes {
 		c := &e.causes[i]
 		switch {
 		case c.Code == job.CauseSettled && !detail.EndedAt.IsZero():
 			c.Since = detail.EndedAt
 		case c.Code == job.CauseHostAway:
-			seen := s.hosts.Last(e.targets.At(e.ordinals[0]).Host)
+			seen := s.hosts.Last(host)
 			c.Via = seen.Via
 			if c.Since.IsZero() && seen.Gone {
 				c.Since = seen.Since
+			}
+		case c.Code == job.CauseNotConfirmed:
+			via, _ := s.hosts.Via(host)
+			if w, waits := s.rooms.Waits(via, e.id, e.ordinals[0]); waits {
+				queue := *c
+				queue.Code, queue.Since, queue.Ahead, queue.Via, queue.Class = job.CauseClassQueue, w.Since, w.Others, via, e.spec.Class
+				e.causes = slices.Insert(e.causes, i, queue)
+				return // what stands behind it is that the host has not confirmed it, and no more
 			}
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/state/store"
+	"github.com/ccs-project/ccs/pkg/tier/scheduler/mesh"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
@@ -79,6 +80,26 @@ func TestTheOwnerExplainsEveryTask(t *testing.T) {
 				t.Errorf("the sentence of %s is %q", c.GetCode(), c.GetText())
 			}
 		}
+	})
+}
+
+func TestAReleaseThatHasNoCreditSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := pool(t, 2)
+		o := r.order()
+		since := time.Now().Add(-time.Second)
+		r.world.mu.Lock()
+		r.world.loses = true // nothing reaches a host
+		r.world.waiting = map[taskOf]mesh.Wait{{o.id, 0}: {Since: since, Others: 7}}
+		r.world.mu.Unlock()
+		r.submit(o)
+		r.until("releases", func() bool { return counts(r.job(o.id))["DISPATCHED"] == 2 })
+		waits := r.explains(o.id, 0, "class_queue", "not_confirmed")[0]
+		if !waits.GetSince().AsTime().Equal(since) || !strings.Contains(waits.GetText(), "agg-1 takes no more releases of class standard") ||
+			!strings.Contains(waits.GetText(), "7 other releases") {
+			t.Errorf("it waits: %v", waits)
+		}
+		r.explains(o.id, 1, "not_confirmed")
 	})
 }
 

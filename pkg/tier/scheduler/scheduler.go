@@ -50,6 +50,7 @@ type rooms interface {
 	Run(ctx context.Context) error
 	SetOwns(shards map[uint32]job.Epoch)
 	Send(via fleet.Via, p *mesh.Payload, s job.Send, traces mesh.Traces)
+	Waits(via fleet.Via, id job.ID, ordinal uint32) (mesh.Wait, bool)
 	Forget(via fleet.Via, id job.ID, host fleet.HostID)
 	FetchBlob(ctx context.Context, via fleet.Via, digest [32]byte, size uint64) ([]byte, error)
 }

@@ -31,8 +31,9 @@ type world struct {
 	// fetchFaults is how often the next fetches fail.
 	fetchFaults int
 	fetched     int
-	loses       bool        // dispatches and queries
-	traces      mesh.Traces // of everything that was dispatched
+	loses       bool                 // dispatches and queries
+	waiting     map[taskOf]mesh.Wait // releases that have no credit
+	traces      mesh.Traces          // of everything that was dispatched
 }
 
 // outcome is the end of a task; the zero value is that it runs on.
@@ -376,4 +377,18 @@ func (w *world) task(host fleet.HostID, id job.ID) fakeTask {
 		return *tk
 	}
 	return fakeTask{}
+}
+
+// Waits is what a test has put there.
+func (r *fakeRooms) Waits(_ fleet.Via, id job.ID, ordinal uint32) (mesh.Wait, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w, waits := r.waiting[taskOf{id, ordinal}]
+	return w, waits
+}
+
+// taskOf names a task.
+type taskOf struct {
+	job     job.ID
+	ordinal uint32
 }

@@ -3,6 +3,7 @@ package mesh
 import (
 	"maps"
 	"slices"
+	"time"
 
 	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
 	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
@@ -38,14 +39,16 @@ type queue struct {
 
 // classQueue is the jobs of one class that are owed something, first come first.
 type classQueue struct {
-	name string
-	jobs []*owed
+	name  string
+	jobs  []*owed
+	spent time.Time // since when its releases have no credit; zero: they have, or there are none
 }
 
 // owed is what is owed to the hosts of one job.
 type owed struct {
 	payload  *Payload
 	queued   bool
+	since    time.Time // when the first of the dispatches came that are here
 	dispatch map[uint32]job.Dispatch
 	wish     map[uint32]job.Wish
 	forget   map[uint32]struct{}
@@ -111,7 +114,9 @@ func (q *queue) add(p *Payload, s job.Send) {
 		}
 		q.jobs[p.Job] = o
 	}
-	o.payload = p
+	if o.payload = p; len(o.dispatch) == 0 {
+		o.since = time.Now()
+	}
 	before := o.waiting()
 	o.add(s)
 	if !q.withdraws {
@@ -160,6 +165,54 @@ func (o *owed) keepBack() {
 	maps.DeleteFunc(o.wish, func(_ uint32, w job.Wish) bool { return w.Want == task.DesiredWithdraw })
 }
 
+// spent notes whether the credit of a class is spent, and since when.
+func (q *queue) spent(class string, is bool) {
+	c := q.class(class)
+	switch {
+	case c == nil:
+	case !is:
+		c.spent = time.Time{}
+	case c.spent.IsZero():
+		c.spent = time.Now()
+	}
+}
+
+func (q *queue) class(name string) *classQueue {
+	for _, c := range q.classes {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// Wait is what a release waits for here: the aggregator takes no more of its class
+// for now.
+type Wait struct {
+	Since  time.Time
+	Others int // releases of the class that wait with it
+}
+
+// waits reports whether a release waits for credit.
+func (q *queue) waits(id job.ID, ordinal uint32) (Wait, bool) {
+	o := q.jobs[id]
+	if o == nil {
+		return Wait{}, false
+	}
+	c := q.class(o.payload.Class)
+	if _, queued := o.dispatch[ordinal]; !queued || c == nil || c.spent.IsZero() {
+		return Wait{}, false
+	}
+	w := Wait{Since: c.spent, Others: -1}
+	if o.since.After(w.Since) {
+		w.Since = o.since
+	}
+	for _, other := range c.jobs {
+		w.Others += len(other.dispatch)
+	}
+	return w, true
+}
+
 // trace notes the traces of dispatches that have been added.
 func (q *queue) trace(p *Payload, traces Traces) {
 	o := q.jobs[p.Job]
@@ -181,11 +234,9 @@ func (q *queue) enqueue(o *owed) {
 		return
 	}
 	o.queued = true
-	for _, c := range q.classes {
-		if c.name == o.payload.Class {
-			c.jobs = append(c.jobs, o)
-			return
-		}
+	if c := q.class(o.payload.Class); c != nil {
+		c.jobs = append(c.jobs, o)
+		return
 	}
 	q.classes = append(q.classes, &classQueue{name: o.payload.Class, jobs: []*owed{o}})
 }
@@ -263,7 +314,9 @@ func (q *queue) nextOfJob(o *owed) (*meshv1.ConnectRequest, error) {
 	}
 	if len(o.dispatch) > 0 {
 		q.open(o.payload.Class)
-		if n := q.window.Take(o.payload.Class, uint32(min(len(o.dispatch), maxReleases))); n > 0 {
+		n := q.window.Take(o.payload.Class, uint32(min(len(o.dispatch), maxReleases)))
+		q.spent(o.payload.Class, n == 0)
+		if n > 0 {
 			return q.dispatch(o, int(n))
 		}
 	}

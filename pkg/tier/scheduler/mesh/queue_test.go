@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
@@ -214,6 +215,39 @@ func TestAStopThatComesBeforeItsDispatchWasSentRidesWithIt(t *testing.T) {
 	if len(messages) != 1 || !messages[0].GetDispatch().GetReleases()[0].GetStop() {
 		t.Fatalf("messages %v, want one dispatch with stop", messages)
 	}
+}
+
+func TestAReleaseWithoutCreditSaysSinceWhenAndHowManyWaitWithIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := testQueue(1)
+		first, second := testPayload(t, 1, "bulk", 4), testPayload(t, 2, "bulk", 4)
+		q.add(first, dispatches(4, 5, 6))
+		if _, waits := q.waits(first.Job, 4); waits {
+			t.Error("it waits before its credit is looked at")
+		}
+		drain(t, q)
+		spent := time.Now()
+		if _, waits := q.waits(first.Job, 4); waits {
+			t.Error("what was sent waits")
+		}
+		if w, waits := q.waits(first.Job, 6); !waits || w != (Wait{Since: spent, Others: 1}) {
+			t.Errorf("it waits: %t, %+v", waits, w)
+		}
+		time.Sleep(time.Minute)
+		q.add(second, dispatches(4))
+		drain(t, q)
+		if w, waits := q.waits(second.Job, 4); !waits || w != (Wait{Since: time.Now(), Others: 2}) {
+			t.Errorf("what came later waits: %t, %+v", waits, w)
+		}
+		if w, _ := q.waits(first.Job, 5); w != (Wait{Since: spent, Others: 2}) {
+			t.Errorf("what came first waits: %+v", w)
+		}
+		q.grant(wire.Credits{"bulk": 9})
+		drain(t, q)
+		if _, waits := q.waits(first.Job, 6); waits {
+			t.Error("it waits after there was credit")
+		}
+	})
 }
 
 // wishFor is a wish for the task with ordinal 4.

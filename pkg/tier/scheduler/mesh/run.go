@@ -128,6 +128,21 @@ func (m *Mesh) Send(via fleet.Via, p *Payload, s job.Send, traces Traces) {
 	}
 }
 
+// Waits reports whether a release that was sent to an aggregator waits here,
+// because that takes no more of its class for now.
+func (m *Mesh) Waits(via fleet.Via, id job.ID, ordinal uint32) (w Wait, waits bool) {
+	l := m.link(via)
+	if l == nil {
+		return Wait{}, false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.queue == nil {
+		return Wait{}, false
+	}
+	return l.queue.waits(id, ordinal)
+}
+
 func (m *Mesh) link(via fleet.Via) *link {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -67,11 +67,14 @@ func (s *Summary) took(t *Task) time.Duration {
 	return 0
 }
 
-// silentSince is since when nothing is heard of a task that is released, as an
-// order: 0 if it is longer than this owner knows.
+// silentSince is since when nothing is heard of a task, as an order: 0 if it is
+// longer than this owner knows. One that was never released is silent if its host is
+// known to be away, and not as long as hosts may only not have been seen yet.
 func (s *Summary) silentSince(v *job.View) (since int64, is bool) {
 	switch at := v.Since; {
-	case !v.Released || v.Report.State.Final():
+	case v.Report.State.Final():
+	case !v.Released:
+		return order(v.UnreachableSince), v.Unreachable && !v.UnreachableSince.IsZero()
 	case v.Unreachable:
 		return order(v.UnreachableSince), true
 	case v.Report.State == task.Unknown:

@@ -56,16 +56,19 @@ func TestTheSilentAreThoseOfWhichNothingIsHeard(t *testing.T) {
 		view job.View
 		is   bool
 	}{
-		"never released":               {job.View{Report: task.Report{Attempt: 1, State: task.Pending}, Unreachable: true}, false},
-		"released just now":            {job.View{Released: true, Report: task.Report{Attempt: 1, State: task.Dispatched}, Since: ago(time.Second)}, false},
-		"released long ago":            {job.View{Released: true, Report: task.Report{Attempt: 1, State: task.Dispatched}, Since: ago(summary.QuietFor)}, true},
-		"released by another owner":    {view(task.Dispatched, task.NoReason), true},
-		"runs":                         {job.View{Released: true, Report: task.Report{Attempt: 1, State: task.Running}, Since: ago(time.Hour)}, false},
-		"runs on a host that is away":  {job.View{Released: true, Report: task.Report{Attempt: 1, State: task.Running}, Unreachable: true}, true},
-		"given up, never heard of":     {view(task.Unknown, task.Silent), true},
-		"given up, and runs":           {view(task.Unknown, task.StillRunning), false},
-		"given up, on a host away":     {job.View{Released: true, Report: task.Report{Attempt: 1, State: task.Unknown, Exit: task.Exit{Reason: task.StillRunning}}, Unreachable: true}, true},
-		"ended on a host that is away": {job.View{Released: true, Report: task.Report{Attempt: 1, State: task.Succeeded}, Unreachable: true}, false},
+		"never released, on a host that is away":   {job.View{Report: task.Report{Attempt: 1, State: task.Pending}, Unreachable: true, UnreachableSince: ago(time.Second)}, true},
+		"never released, on a host that is here":   {job.View{Report: task.Report{Attempt: 1, State: task.Pending}}, false},
+		"skipped, on a host that is away":          {job.View{Report: task.Report{Attempt: 1, State: task.Skipped}, Unreachable: true, UnreachableSince: ago(time.Second)}, false},
+		"never released, and not known since when": {job.View{Report: task.Report{Attempt: 1, State: task.Pending}, Unreachable: true}, false},
+		"released just now":                        {job.View{Released: true, Report: task.Report{Attempt: 1, State: task.Dispatched}, Since: ago(time.Second)}, false},
+		"released long ago":                        {job.View{Released: true, Report: task.Report{Attempt: 1, State: task.Dispatched}, Since: ago(summary.QuietFor)}, true},
+		"released by another owner":                {view(task.Dispatched, task.NoReason), true},
+		"runs":                                     {job.View{Released: true, Report: task.Report{Attempt: 1, State: task.Running}, Since: ago(time.Hour)}, false},
+		"runs on a host that is away":              {job.View{Released: true, Report: task.Report{Attempt: 1, State: task.Running}, Unreachable: true}, true},
+		"given up, never heard of":                 {view(task.Unknown, task.Silent), true},
+		"given up, and runs":                       {view(task.Unknown, task.StillRunning), false},
+		"given up, on a host away":                 {job.View{Released: true, Report: task.Report{Attempt: 1, State: task.Unknown, Exit: task.Exit{Reason: task.StillRunning}}, Unreachable: true}, true},
+		"ended on a host that is away":             {job.View{Released: true, Report: task.Report{Attempt: 1, State: task.Succeeded}, Unreachable: true}, false},
 	} {
 		s := summary.New(1, now)
 		s.Add(0, x.view, job.Detail{})

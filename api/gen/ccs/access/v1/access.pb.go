@@ -991,7 +991,10 @@ type ExplainTaskResponse struct {
 	// The task now.
 	Task *v1.Task `protobuf:"bytes,2,opt,name=task,proto3" json:"task,omitempty"`
 	// Why it is where it is; at least one, at most 16. What stands first is what it waits for now.
-	Causes        []*v1.Cause `protobuf:"bytes,3,rep,name=causes,proto3" json:"causes,omitempty"`
+	Causes []*v1.Cause `protobuf:"bytes,3,rep,name=causes,proto3" json:"causes,omitempty"`
+	// Where it waits for others to end (concurrency, batch, failure budget): the
+	// first of those that are released and not settled, by ordinal; at most 5.
+	AtWork        []*v1.Task `protobuf:"bytes,4,rep,name=at_work,json=atWork,proto3" json:"at_work,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1043,6 +1046,13 @@ func (x *ExplainTaskResponse) GetTask() *v1.Task {
 func (x *ExplainTaskResponse) GetCauses() []*v1.Cause {
 	if x != nil {
 		return x.Causes
+	}
+	return nil
+}
+
+func (x *ExplainTaskResponse) GetAtWork() []*v1.Task {
+	if x != nil {
+		return x.AtWork
 	}
 	return nil
 }
@@ -1632,8 +1642,8 @@ type SummarizeJobResponse struct {
 	Job *v1.Job `protobuf:"bytes,1,opt,name=job,proto3" json:"job,omitempty"`
 	// Tasks that ran longest, or run longest so far; at most 10, the slowest first.
 	Slowest []*v1.Task `protobuf:"bytes,2,rep,name=slowest,proto3" json:"slowest,omitempty"`
-	// Released tasks without a final outcome of which nothing has been heard for 30 s,
-	// or whose hosts are away; at most 10, the longest silent first.
+	// Tasks without a final outcome whose hosts are away, or that are released and
+	// of which nothing has been heard for 30 s; at most 10, the longest silent first.
 	Silent []*v1.Task `protobuf:"bytes,3,rep,name=silent,proto3" json:"silent,omitempty"`
 	// How many those are in all.
 	SilentCount uint32 `protobuf:"varint,4,opt,name=silent_count,json=silentCount,proto3" json:"silent_count,omitempty"`
@@ -1996,11 +2006,12 @@ const file_ccs_access_v1_access_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"?\n" +
 	"\x12ExplainTaskRequest\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x12\n" +
-	"\x04host\x18\x02 \x01(\tR\x04host\"\x8f\x01\n" +
+	"\x04host\x18\x02 \x01(\tR\x04host\"\xbc\x01\n" +
 	"\x13ExplainTaskResponse\x12#\n" +
 	"\x03job\x18\x01 \x01(\v2\x11.ccs.types.v1.JobR\x03job\x12&\n" +
 	"\x04task\x18\x02 \x01(\v2\x12.ccs.types.v1.TaskR\x04task\x12+\n" +
-	"\x06causes\x18\x03 \x03(\v2\x13.ccs.types.v1.CauseR\x06causes\"A\n" +
+	"\x06causes\x18\x03 \x03(\v2\x13.ccs.types.v1.CauseR\x06causes\x12+\n" +
+	"\aat_work\x18\x04 \x03(\v2\x12.ccs.types.v1.TaskR\x06atWork\"A\n" +
 	"\x10GetOutputRequest\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x16\n" +
 	"\x06digest\x18\x02 \x01(\fR\x06digest\"-\n" +
@@ -2155,51 +2166,52 @@ var file_ccs_access_v1_access_proto_depIdxs = []int32{
 	37, // 18: ccs.access.v1.ExplainTaskResponse.job:type_name -> ccs.types.v1.Job
 	38, // 19: ccs.access.v1.ExplainTaskResponse.task:type_name -> ccs.types.v1.Task
 	40, // 20: ccs.access.v1.ExplainTaskResponse.causes:type_name -> ccs.types.v1.Cause
-	37, // 21: ccs.access.v1.CancelJobResponse.job:type_name -> ccs.types.v1.Job
-	37, // 22: ccs.access.v1.PauseJobResponse.job:type_name -> ccs.types.v1.Job
-	41, // 23: ccs.access.v1.ResumeJobRequest.until:type_name -> ccs.types.v1.ResumeUntil
-	37, // 24: ccs.access.v1.ResumeJobResponse.job:type_name -> ccs.types.v1.Job
-	42, // 25: ccs.access.v1.ResultGroup.status:type_name -> ccs.types.v1.TaskStatus
-	43, // 26: ccs.access.v1.ResultGroup.outputs:type_name -> ccs.types.v1.OutputRef
-	37, // 27: ccs.access.v1.SummarizeJobResponse.job:type_name -> ccs.types.v1.Job
-	38, // 28: ccs.access.v1.SummarizeJobResponse.slowest:type_name -> ccs.types.v1.Task
-	38, // 29: ccs.access.v1.SummarizeJobResponse.silent:type_name -> ccs.types.v1.Task
-	26, // 30: ccs.access.v1.SummarizeJobResponse.groups:type_name -> ccs.access.v1.ResultGroup
-	44, // 31: ccs.access.v1.ListHostsResponse.hosts:type_name -> ccs.types.v1.Host
-	44, // 32: ccs.access.v1.GetHostResponse.host:type_name -> ccs.types.v1.Host
-	1,  // 33: ccs.access.v1.AccessService.ResolveTargets:input_type -> ccs.access.v1.ResolveTargetsRequest
-	5,  // 34: ccs.access.v1.AccessService.SubmitJob:input_type -> ccs.access.v1.SubmitJobRequest
-	7,  // 35: ccs.access.v1.AccessService.GetJob:input_type -> ccs.access.v1.GetJobRequest
-	9,  // 36: ccs.access.v1.AccessService.WatchJob:input_type -> ccs.access.v1.WatchJobRequest
-	11, // 37: ccs.access.v1.AccessService.ListJobs:input_type -> ccs.access.v1.ListJobsRequest
-	13, // 38: ccs.access.v1.AccessService.ListTasks:input_type -> ccs.access.v1.ListTasksRequest
-	15, // 39: ccs.access.v1.AccessService.ExplainTask:input_type -> ccs.access.v1.ExplainTaskRequest
-	17, // 40: ccs.access.v1.AccessService.GetOutput:input_type -> ccs.access.v1.GetOutputRequest
-	19, // 41: ccs.access.v1.AccessService.CancelJob:input_type -> ccs.access.v1.CancelJobRequest
-	21, // 42: ccs.access.v1.AccessService.PauseJob:input_type -> ccs.access.v1.PauseJobRequest
-	23, // 43: ccs.access.v1.AccessService.ResumeJob:input_type -> ccs.access.v1.ResumeJobRequest
-	25, // 44: ccs.access.v1.AccessService.SummarizeJob:input_type -> ccs.access.v1.SummarizeJobRequest
-	28, // 45: ccs.access.v1.AccessService.ListHosts:input_type -> ccs.access.v1.ListHostsRequest
-	30, // 46: ccs.access.v1.AccessService.GetHost:input_type -> ccs.access.v1.GetHostRequest
-	3,  // 47: ccs.access.v1.AccessService.ResolveTargets:output_type -> ccs.access.v1.ResolveTargetsResponse
-	6,  // 48: ccs.access.v1.AccessService.SubmitJob:output_type -> ccs.access.v1.SubmitJobResponse
-	8,  // 49: ccs.access.v1.AccessService.GetJob:output_type -> ccs.access.v1.GetJobResponse
-	10, // 50: ccs.access.v1.AccessService.WatchJob:output_type -> ccs.access.v1.WatchJobResponse
-	12, // 51: ccs.access.v1.AccessService.ListJobs:output_type -> ccs.access.v1.ListJobsResponse
-	14, // 52: ccs.access.v1.AccessService.ListTasks:output_type -> ccs.access.v1.ListTasksResponse
-	16, // 53: ccs.access.v1.AccessService.ExplainTask:output_type -> ccs.access.v1.ExplainTaskResponse
-	18, // 54: ccs.access.v1.AccessService.GetOutput:output_type -> ccs.access.v1.GetOutputResponse
-	20, // 55: ccs.access.v1.AccessService.CancelJob:output_type -> ccs.access.v1.CancelJobResponse
-	22, // 56: ccs.access.v1.AccessService.PauseJob:output_type -> ccs.access.v1.PauseJobResponse
-	24, // 57: ccs.access.v1.AccessService.ResumeJob:output_type -> ccs.access.v1.ResumeJobResponse
-	27, // 58: ccs.access.v1.AccessService.SummarizeJob:output_type -> ccs.access.v1.SummarizeJobResponse
-	29, // 59: ccs.access.v1.AccessService.ListHosts:output_type -> ccs.access.v1.ListHostsResponse
-	31, // 60: ccs.access.v1.AccessService.GetHost:output_type -> ccs.access.v1.GetHostResponse
-	47, // [47:61] is the sub-list for method output_type
-	33, // [33:47] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	38, // 21: ccs.access.v1.ExplainTaskResponse.at_work:type_name -> ccs.types.v1.Task
+	37, // 22: ccs.access.v1.CancelJobResponse.job:type_name -> ccs.types.v1.Job
+	37, // 23: ccs.access.v1.PauseJobResponse.job:type_name -> ccs.types.v1.Job
+	41, // 24: ccs.access.v1.ResumeJobRequest.until:type_name -> ccs.types.v1.ResumeUntil
+	37, // 25: ccs.access.v1.ResumeJobResponse.job:type_name -> ccs.types.v1.Job
+	42, // 26: ccs.access.v1.ResultGroup.status:type_name -> ccs.types.v1.TaskStatus
+	43, // 27: ccs.access.v1.ResultGroup.outputs:type_name -> ccs.types.v1.OutputRef
+	37, // 28: ccs.access.v1.SummarizeJobResponse.job:type_name -> ccs.types.v1.Job
+	38, // 29: ccs.access.v1.SummarizeJobResponse.slowest:type_name -> ccs.types.v1.Task
+	38, // 30: ccs.access.v1.SummarizeJobResponse.silent:type_name -> ccs.types.v1.Task
+	26, // 31: ccs.access.v1.SummarizeJobResponse.groups:type_name -> ccs.access.v1.ResultGroup
+	44, // 32: ccs.access.v1.ListHostsResponse.hosts:type_name -> ccs.types.v1.Host
+	44, // 33: ccs.access.v1.GetHostResponse.host:type_name -> ccs.types.v1.Host
+	1,  // 34: ccs.access.v1.AccessService.ResolveTargets:input_type -> ccs.access.v1.ResolveTargetsRequest
+	5,  // 35: ccs.access.v1.AccessService.SubmitJob:input_type -> ccs.access.v1.SubmitJobRequest
+	7,  // 36: ccs.access.v1.AccessService.GetJob:input_type -> ccs.access.v1.GetJobRequest
+	9,  // 37: ccs.access.v1.AccessService.WatchJob:input_type -> ccs.access.v1.WatchJobRequest
+	11, // 38: ccs.access.v1.AccessService.ListJobs:input_type -> ccs.access.v1.ListJobsRequest
+	13, // 39: ccs.access.v1.AccessService.ListTasks:input_type -> ccs.access.v1.ListTasksRequest
+	15, // 40: ccs.access.v1.AccessService.ExplainTask:input_type -> ccs.access.v1.ExplainTaskRequest
+	17, // 41: ccs.access.v1.AccessService.GetOutput:input_type -> ccs.access.v1.GetOutputRequest
+	19, // 42: ccs.access.v1.AccessService.CancelJob:input_type -> ccs.access.v1.CancelJobRequest
+	21, // 43: ccs.access.v1.AccessService.PauseJob:input_type -> ccs.access.v1.PauseJobRequest
+	23, // 44: ccs.access.v1.AccessService.ResumeJob:input_type -> ccs.access.v1.ResumeJobRequest
+	25, // 45: ccs.access.v1.AccessService.SummarizeJob:input_type -> ccs.access.v1.SummarizeJobRequest
+	28, // 46: ccs.access.v1.AccessService.ListHosts:input_type -> ccs.access.v1.ListHostsRequest
+	30, // 47: ccs.access.v1.AccessService.GetHost:input_type -> ccs.access.v1.GetHostRequest
+	3,  // 48: ccs.access.v1.AccessService.ResolveTargets:output_type -> ccs.access.v1.ResolveTargetsResponse
+	6,  // 49: ccs.access.v1.AccessService.SubmitJob:output_type -> ccs.access.v1.SubmitJobResponse
+	8,  // 50: ccs.access.v1.AccessService.GetJob:output_type -> ccs.access.v1.GetJobResponse
+	10, // 51: ccs.access.v1.AccessService.WatchJob:output_type -> ccs.access.v1.WatchJobResponse
+	12, // 52: ccs.access.v1.AccessService.ListJobs:output_type -> ccs.access.v1.ListJobsResponse
+	14, // 53: ccs.access.v1.AccessService.ListTasks:output_type -> ccs.access.v1.ListTasksResponse
+	16, // 54: ccs.access.v1.AccessService.ExplainTask:output_type -> ccs.access.v1.ExplainTaskResponse
+	18, // 55: ccs.access.v1.AccessService.GetOutput:output_type -> ccs.access.v1.GetOutputResponse
+	20, // 56: ccs.access.v1.AccessService.CancelJob:output_type -> ccs.access.v1.CancelJobResponse
+	22, // 57: ccs.access.v1.AccessService.PauseJob:output_type -> ccs.access.v1.PauseJobResponse
+	24, // 58: ccs.access.v1.AccessService.ResumeJob:output_type -> ccs.access.v1.ResumeJobResponse
+	27, // 59: ccs.access.v1.AccessService.SummarizeJob:output_type -> ccs.access.v1.SummarizeJobResponse
+	29, // 60: ccs.access.v1.AccessService.ListHosts:output_type -> ccs.access.v1.ListHostsResponse
+	31, // 61: ccs.access.v1.AccessService.GetHost:output_type -> ccs.access.v1.GetHostResponse
+	48, // [48:62] is the sub-list for method output_type
+	34, // [34:48] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_ccs_access_v1_access_proto_init() }

@@ -728,9 +728,9 @@ const (
 	CauseCode_CAUSE_CODE_RUNNING CauseCode = 14
 	// The command runs past its timeout, which only reports.
 	CauseCode_CAUSE_CODE_OVERDUE CauseCode = 15
-	// The job's class waits behind other work of its pool.
+	// Released, and waits at its scheduler: its aggregator takes no more of its class for now.
 	CauseCode_CAUSE_CODE_CLASS_QUEUE CauseCode = 16
-	// An operator holds it.
+	// An operator holds it. Nothing gives it yet.
 	CauseCode_CAUSE_CODE_HELD CauseCode = 17
 	// Its job was signed to begin later.
 	CauseCode_CAUSE_CODE_NOT_BEFORE CauseCode = 18
