@@ -13,10 +13,21 @@ var connecting = regexp.MustCompile(`^connection error: desc = ("(?:[^"\\]|\\.)*
 // unanswered is a connection that was taken, and then nothing came.
 var unanswered = regexp.MustCompile(`^(authentication handshake failed|error reading server preface): .*(deadline exceeded|i/o timeout|use of closed network connection)$`)
 
+// broken is a connection that its other end closed in the handshake, as gRPC says
+// it when it has flushed its first bytes in vain: bare, and only then. What is
+// written later fails as "error reading from server".
+var broken = regexp.MustCompile(`^write (?:tcp|unix) \S+: (?:write: )?(?:broken pipe|connection reset by peer)$`)
+
 // noConnection puts into words why there is no connection. A certificate that is
 // wrong on one side is another thing than a server that is away: to try again is
 // no use.
 func (e *Error) noConnection() {
+	if e.Code == Unavailable && broken.MatchString(e.Message) {
+		// A server that does not accept a certificate says so and closes, and its word
+		// may be lost with what came after it. It says so again at the next try.
+		e.unsent, e.Message = true, "the server closes the connection before anything is asked ("+e.Message+")"
+		return
+	}
 	m := connecting.FindStringSubmatch(e.Message)
 	if m == nil || e.Code != Unavailable {
 		return

@@ -60,7 +60,7 @@ func TestWhoeverCannotBeReachedIsDescribedInWords(t *testing.T) {
 	}{
 		"access of another CA": {ann, serve(t, issue(t, newCA(t), identity.Access, "a1")), client.Untrusted, "the server is not trusted: spiffe://demo.ccs/access/a1 claims its certificate, but: x509: certificate signed by unknown authority", true},
 		"not access":           {ann, serve(t, scheduler), client.Untrusted, "the server is not trusted: it is spiffe://demo.ccs/scheduler/s1; admitted here", true},
-		"no user":              {scheduler, access, client.Denied, "the server does not accept the certificate that was shown to it", true},
+		"no user":              {scheduler, access, client.Denied, "the server does not accept the certificate that was shown to it", false}, // mostly at once; its word can be lost with the connection
 		"silent":               {ann, listen(t, ""), client.Unavailable, "the server takes the connection and does not answer", false},
 		"not TLS":              {ann, listen(t, "HTTP/1.1 400 Bad Request\r\n\r\n"), client.Unavailable, "what answers there does not speak TLS", false},
 		"nobody":               {ann, "127.0.0.1:1", client.Unavailable, "dial tcp 127.0.0.1:1: connect: connection refused", false},
@@ -95,6 +95,30 @@ func TestACertificateThatIsRefusedAfterATryWasLostSaysNothingOfTheJob(t *testing
 			t.Errorf("nothing was lost before, and it is %v", err)
 		}
 	})
+}
+
+// A server that refuses a certificate closes the connection, and what it said of the
+// certificate can be lost with what the client was just writing. Nothing was asked
+// by then, so its word at the next try is the answer.
+func TestACertificateThatIsRefusedWithoutAWordIsRefusedAtTheNextTry(t *testing.T) {
+	for _, lost := range []string{"broken pipe", "connection reset by peer"} {
+		inBubble(t, func(r *rig) {
+			r.access.answers["SubmitJob"] = []error{
+				status.Error(codes.Unavailable, "write tcp 127.0.0.1:40001->127.0.0.1:7400: write: "+lost),
+				status.Error(codes.Unavailable, `connection error: desc = "error reading server preface: remote error: tls: bad certificate"`),
+			}
+			if _, err := r.Run(r.t.Context(), uptime()); client.CodeOf(err) != client.Denied {
+				r.t.Errorf("%s: it is %v", lost, err)
+			}
+			r.access.answers["SubmitJob"] = []error{
+				status.Error(codes.Unavailable, "error reading from server: read tcp 127.0.0.1:40001->127.0.0.1:7400: read: "+lost),
+				status.Error(codes.Unavailable, `connection error: desc = "error reading server preface: remote error: tls: bad certificate"`),
+			}
+			if _, err := r.Run(r.t.Context(), uptime()); err != nil { // the third try
+				r.t.Errorf("%s of a connection that was in use: %v", lost, err)
+			}
+		})
+	}
 }
 
 func TestWhatIsNotUTF8IsInvalidBeforeAnythingIsSent(t *testing.T) {
