@@ -14,6 +14,7 @@ import (
 
 	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/mesh"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
@@ -21,7 +22,7 @@ import (
 // stops are wishes that need no credit.
 func stops(from, n uint32) (s job.Send) {
 	for o := range n {
-		s.Stop = append(s.Stop, job.Stop{Ordinal: from + o, Attempt: 1})
+		s.Wishes = append(s.Wishes, job.Wish{Ordinal: from + o, Attempt: 1, Want: task.DesiredStop})
 	}
 	return s
 }
