@@ -59,7 +59,7 @@ func (a *app) jobDocument(j client.Job) jobDocument {
 		Class: j.Class, Pool: j.Pool, Targets: j.Targets, InFlight: j.InFlight, Counts: j.Counts,
 		Concurrency: int(j.Concurrency.Count), ConcurrencyPct: int(j.Concurrency.Percent),
 		Rollout: rolloutOf(j), Released: j.Released, Batch: j.Batch, Batches: j.Batches, PauseCause: j.PauseCause,
-		PausedSince: a.when(j.PausedAt),
+		PausedSince:    a.when(j.PausedAt),
 		NextPauseAfter: j.NextPauseAfter, NextPauseBatch: j.NextPauseAfterBatch,
 		CreatedAt: a.when(j.CreatedAt), StartBy: a.when(j.StartBy), Deadline: a.when(j.Deadline), DoneAt: a.when(j.DoneAt),
 		Revision: j.Revision, ControlRevision: j.ControlRevision, ParentID: j.ParentID,

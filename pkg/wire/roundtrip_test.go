@@ -178,7 +178,8 @@ func TestTheMeshesWordsComeBack(t *testing.T) {
 
 		wishes := []job.Wish{
 			{Ordinal: d.Ordinal, Attempt: d.Attempt, Want: task.DesiredStop},
-			{Ordinal: 1, Attempt: 2, Want: task.DesiredWithdraw}, {Ordinal: 2, Attempt: 1, Want: task.DesiredWithdraw},
+			{Ordinal: 1, Attempt: 2, Want: task.DesiredWithdraw},
+			{Ordinal: 2, Attempt: 1, Want: task.DesiredWithdraw},
 		}
 		var asked meshv1.Wishes
 		for _, w := range wishes {

@@ -84,11 +84,13 @@ func (b *batch) returned(pos uint32) {
 // nothing else happens; false: something else must happen first. Everything
 // that is released must have settled, and something of the batch itself. What is
 // pending must be away, and for long enough: hosts of which nothing is known are
-// not (architecture section 5, promise 3).
+// not (architecture section 5, promise 3). At the end of the last batch there is
+// one only if a pause point stands there, for those who come later.
 func (m *Machine) barrierTime() (time.Time, bool) {
 	b := &m.batch
+	last := int(b.end) == m.plan.total
 	switch {
-	case int(b.end) == m.plan.total, m.row.InFlight() > 0 && !bug("barrier does not wait for what runs"),
+	case last && (b.waiting == 0 || !m.atBatchGate()), m.row.InFlight() > 0 && !bug("barrier does not wait for what runs"),
 		b.settled == 0 && !bug("batch passed with nothing settled"), b.waiting != b.missing && !bug("batch passes who is not known to be away"):
 		return time.Time{}, false
 	case b.waiting == 0:

@@ -108,8 +108,11 @@ func (d *dumb) pending() int {
 // barrier reports whether the next batch may begin.
 func (d *dumb) barrier() bool {
 	r := &d.roll
-	if r.batch == len(r.ends)-1 || d.count(d.inFlight) > 0 {
+	if d.count(d.inFlight) > 0 {
 		return false
+	}
+	if last := r.batch == len(r.ends)-1; last && (d.pending() == 0 || r.batchGate == 0 || r.batch+1 < r.batchGate) {
+		return false // nothing is behind it
 	}
 	begin := 0
 	if r.batch > 0 {

@@ -113,7 +113,13 @@ func (m *Machine) pointReached() bool {
 
 // batchPointReached is pointReached of the pause points after batches.
 func (m *Machine) batchPointReached() bool {
-	return m.row.BatchGate > 0 && m.row.Batch+1 >= m.row.BatchGate && m.batchOver()
+	return m.atBatchGate() && m.batchOver()
+}
+
+// atBatchGate reports whether a pause point stands at the end of the batch in
+// progress.
+func (m *Machine) atBatchGate() bool {
+	return m.row.BatchGate > 0 && m.row.Batch+1 >= m.row.BatchGate
 }
 
 // release takes as many tasks as the rollout allows, in its order. A release is

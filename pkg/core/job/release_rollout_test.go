@@ -301,3 +301,32 @@ func TestAJobWithAFullRecordOfRequestsCanStillBeCanceled(t *testing.T) {
 	r.step(cancelAs("c"))
 	r.wantRow("STOPPING")
 }
+
+// Rules: pause-after-batches wait-offline
+func TestAPointAfterTheLastBatchHoldsBackWhoeverComesLate(t *testing.T) {
+	afterTheLast := func(s *Spec) { s.Rollout.PauseBatches = []uint32{2} }
+	r := newRig(t, aSpec(batchesOfCount(2), atLeisure, afterTheLast), targetsOf(t, "r1: a b c d"))
+	r.step(append(reachAll("a", "b", "c"), Gone{Host: "d", Since: dawn()})...)
+	r.step(report("a", task.Succeeded), report("b", task.Succeeded))
+	r.step(report("c", task.Succeeded))
+	r.wantRow("RUNNING")
+	r.at(DefaultWaitOffline)
+	if row := r.m.Row(); row.State != Paused || row.Pause != PausedAtPoint {
+		t.Fatalf("with one left that is away it is %+v", row)
+	}
+	r.restart()
+	rd := r.step(reach("d"))
+	wantList(t, "released in the pause", rd.Persist.Released)
+	rd = r.step(Resume{RequestID: requestID("go-on")})
+	wantList(t, "released after it", rd.Persist.Released, 3)
+	if rd = r.step(report("d", task.Succeeded)); !rd.Settled {
+		t.Errorf("row %+v", r.m.Row())
+	}
+
+	r = newRig(t, aSpec(batchesOfCount(2), atLeisure, afterTheLast), targetsOf(t, "r1: a b c"))
+	r.step(reachAll("a", "b", "c")...)
+	r.step(report("a", task.Succeeded), report("b", task.Succeeded))
+	if rd = r.step(report("c", task.Succeeded)); !rd.Settled {
+		t.Errorf("with nobody left it is %+v", r.m.Row())
+	}
+}

@@ -1,6 +1,7 @@
 package aggregator
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/ccs-project/ccs/pkg/core/job"
@@ -11,10 +12,9 @@ import (
 // theWish is what rides with the command of a job that came last.
 func (a *agent) theWish(j *aJob) (stop, withdraw bool) {
 	a.w.t.Helper()
-	all := a.commands()
-	for i := len(all) - 1; i >= 0; i-- {
-		if job.ID(all[i].GetJobId()) == j.id {
-			return all[i].GetStop(), all[i].GetWithdraw()
+	for _, c := range slices.Backward(a.commands()) {
+		if job.ID(c.GetJobId()) == j.id {
+			return c.GetStop(), c.GetWithdraw()
 		}
 	}
 	a.w.t.Fatalf("%s has had no command of job %s", a.name, j.id)
