@@ -11,7 +11,6 @@ import (
 
 	"github.com/ccs-project/ccs/cmd/internal/etcdconn"
 	"github.com/ccs-project/ccs/cmd/internal/setup"
-	"github.com/ccs-project/ccs/pkg/state/store"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler"
 	"github.com/ccs-project/ccs/pkg/trust/identity"
 )
@@ -68,12 +67,8 @@ func serve(ctx context.Context, p setup.Process, c config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, jobs.Close()) }()
-	janitor, sweeps := jobs.(store.Janitor)
-	if !sweeps {
-		p.Log.WarnContext(ctx, "retention has no effect on this job store; everything is kept")
-	}
 	server, err := scheduler.New(c.Scheduler, scheduler.Deps{
-		Log: p.Log, Identity: source, Coord: etcd, Telemetry: p.Telemetry, Store: jobs, Janitor: janitor, Version: p.Version,
+		Log: p.Log, Identity: source, Coord: etcd, Telemetry: p.Telemetry, Store: jobs, Version: p.Version,
 	})
 	if err != nil {
 		return err

@@ -39,19 +39,6 @@ type gatedStore struct {
 	tamper *func(*store.Record) // what somebody who has the store makes of a job; nil: nobody has
 }
 
-// gatedJanitor is the store as who sweeps it from one process.
-type gatedJanitor struct {
-	store.Janitor
-	seen gatedStore
-}
-
-func (j gatedJanitor) Sweep(ctx context.Context, s store.Sweep) (store.Swept, error) {
-	if err := j.seen.check(); err != nil {
-		return store.Swept{}, err
-	}
-	return j.Janitor.Sweep(ctx, s)
-}
-
 var errStoreAway = errors.New("the test has taken it away")
 
 func (s gatedStore) check() error {
@@ -76,6 +63,13 @@ func (s gatedStore) Commit(ctx context.Context, batches []store.Batch) ([]store.
 		return nil, err
 	}
 	return s.Store.Commit(ctx, batches)
+}
+
+func (s gatedStore) Sweep(ctx context.Context, sw store.Sweep) (store.Swept, error) {
+	if err := s.check(); err != nil {
+		return store.Swept{}, err
+	}
+	return s.Store.Sweep(ctx, sw)
 }
 
 func (s gatedStore) LoadShard(ctx context.Context, shard job.ShardID) iter.Seq2[store.Record, error] {

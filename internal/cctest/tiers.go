@@ -90,7 +90,7 @@ func (c *Cluster) scheduler(pool string) func(p *process) part {
 		x, err := scheduler.New(cfg, scheduler.Deps{
 			Log: c.log(p.name), Identity: c.trust.source(identity.Scheduler, p.name), Coord: p.gate,
 			Store: gatedStore{Store: c.store, gate: p.gate, away: &c.storeAway, tamper: &c.tamper}, Dial: p.dial,
-			Janitor: gatedJanitor{c.store, gatedStore{gate: p.gate, away: &c.storeAway}}, Telemetry: c.telemetry(p.name),
+			Telemetry: c.telemetry(p.name),
 		})
 		must(c.t, err)
 		lis := c.net.listen(p.name, p.addr[0])

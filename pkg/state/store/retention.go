@@ -95,9 +95,10 @@ func Horizon(before time.Time, gone job.ID) time.Time {
 // far as the horizon tells. For versions of the store.
 func Beyond(id job.ID, horizon time.Time) bool { return id.Time().Before(horizon) }
 
-// The weight of content against Limit: about what frees as many pages as a row.
-const bytesPerRow = 16 << 10
+// BytesPerRow is the weight of content against Limit: about what frees as many
+// pages as a row. For versions of the store.
+const BytesPerRow = 16 << 10
 
 // Weight is how many rows content of so many bytes counts as. For versions of the
 // store.
-func Weight(bytes int) int { return 1 + bytes/bytesPerRow }
+func Weight(bytes int) int { return 1 + bytes/BytesPerRow }

@@ -16,6 +16,7 @@ import (
 type Store interface {
 	Owner
 	Reader
+	Janitor
 	// Close waits for what is under way. Nothing may be called after it.
 	Close() error
 }

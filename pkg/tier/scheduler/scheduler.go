@@ -34,9 +34,6 @@ type Deps struct {
 	Identity *identity.Source
 	Coord    coord.Client
 	Store    store.Store // closed by who opened it, after Run
-	// Janitor is the same store as who removes what retention does not keep; nil:
-	// everything is kept for ever.
-	Janitor store.Janitor
 	// Version is that of the binary, for those who look at the members.
 	Version string
 	// Dial reaches an aggregator; nil: TCP.
@@ -129,9 +126,7 @@ func newScheduler(cfg Config, d Deps, toRooms func(*Scheduler) (rooms, error)) (
 	}
 	s.unread.Store(new(errUnread))
 	s.registry = hosts.NewWriter(s.hosts, d.Store, s.writer, cfg.Name, d.Log)
-	if d.Janitor != nil {
-		s.registry.Beside = retention.New(cfg.Retention, d.Janitor, d.Log, d.Telemetry).Run
-	}
+	s.registry.Beside = retention.New(cfg.Retention, d.Store, d.Log, d.Telemetry).Run
 	var err error
 	if s.rooms, err = toRooms(s); err != nil {
 		return nil, err

@@ -21,10 +21,7 @@ type Store struct {
 	damaged  map[job.ID]bool
 }
 
-var (
-	_ store.Store   = (*Store)(nil)
-	_ store.Janitor = (*Store)(nil)
-)
+var _ store.Store = (*Store)(nil)
 
 // claim is one ownership of a shard.
 type claim struct {

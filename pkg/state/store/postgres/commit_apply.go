@@ -57,13 +57,7 @@ func (w *writes) apply(index int, b *store.Batch, e *codec.Batch) (r store.Resul
 	by := writtenBy{b.Epoch, b.Number}
 	for i := range b.Jobs {
 		jb := &b.Jobs[i]
-		if jb.Create != nil {
-			if held, taken := w.found.taken[jb.ID]; taken && (!again || held.by != by) {
-				r.Existing = append(r.Existing, &store.ExistsError{Identity: held.Identity})
-				continue
-			}
-		}
-		if !again {
+		if !w.found.inTheWay(&r, jb, by, again) && !again {
 			w.applyJob(b.Shard, by, jb, &e.Jobs[i])
 		}
 	}
@@ -82,9 +76,31 @@ func (w *writes) apply(index int, b *store.Batch, e *codec.Batch) (r store.Resul
 	return r
 }
 
+// inTheWay notes what keeps a part of a batch from being written, and reports
+// whether anything does.
+func (f *found) inTheWay(r *store.Result, b *store.JobBatch, by writtenBy, again bool) bool {
+	if !again {
+		by = writtenBy{}
+	}
+	if b.Create != nil {
+		if existing := f.existing(b.ID, by); existing != nil {
+			r.Existing = append(r.Existing, existing)
+			return true
+		}
+		if !again {
+			return false
+		}
+	}
+	if f.purged(b.ID) {
+		r.Purged = append(r.Purged, b.ID)
+		return true
+	}
+	return false
+}
+
 func (w *writes) checkJobs(b *store.Batch) error {
 	for i := range b.Jobs {
-		if id := b.Jobs[i].ID; b.Jobs[i].Create == nil && w.found.jobs[id] != b.Shard {
+		if id := b.Jobs[i].ID; b.Jobs[i].Create == nil && w.found.jobs[id] != b.Shard && !w.found.purged(id) {
 			return fmt.Errorf("batch %d of shard %s: %w: job %s is not in it", b.Number, b.Shard, store.ErrBatch, id)
 		}
 	}

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -16,22 +17,12 @@ import (
 // the verdict on its batches depends on.
 type found struct {
 	generation uint64
+	minReader  int64
+	horizon    time.Time
 	claims     map[job.ShardID]claimed
-	taken      map[job.ID]holder      // ids that the batches create, and that exist
+	taken      map[job.ID]holder      // ids that exist, of those that the batches create or miss
 	jobs       map[job.ID]job.ShardID // jobs that the batches change
 	pieces     map[piece][]byte       // of releases that the batches add to
-}
-
-// holder is who holds an id, and the batch that made it: the same batch, sent
-// again after a lost reply, knows its own jobs from those it met.
-type holder struct {
-	store.Identity
-	by writtenBy
-}
-
-type writtenBy struct {
-	epoch  job.Epoch
-	number uint64
 }
 
 // piece is one of a job's bitmap of releases.
@@ -87,19 +78,11 @@ func (t *tx) find(ctx context.Context, c *commit, order []int, schema int64) (*f
 			f.claims[shard] = claim
 			return nil
 		}))
-	var minReader int64
-	var there bool
-	group.Queue("SELECT generation, min_reader FROM meta").QueryRow(one(&there, &f.generation, &minReader))
 	if len(a.taken) > 0 {
-		f.queueTaken(group, a)
+		f.queueHolders(group, a.taken)
 	}
 	if len(a.jobs) > 0 {
-		var id pgtype.UUID
-		var in job.ShardID
-		group.Queue("SELECT id, pool, shard FROM jobs WHERE id = ANY($1)", a.jobs).Query(each([]any{&id, &in.Pool, &in.N}, func() error {
-			f.jobs[id.Bytes] = in
-			return nil
-		}))
+		f.queueJobs(group, a.jobs)
 	}
 	if len(a.pieces) > 0 {
 		var id pgtype.UUID
@@ -111,23 +94,65 @@ func (t *tx) find(ctx context.Context, c *commit, order []int, schema int64) (*f
 				return nil
 			}))
 	}
+	f.queueMeta(group)
 	if err := t.send(ctx, group); err != nil {
 		return nil, err
 	}
-	return f, checkReader(minReader, schema)
+	if err := checkReader(f.minReader, schema); err != nil {
+		return nil, err
+	}
+	return f, t.findMissing(ctx, f, a)
 }
 
-func (f *found) queueTaken(group *pgx.Batch, a asked) {
+// findMissing reads what is known of jobs that are not there, and that the commit
+// does not create: rarely any. It comes after the jobs, as what takes a job away
+// does.
+func (t *tx) findMissing(ctx context.Context, f *found, a asked) error {
+	created := map[job.ID]bool{}
+	for _, id := range a.taken {
+		created[id.Bytes] = true
+	}
+	var missing []pgtype.UUID
+	for _, id := range a.jobs {
+		if _, there := f.jobs[id.Bytes]; !there && !created[id.Bytes] {
+			missing = append(missing, id)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	group := &pgx.Batch{}
+	f.queueHolders(group, missing)
+	f.queueMeta(group)
+	return t.send(ctx, group)
+}
+
+// queueMeta reads the row of the store. It comes after the ids: they give way to
+// the horizon in one transaction.
+func (f *found) queueMeta(group *pgx.Batch) {
+	var there bool
+	group.Queue("SELECT generation, min_reader, horizon FROM meta").QueryRow(func(row pgx.Row) error {
+		var horizon int64
+		err := one(&there, &f.generation, &f.minReader, &horizon)(row)
+		f.horizon = codec.FromNanos(horizon)
+		return err
+	})
+}
+
+// queueJobs reads which of the jobs there are. One that is done could be removed
+// before the commit ends, so it is locked; one that lives nobody removes.
+func (f *found) queueJobs(group *pgx.Batch, jobs []pgtype.UUID) {
 	var id pgtype.UUID
-	var h holder
-	var digest []byte
-	group.Queue("SELECT id, pool, shard, digest, by_generation, by_n, by_batch FROM ids WHERE id = ANY($1)", a.taken).
-		Query(each([]any{&id, &h.Shard.Pool, &h.Shard.N, &digest, &h.by.epoch.Generation, &h.by.epoch.N, &h.by.number}, func() error {
-			h.ID = id.Bytes
-			copy(h.Digest[:], digest)
-			f.taken[h.ID] = h
+	var in job.ShardID
+	for _, text := range []string{
+		"SELECT id, pool, shard FROM jobs WHERE id = ANY($1) AND live",
+		"SELECT id, pool, shard FROM jobs WHERE id = ANY($1) AND NOT live FOR KEY SHARE",
+	} {
+		group.Queue(text, jobs).Query(each([]any{&id, &in.Pool, &in.N}, func() error {
+			f.jobs[id.Bytes] = in
 			return nil
 		}))
+	}
 }
 
 // verdict compares a batch with the row of its shard. again: it was applied

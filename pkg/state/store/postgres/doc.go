@@ -16,7 +16,8 @@
 //
 // Partitions: what is large and written once (tasks, outputs, bodies) is
 // partitioned by the time in the job's id, a day each (partition.go), so that
-// retention drops tables and not rows.
+// retention gives their disk back: it deletes rows of jobs, a step at a time, and
+// drops the tables of a day that is empty.
 //
 // It makes no database, no role and no backup; docs/store.md is for whoever
 // does.

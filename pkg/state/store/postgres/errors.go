@@ -17,6 +17,7 @@ const (
 	deadlock        = "40P01"
 	serialization   = "40001"
 	uniqueViolation = "23505"
+	lockTimeout     = "55P03"
 	checkViolation  = "23514" // of a row that no partition takes as well
 )
 
@@ -37,6 +38,12 @@ func isImpossible(err error) bool {
 func isCollision(err error) bool {
 	e := pgError(err)
 	return e != nil && (e.Code == deadlock || e.Code == serialization || e.Code == uniqueViolation && e.ConstraintName == "ids_pkey")
+}
+
+// isBusy reports whether a lock was not to be had in time.
+func isBusy(err error) bool {
+	e := pgError(err)
+	return e != nil && (e.Code == lockTimeout || e.Code == deadlock)
 }
 
 // lacksPartition reports whether a row had no partition to go to.

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -44,10 +43,10 @@ func (r *jobRow) decode() (j store.Job, err error) {
 	return j, codec.Damaged(err)
 }
 
-// jobFailure says which job could not be read, and that it is not there, if so.
-func jobFailure(ctx context.Context, id job.ID, err error) error {
+// jobFailure says which job could not be read, and why it is not there, if so.
+func (s *Store) jobFailure(ctx context.Context, id job.ID, err error) error {
 	if errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("job %s: %w", id, store.ErrNotFound)
+		return s.missing(ctx, id)
 	}
 	if errors.Is(err, store.ErrDamaged) {
 		var bad store.DamagedError
@@ -75,27 +74,9 @@ func (s *Store) GetJob(ctx context.Context, id job.ID) (j store.Job, err error) 
 		j, err = row.decode()
 	}
 	if err != nil {
-		return store.Job{}, jobFailure(ctx, id, err)
+		return store.Job{}, s.jobFailure(ctx, id, err)
 	}
 	return j, nil
-}
-
-// LocateJob tells where an id is.
-func (s *Store) LocateJob(ctx context.Context, id job.ID) (store.Identity, error) {
-	at := store.Identity{ID: id}
-	var digest []byte
-	var found bool
-	group := &pgx.Batch{}
-	group.Queue("SELECT pool, shard, digest FROM ids WHERE id = $1", uuid(id)).QueryRow(one(&found, &at.Shard.Pool, &at.Shard.N, &digest))
-	err := s.read(ctx, group)
-	if err == nil && !found {
-		err = store.ErrNotFound
-	}
-	if err != nil {
-		return store.Identity{}, jobFailure(ctx, id, err)
-	}
-	copy(at.Digest[:], digest)
-	return at, nil
 }
 
 // ListJobs returns a page of jobs, the newest first.

@@ -82,7 +82,7 @@ func (s *Store) LoadJob(ctx context.Context, id job.ID) (r store.Record, err err
 		r, err = l.record()
 	}
 	if err != nil {
-		return store.Record{}, jobFailure(ctx, id, err)
+		return store.Record{}, s.jobFailure(ctx, id, err)
 	}
 	return r, nil
 }
@@ -147,7 +147,7 @@ func (s *Store) loadSome(ctx context.Context, ids []job.ID) iter.Seq2[store.Reco
 				bad.Add(l.id, err)
 				r.ID, err = l.id, &bad
 			case err != nil:
-				err = jobFailure(ctx, l.id, err)
+				err = s.jobFailure(ctx, l.id, err)
 			}
 			if !yield(r, err) {
 				return

@@ -76,11 +76,11 @@ func TestASchemaThatHasLeftThisReleaseBehindIsRefused(t *testing.T) {
 	dsn := shared.DSN(t)
 	older := openAt(t, dsn)
 	epoch := claim(t, older, "s1")
-	if _, err := openRelease(t, dsn, release(t, addition, "ALTER TABLE jobs DROP COLUMN spec; UPDATE meta SET min_reader = 3;")); err != nil {
+	if _, err := openRelease(t, dsn, release(t, addition, "ALTER TABLE jobs DROP COLUMN spec; UPDATE meta SET min_reader = 4;")); err != nil {
 		t.Fatal(err)
 	}
 	_, err := Open(t.Context(), at(dsn))
-	if !errors.Is(err, ErrNewerSchema) || !strings.Contains(err.Error(), "version 3") || !strings.Contains(err.Error(), "up to 1") {
+	if !errors.Is(err, ErrNewerSchema) || !strings.Contains(err.Error(), "version 4") || !strings.Contains(err.Error(), "up to 2") {
 		t.Errorf("%v, want ErrNewerSchema with both versions", err)
 	}
 	// One that runs notices as well, before it writes.
@@ -123,8 +123,8 @@ func TestManyWhoOpenAtOnceMigrateOnce(t *testing.T) {
 	all.Wait()
 	s := openAt(t, dsn)
 	var steps int
-	if err := s.readers.QueryRow(t.Context(), "SELECT count(*) FROM "+versionTable+" WHERE version_id > 0").Scan(&steps); err != nil || steps != 1 {
-		t.Errorf("%d migrations are noted, %v, want 1", steps, err)
+	if err := s.readers.QueryRow(t.Context(), "SELECT count(*) FROM "+versionTable+" WHERE version_id > 0").Scan(&steps); err != nil || steps != 2 {
+		t.Errorf("%d migrations are noted, %v, want 2", steps, err)
 	}
 }
 

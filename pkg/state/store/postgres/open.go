@@ -21,6 +21,7 @@ type Store struct {
 	readers  *pgxpool.Pool
 	codec    *codec.Codec
 	days     *days
+	size     size
 	schema   int64 // the version that this release knows
 	patience time.Duration
 

@@ -25,9 +25,8 @@ import (
 // the store depends on how long a partition is.
 //
 // A partition is made apart and then attached, which stops neither readers nor
-// writers of the others. Whoever drops one should detach it first (ALTER TABLE …
-// DETACH PARTITION … CONCURRENTLY) for the same reason, after the last row in
-// jobs with an id of that day is gone.
+// writers of the others. Retention drops the partitions of a day after its last
+// job is gone (drop.go).
 func partitioned() []string { return []string{"bodies", "tasks", "outputs"} }
 
 // partitionLock is the advisory lock of whoever makes partitions ("ccs" and 1).
@@ -52,7 +51,12 @@ func (d day) begin() time.Time {
 }
 
 // name is that of the partition of a table.
-func (d day) name(table string) string { return table + "_p" + d.begin().Format("20060102") }
+func (d day) name(table string) string { return table + "_p" + d.suffix() }
+
+// suffix is what the names of its partitions end with.
+func (d day) suffix() string { return d.begin().Format(suffixLayout) }
+
+const suffixLayout = "20060102"
 
 // first is less than any id of the day and greater than any of the day before.
 func (d day) first() string {

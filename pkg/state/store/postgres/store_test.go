@@ -15,6 +15,14 @@ func TestThePostgreSQLStoreIsAJobStore(t *testing.T) {
 	})
 }
 
+func TestThePostgreSQLStoreIsAJanitor(t *testing.T) {
+	storetest.RunRetention(t, func(t *testing.T) func() store.Store {
+		t.Helper()
+		dsn := shared.DSN(t)
+		return func() store.Store { return openAt(t, dsn) }
+	})
+}
+
 // openAt opens a store that is closed when the test ends.
 func openAt(tb testing.TB, dsn string) *Store {
 	tb.Helper()

@@ -20,6 +20,10 @@ import (
 // taskColumns are what queueTaskRows reads.
 const taskColumns = `SELECT ordinal, state, revision, attempt, reason, code, signal, started, ended, outputs, signature, message, overdue, lost, concluded FROM tasks `
 
+// ofJob selects the rows of a job that is there: of one that retention has removed
+// some may be left.
+const ofJob = "WHERE job = $1 AND EXISTS (SELECT FROM jobs WHERE id = $1)"
+
 // queueTaskRows appends the rows of a query to list; what does not fit goes to
 // fault.
 func queueTaskRows(group *pgx.Batch, list *[]job.TaskRow, fault func(error), query string, args ...any) {
@@ -52,15 +56,15 @@ func (s *Store) Tasks(ctx context.Context, id job.ID, query store.TaskQuery) ([]
 	fault := func(err error) { bad = errors.Join(bad, err) }
 	group := frozen()
 	if len(query.States) == 0 {
-		queueTaskRows(group, &rows, fault, taskColumns+"WHERE job = $1 AND ordinal >= $2 AND ordinal < $3 ORDER BY ordinal LIMIT $4",
+		queueTaskRows(group, &rows, fault, taskColumns+ofJob+" AND ordinal >= $2 AND ordinal < $3 ORDER BY ordinal LIMIT $4",
 			uuid(id), int64(query.From), to, limit)
 	}
 	for _, state := range slices.Compact(slices.Sorted(slices.Values(query.States))) {
-		queueTaskRows(group, &rows, fault, taskColumns+"WHERE job = $1"+inState(state)+"AND ordinal >= $3 AND ordinal < $4 ORDER BY ordinal LIMIT $5",
+		queueTaskRows(group, &rows, fault, taskColumns+ofJob+inState(state)+"AND ordinal >= $3 AND ordinal < $4 ORDER BY ordinal LIMIT $5",
 			uuid(id), int32(state), int64(query.From), to, limit)
 	}
 	if err := errors.Join(s.read(ctx, thaw(group)), bad); err != nil {
-		return nil, jobFailure(ctx, id, err)
+		return nil, s.jobFailure(ctx, id, err)
 	}
 	slices.SortFunc(rows, func(a, b job.TaskRow) int { return cmp.Compare(a.Ordinal, b.Ordinal) })
 	return rows[:min(len(rows), limit)], nil
@@ -78,7 +82,7 @@ func inState(state task.State) string {
 
 // TasksSince yields the rows written after a revision, a page at a time.
 func (s *Store) TasksSince(ctx context.Context, id job.ID, revision uint64) iter.Seq2[job.TaskRow, error] {
-	const query = taskColumns + "WHERE job = $1 AND (revision, ordinal) > ($2, $3) ORDER BY revision, ordinal LIMIT $4"
+	const query = taskColumns + ofJob + " AND (revision, ordinal) > ($2, $3) ORDER BY revision, ordinal LIMIT $4"
 	return func(yield func(job.TaskRow, error) bool) {
 		at := job.TaskRow{Revision: revision, Ordinal: math.MaxInt32}
 		for {
@@ -87,7 +91,7 @@ func (s *Store) TasksSince(ctx context.Context, id job.ID, revision uint64) iter
 			group := &pgx.Batch{}
 			queueTaskRows(group, &page, func(err error) { bad = errors.Join(bad, err) }, query, uuid(id), int64(at.Revision), int32(at.Ordinal), store.MaxPage)
 			if err := errors.Join(s.read(ctx, group), bad); err != nil {
-				yield(job.TaskRow{}, jobFailure(ctx, id, err))
+				yield(job.TaskRow{}, s.jobFailure(ctx, id, err))
 				return
 			}
 			for _, at = range page {
@@ -107,10 +111,14 @@ func (s *Store) Output(ctx context.Context, id job.ID, digest [32]byte) ([]byte,
 	var form int
 	var size int64
 	var content []byte
-	var found bool
+	var found, there bool
 	group := &pgx.Batch{}
-	group.Queue("SELECT form, size, content FROM outputs WHERE job = $1 AND digest = $2", uuid(id), digest[:]).QueryRow(one(&found, &form, &size, &content))
+	group.Queue("SELECT form, size, content FROM outputs "+ofJob+" AND digest = $2", uuid(id), digest[:]).QueryRow(one(&found, &form, &size, &content))
+	group.Queue("SELECT FROM jobs WHERE id = $1", uuid(id)).QueryRow(one(&there))
 	err := s.read(ctx, group)
+	if err == nil && !there {
+		err = store.ErrNotFound
+	}
 	if err == nil && !found {
 		return nil, fmt.Errorf("output %x of job %s: %w", digest[:6], id, store.ErrNotFound)
 	}
@@ -120,7 +128,7 @@ func (s *Store) Output(ctx context.Context, id job.ID, digest [32]byte) ([]byte,
 		err = codec.Damaged(err)
 	}
 	if err != nil {
-		return nil, jobFailure(ctx, id, err)
+		return nil, s.jobFailure(ctx, id, err)
 	}
 	return out, nil
 }

@@ -28,10 +28,7 @@ type Store struct {
 	stmts map[string]*sql.Stmt // under mu: prepared on readers, by text
 }
 
-var (
-	_ store.Store   = (*Store)(nil)
-	_ store.Janitor = (*Store)(nil)
-)
+var _ store.Store = (*Store)(nil)
 
 // Open opens or creates the file, whose directory must exist, and brings its
 // schema up to date. Several processes may do so at the same time. Errors wrap

@@ -9,16 +9,6 @@ import (
 	"github.com/ccs-project/ccs/pkg/state/store"
 )
 
-// janitor is the store as such; the test fails if it is none.
-func (r *rig) janitor() store.Janitor {
-	r.Helper()
-	j, ok := r.Store.(store.Janitor)
-	if !ok {
-		r.Fatalf("%T is no store.Janitor", r.Store)
-	}
-	return j
-}
-
 // sweeper owns the host table, and so sweeps.
 func (r *rig) sweeper() *owner {
 	r.Helper()
@@ -29,7 +19,7 @@ func (r *rig) sweeper() *owner {
 func (r *rig) sweep(o *owner, s store.Sweep) store.Swept {
 	r.Helper()
 	s.Epoch = o.epoch
-	done, err := r.janitor().Sweep(r.Context(), s)
+	done, err := r.Sweep(r.Context(), s)
 	if err != nil {
 		r.Fatal(err)
 	}

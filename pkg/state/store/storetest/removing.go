@@ -111,7 +111,7 @@ func removing() []test {
 			for name, o := range map[string]*owner{"nobody": never, "another shard's owner": other, "an owner before": old, "one of another generation": raised} {
 				s := monthly(noon.Add(10 * month))
 				s.Epoch = o.epoch
-				if done, err := r.janitor().Sweep(r.Context(), s); !errors.Is(err, store.ErrFenced) || done != (store.Swept{}) {
+				if done, err := r.Sweep(r.Context(), s); !errors.Is(err, store.ErrFenced) || done != (store.Swept{}) {
 					r.Errorf("%s: %+v, %v, want ErrFenced", name, done, err)
 				}
 			}

@@ -26,7 +26,7 @@ func Run(t *testing.T, makeData Maker) {
 	})
 }
 
-// RunRetention runs the suite of versions that are a [store.Janitor].
+// RunRetention runs the suite of what a [store.Janitor] does.
 func RunRetention(t *testing.T, makeData Maker) {
 	t.Helper()
 	runAll(t, makeData, []part{

@@ -112,7 +112,7 @@ func sweeping() []test {
 			policy.Epoch = r.sweeper().epoch
 			ctx, cancel := context.WithCancel(r.Context())
 			cancel()
-			if _, err := r.janitor().Sweep(ctx, policy); !errors.Is(err, context.Canceled) {
+			if _, err := r.Sweep(ctx, policy); !errors.Is(err, context.Canceled) {
 				r.Errorf("%v, want it canceled", err)
 			}
 			if !r.there(b) {

@@ -1,0 +1,144 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/state/store"
+	"github.com/ccs-project/ccs/pkg/state/store/codec"
+)
+
+// Sweep looks for what may go while others write. To remove it, it locks the row
+// of the host table, which fences it, and rows of jobs that are done and that no
+// commit has locked (SKIP LOCKED): only who writes hosts, or late truth into one
+// of those jobs, waits for a step. The last step of a pass drops the partitions of
+// a day that is empty.
+func (s *Store) Sweep(ctx context.Context, sw store.Sweep) (store.Swept, error) {
+	done, err := s.sweep(ctx, &sw)
+	if err != nil {
+		return store.Swept{}, failure(ctx, "sweep", err)
+	}
+	return done, nil
+}
+
+func (s *Store) sweep(ctx context.Context, sw *store.Sweep) (done store.Swept, err error) {
+	bytes, err := s.size.now(ctx, s, sw.From == 0)
+	if err != nil {
+		return done, err
+	}
+	found, err := s.removable(ctx, sw, sw.Over(bytes))
+	if err != nil {
+		return done, err
+	}
+	b := &broom{sweep: sw, left: max(sw.Limit, 1), erased: map[day]int64{}}
+	err = s.write(ctx, func(ctx context.Context, t *tx) error {
+		b.tx = t
+		if err := b.begin(ctx, s.schema); err != nil {
+			return err
+		}
+		if err := b.step(ctx, found); err != nil {
+			return err
+		}
+		return b.end(ctx)
+	})
+	if err != nil {
+		return done, err
+	}
+	s.size.shrink(b.erased)
+	if b.done.Next == 0 {
+		err = s.dropEmptyDay(ctx, sw)
+	}
+	b.done.Bytes = bytes
+	return b.done, err
+}
+
+// begin begins the transaction, and is the verdict on who sweeps.
+func (b *broom) begin(ctx context.Context, schema int64) error {
+	var c claimed
+	var claimed bool
+	f := &found{}
+	host := store.HostTable()
+	group := begin()
+	group.Queue("SELECT generation, n FROM shards WHERE pool = $1 AND shard = $2 FOR UPDATE", host.Pool, int32(host.N)).
+		QueryRow(one(&claimed, &c.epoch.Generation, &c.epoch.N))
+	f.queueMeta(group)
+	if err := b.send(ctx, group); err != nil {
+		return err
+	}
+	b.began, b.horizon, b.risen = time.Now(), f.horizon, f.horizon
+	if epoch := b.sweep.Epoch; c.epoch != epoch || epoch.Generation != f.generation || epoch == (job.Epoch{}) {
+		return fmt.Errorf("claim %d of generation %d, the store is at claim %d of generation %d: %w",
+			epoch.N, epoch.Generation, c.epoch.N, f.generation, store.ErrFenced)
+	}
+	return checkReader(f.minReader, schema)
+}
+
+// removablePage is how many jobs are looked at in one query.
+const removablePage = 256
+
+// removable is jobs that may go, as many as a step can take.
+type removable struct {
+	jobs   []victim
+	looked int64 // number of the last job that was looked at
+	end    bool  // there are no more
+}
+
+type victim struct {
+	seq int64
+	id  job.ID
+}
+
+// removable looks for jobs in the order of their acceptance.
+func (s *Store) removable(ctx context.Context, sw *store.Sweep, over bool) (found removable, err error) {
+	const query = `SELECT jobs.seq, jobs.id, jobs.spec, jobs.row, ids.keep_until FROM jobs JOIN ids ON ids.id = jobs.id
+		WHERE jobs.seq > $1 AND NOT jobs.live ORDER BY jobs.seq LIMIT $2`
+	found.looked = sw.From
+	var v victim
+	var id pgtype.UUID
+	var spec, row []byte
+	var keepUntil int64
+	for rows := removablePage; rows == removablePage && !found.end && len(found.jobs) < sw.Limit; {
+		rows = 0
+		group := &pgx.Batch{}
+		group.Queue(query, found.looked, removablePage).Query(each([]any{&v.seq, &id, &spec, &row, &keepUntil}, func() error {
+			rows++
+			if found.end = found.end || sw.Young(acceptedAt(spec), over); found.end {
+				return nil
+			}
+			v.id, found.looked = id.Bytes, v.seq
+			if sw.Removes(doneAt(row, codec.FromNanos(keepUntil)), over) {
+				found.jobs = append(found.jobs, v)
+			}
+			return nil
+		}))
+		if err := s.read(ctx, group); err != nil {
+			return found, err
+		}
+		found.end = found.end || rows < removablePage
+	}
+	return found, nil
+}
+
+// acceptedAt is when a job was accepted; zero if that cannot be read.
+func acceptedAt(spec []byte) time.Time {
+	var s struct{ Created time.Time }
+	if codec.FromJSON("the job", spec, &s) != nil {
+		return time.Time{}
+	}
+	return s.Created
+}
+
+// doneAt is when a job was done. Of one that cannot be decoded it is only known
+// that nothing of it happens after its id may go.
+func doneAt(row []byte, keepUntil time.Time) time.Time {
+	var r struct{ DoneAt time.Time }
+	if codec.FromJSON("the row of the job", row, &r) != nil || r.DoneAt.IsZero() {
+		return keepUntil
+	}
+	return r.DoneAt
+}
