@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ccs-project/ccs/e2e/rig"
 	"github.com/ccs-project/ccs/pkg/client"
 )
 
@@ -62,8 +63,8 @@ func (w *work) judge(killed map[task]bool, y *tally) (faults []string) {
 		y.by[t.State]++
 		saw := world[t.Host]
 		if !w.fits(t, saw, killed[task{t.Host, w.id}]) {
-			faults = append(faults, fmt.Sprintf("%s ended %s %s status %d (%s), and the world has seen %+v",
-				t.Host, t.State, t.Reason, t.ExitCode, t.Message, saw))
+			faults = append(faults, fmt.Sprintf("%s ended %s status %d at attempt %d (%s), and the world has seen %+v",
+				t.Host, rig.Word(t), t.ExitCode, t.Attempt, t.Message, saw))
 		}
 		if !slices.Contains([]string{"SUCCEEDED", "CANCELED", "SKIPPED"}, t.State) {
 			bad++

@@ -1,6 +1,8 @@
 package cctest_test
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -178,8 +180,8 @@ func TestANewOwnerGivesTheSameExplanation(t *testing.T) {
 			"h5": {"concurrency"}, "h6": {"concurrency", "order", "host_away"},
 		}
 		before := map[string]client.Explanation{}
-		for h, want := range codes {
-			before[h] = c.Explains(job, h, want...)
+		for _, h := range slices.Sorted(maps.Keys(codes)) { // those who wait, when who is before them has begun
+			before[h] = c.Explains(job, h, codes[h]...)
 		}
 		c.Crash("scheduler-standard-1", "scheduler-standard-2")
 		c.Advance(10 * time.Second)
