@@ -45,6 +45,9 @@ func atLeast(m obs.Name, tier string, n float64, labels ...string) figure {
 	return figure{m, tier, labels, n, 1e12}
 }
 
+// never is of a counter by reasons that has had none.
+func never(m obs.Name, tier string) figure { return figure{metric: m, tier: tier, most: -1} }
+
 // TestEveryMetricSaysWhatHasHappened runs one job on all hosts, and what else it
 // takes for each metric of the table to have something to say.
 func TestEveryMetricSaysWhatHasHappened(t *testing.T) {
@@ -116,6 +119,11 @@ func afterwards() []figure {
 		exactly(obs.ShardsFenced, "scheduler", 0),
 		atLeast(obs.StoreCommits, "scheduler", 2, "result=ok"),
 		atLeast(obs.StoreCommit, "scheduler", 2),
+		atLeast(obs.StoreSize, "scheduler", 4096),
+		atLeast(obs.RetentionStep, "scheduler", 1),
+		exactly(obs.RetainedJobs, "scheduler", 0), // it is kept for days
+		exactly(obs.RetainedRows, "scheduler", 0),
+		never(obs.ReportsStray, "scheduler"),
 		exactly(obs.MeshStreams, "scheduler", schedulers*aggregators),
 		exactly(obs.MeshStreams, "aggregator", schedulers*aggregators),
 		exactly(obs.Registered, "scheduler", schedulers),
@@ -129,6 +137,8 @@ func afterwards() []figure {
 		atLeast(obs.ReportsReceived, "aggregator", hosts),
 		exactly(obs.ReportsHeld, "aggregator", 0),
 		exactly(obs.BlobBytes, "aggregator", 0),
+		atLeast(obs.SpoolBytes, "aggregator", aggregators),
+		atLeast(obs.SpoolEntries, "aggregator", 2), // of the payloads
 		atLeast(obs.PayloadsHeld, "aggregator", 2), // one in each room, for some minutes: a host may come late
 		exactly(obs.CommandsJudged, "agent", hosts, "verdict=accepted"),
 		exactly(obs.SessionAttached, "agent", hosts),
@@ -163,7 +173,7 @@ func awaitFigures(t *testing.T, c *rig.Cluster, all ...figure) {
 func (f figure) wrong(all []page) string {
 	name := row(f.metric).Prometheus()
 	got, found := sum(all, name, f.labels...)
-	if found && got >= f.least && got <= f.most {
+	if found && got >= f.least && got <= f.most || !found && f.most < 0 {
 		return ""
 	}
 	return fmt.Sprintf("%s of %s with %v is %v, wanted %v to %v:%s", name, f.tier, f.labels, got, f.least, f.most, series(all, name))
