@@ -107,11 +107,11 @@ func (s *Store) removable(ctx context.Context, sw *store.Sweep, over bool) (foun
 		group := &pgx.Batch{}
 		group.Queue(query, found.looked, removablePage).Query(each([]any{&v.seq, &id, &spec, &row, &keepUntil}, func() error {
 			rows++
-			if found.end = found.end || sw.Young(acceptedAt(spec), over); found.end {
+			if found.end = found.end || sw.Young(codec.AcceptedAt(spec), over); found.end {
 				return nil
 			}
 			v.id, found.looked = id.Bytes, v.seq
-			if sw.Removes(doneAt(row, codec.FromNanos(keepUntil)), over) {
+			if sw.Removes(codec.DoneAt(row, codec.FromNanos(keepUntil)), over) {
 				found.jobs = append(found.jobs, v)
 			}
 			return nil
@@ -122,23 +122,4 @@ func (s *Store) removable(ctx context.Context, sw *store.Sweep, over bool) (foun
 		found.end = found.end || rows < removablePage
 	}
 	return found, nil
-}
-
-// acceptedAt is when a job was accepted; zero if that cannot be read.
-func acceptedAt(spec []byte) time.Time {
-	var s struct{ Created time.Time }
-	if codec.FromJSON("the job", spec, &s) != nil {
-		return time.Time{}
-	}
-	return s.Created
-}
-
-// doneAt is when a job was done. Of one that cannot be decoded it is only known
-// that nothing of it happens after its id may go.
-func doneAt(row []byte, keepUntil time.Time) time.Time {
-	var r struct{ DoneAt time.Time }
-	if codec.FromJSON("the row of the job", row, &r) != nil || r.DoneAt.IsZero() {
-		return keepUntil
-	}
-	return r.DoneAt
 }

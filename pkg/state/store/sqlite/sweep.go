@@ -97,12 +97,12 @@ func (s *snapshot) removable(ctx context.Context, sw *store.Sweep, over bool) (f
 			if err := scan(&v.seq, &id, &spec, &row, &keepUntil); err != nil {
 				return err
 			}
-			if found.end = found.end || sw.Young(acceptedAt(spec), over); found.end {
+			if found.end = found.end || sw.Young(codec.AcceptedAt(spec), over); found.end {
 				return nil
 			}
 			copy(v.id[:], id)
 			found.looked = v.seq
-			if sw.Removes(doneAt(row, codec.FromNanos(keepUntil)), over) {
+			if sw.Removes(codec.DoneAt(row, codec.FromNanos(keepUntil)), over) {
 				found.jobs = append(found.jobs, v)
 			}
 			return nil
@@ -113,25 +113,6 @@ func (s *snapshot) removable(ctx context.Context, sw *store.Sweep, over bool) (f
 		found.end = found.end || rows < removablePage
 	}
 	return found, nil
-}
-
-// acceptedAt is when a job was accepted; zero if that cannot be read.
-func acceptedAt(spec []byte) time.Time {
-	var s struct{ Created time.Time }
-	if codec.FromJSON("the job", spec, &s) != nil {
-		return time.Time{}
-	}
-	return s.Created
-}
-
-// doneAt is when a job was done. Of one that cannot be decoded it is only known
-// that nothing of it happens after its id may go.
-func doneAt(row []byte, keepUntil time.Time) time.Time {
-	var r struct{ DoneAt time.Time }
-	if codec.FromJSON("the row of the job", row, &r) != nil || r.DoneAt.IsZero() {
-		return keepUntil
-	}
-	return r.DoneAt
 }
 
 // tombID is what stands for the id of a job whose rows are being removed: no
