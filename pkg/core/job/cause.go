@@ -127,6 +127,7 @@ type Cause struct {
 	OnlyReports bool          // CauseRunning, CauseOverdue: past it the command is not killed
 	Via         fleet.Via     // CauseHostAway: the aggregator that had it last; empty: not known. CauseClassQueue: that takes no more. The machine does not know it
 	Class       string        // CauseClassQueue: of the job
+	Why         string        // CauseQuarantined: Trial.Why of the job
 }
 
 // Blocks reports whether the cause keeps a task from being released. Only the

@@ -24,7 +24,7 @@ func (m *Machine) Explain(ordinal uint32) []Cause {
 	case e.seen.State.Final():
 		return []Cause{m.whySettled(e)}
 	case m.row.State == Quarantined:
-		chain = m.spec.whySetAside(e.seen)
+		chain = m.spec.whySetAside(e.seen, m.row.Trial.Why)
 	case !e.is(released):
 		chain = m.whyPending(ordinal)
 	default:
@@ -260,7 +260,7 @@ func (r *Record) SetAside(spec Spec, ordinal uint32) (View, []Cause) {
 	if v.Report.State.Final() {
 		return v, []Cause{{Code: CauseSettled, Seen: v.Report, Concluded: v.Concluded}}
 	}
-	return v, spec.whySetAside(v.Report)
+	return v, spec.whySetAside(v.Report, r.Row.Trial.Why)
 }
 
 // Aside are the tasks of a job of so many targets that is quarantined, by
@@ -286,8 +286,8 @@ func (r *Record) Aside(total int) []View {
 }
 
 // whySetAside is for what is not final when its job is quarantined.
-func (s *Spec) whySetAside(seen task.Report) []Cause {
-	aside := Cause{Code: CauseQuarantined, Seen: seen}
+func (s *Spec) whySetAside(seen task.Report, why string) []Cause {
+	aside := Cause{Code: CauseQuarantined, Seen: seen, Why: why}
 	if seen.State == task.Unknown {
 		return []Cause{s.awaitsLate(seen), aside}
 	}

@@ -52,6 +52,7 @@ type Row struct {
 	ControlRevision uint64       // from 1; grows with control state only
 	Conflicts       uint32       // tasks of which two different outcomes of one attempt were heard
 	DoneAt          time.Time    // when the last target settled; zero until then
+	Trial           Trial        `json:",omitzero"` // what it has done to its owners
 }
 
 // PauseCause is why a job is paused. The values are those of the wire enum.
