@@ -98,7 +98,7 @@ func (a *again) drop(id job.ID) {
 
 // askAgain asks the hosts that are due and attached.
 func (t *tenure) askAgain(ctx context.Context) {
-	if t.again.hosts == 0 || t.clock.Before(t.again.next) {
+	if t.again.hosts == 0 || t.clock.Before(t.again.next) || len(t.trial.suspects) > 0 {
 		return
 	}
 	t.again.next = t.clock.Add(firstAgain)

@@ -7,6 +7,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/run/failpoint"
 	"github.com/ccs-project/ccs/pkg/run/planted"
 	"github.com/ccs-project/ccs/pkg/state/store"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/mesh"
@@ -74,6 +75,7 @@ func (h *held) keep(digest [32]byte, content []byte) {
 // the ordinal, which it may have from a command that it could not read, nothing
 // depends.
 func (t *tenure) hear(ctx context.Context, h *held, r *mesh.Report) error {
+	failpoint.At("shard.heard", func() string { return h.machine.Spec().Note })
 	o, ok := h.machine.Targets().Find(r.Host)
 	if !ok {
 		return job.ErrUnknownHost
@@ -148,7 +150,7 @@ func (c hostsChanged) weight() (reports, bytes int) { return len(c), 0 }
 
 func (c hostsChanged) apply(_ context.Context, t *tenure) {
 	for _, h := range t.jobs {
-		if h.done && !h.late {
+		if h.done && !h.late || t.trial.suspects[h.id] != nil {
 			continue
 		}
 		t.guard(h.id, func() { t.hostsOf(h, c) })

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"container/heap"
+	"context"
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/job"
@@ -22,6 +23,8 @@ type held struct {
 	traced  *traced            // nil: it is not
 	flying  int64              // tasks that are released and not settled, as counted
 	meter   *classMeter        // nil until something is counted
+	trial   job.Trial          // as it is to be durable
+	written job.Trial          // as it is
 
 	fresh    *store.Create       // accepted in this round
 	contents map[[32]byte][]byte // of outputs, heard in this round
@@ -133,7 +136,7 @@ func (h *held) leaves() time.Time {
 }
 
 // wakeDue steps what is due, and forgets what nobody has asked for.
-func (t *tenure) wakeDue() {
+func (t *tenure) wakeDue(ctx context.Context) {
 	for t.fault == nil && len(t.due) > 0 && !t.clock.Before(t.due[0].dueAt) {
 		h := t.due[0]
 		if h.done && len(h.watchers) == 0 && !h.touched && !t.clock.Before(h.leaves()) {
@@ -144,6 +147,10 @@ func (t *tenure) wakeDue() {
 			h.used, h.since = t.clock, t.clock
 		}
 		t.due.remove(h) // until its round is over
+		if t.trial.suspects[h.id] != nil {
+			t.alone(ctx, h.id, func() { _ = t.stepJob(h, job.Tick{}) })
+			return // what else is due is found in the next round
+		}
 		_ = t.stepJob(h, job.Tick{})
 	}
 }
@@ -153,6 +160,12 @@ func (t *tenure) untilDue() time.Duration {
 	wait := time.Until(t.proven.Add(proveEvery))
 	if len(t.due) > 0 {
 		wait = min(wait, time.Until(t.due[0].dueAt))
+	}
+	if !t.trial.over {
+		wait = min(wait, time.Until(t.trial.ends))
+	}
+	if len(t.trial.waiting) > 0 {
+		return 0
 	}
 	if t.again.hosts > 0 {
 		wait = min(wait, time.Until(t.again.next))

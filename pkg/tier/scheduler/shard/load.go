@@ -6,15 +6,23 @@ import (
 	"fmt"
 
 	"github.com/ccs-project/ccs/pkg/core/job"
-	"github.com/ccs-project/ccs/pkg/run/planted"
+	"github.com/ccs-project/ccs/pkg/run/failpoint"
 	"github.com/ccs-project/ccs/pkg/state/store"
 )
 
 // crashesToQuarantine is how often a job may crash its shard.
 const crashesToQuarantine = 2
 
+// Bounds of what is loaded at a time, before it is marked as on trial.
+const (
+	loadedAtOne  = 64
+	targetsAtOne = 100_000
+)
+
 // load restores the live jobs of the shard.
 func (t *tenure) load(ctx context.Context) error {
+	var some []store.Record
+	targets := 0
 	for rec, err := range t.deps.Store.LoadShard(ctx, t.id) {
 		if errors.Is(err, store.ErrDamaged) { // there is no row to write the quarantine into
 			t.quarantined[rec.ID] = struct{}{}
@@ -24,19 +32,23 @@ func (t *tenure) load(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("cannot load shard %s: %w", t.id, err)
 		}
-		switch {
-		case rec.Row.State == job.Quarantined:
+		if rec.Row.State == job.Quarantined {
 			t.quarantined[rec.ID] = struct{}{}
-		case t.crashes[rec.ID] >= crashesToQuarantine && !planted.Bug("a poisoned job is not set aside"):
-			if err := t.quarantine(ctx, &rec, nil); err != nil {
-				return err
-			}
-		default:
-			if err := t.restoreLive(ctx, &rec); err != nil {
-				return err
-			}
+			continue
 		}
+		some, targets = append(some, rec), targets+rec.Targets.Len()
+		if len(some) < loadedAtOne && targets < targetsAtOne {
+			continue
+		}
+		if err := t.judge(ctx, some); err != nil {
+			return err
+		}
+		some, targets = some[:0], 0
 	}
+	if err := t.judge(ctx, some); err != nil {
+		return err
+	}
+	clear(t.unwritten) // what is not live is counted, and never written
 	return nil
 }
 
@@ -57,27 +69,30 @@ func (t *tenure) restoreLive(ctx context.Context, rec *store.Record) error {
 // restore makes a machine of a record.
 func (t *tenure) restore(rec *store.Record) (h *held, err error) {
 	t.guard(rec.ID, func() {
+		failpoint.At("shard.restore", func() string { return rec.Spec.Note })
 		m := job.New(rec.Spec, rec.Targets)
 		if err = m.Restore(rec.Record); err == nil {
 			h = &held{id: rec.ID, digest: rec.Digest, machine: m, capsule: rec.Capsule, index: -1, used: t.clock}
+			h.trial, h.written = rec.Row.Trial, rec.Row.Trial
 		}
 	})
 	return h, err
 }
 
-// quarantine sets a job aside: visible, stopped, and everybody else goes on.
+// quarantine sets a job aside: visible, stopped, and everybody else goes on. Why
+// is what is wrong with its record; nil: what its trial says.
 func (t *tenure) quarantine(ctx context.Context, rec *store.Record, why error) error {
-	row := rec.Row
-	row.State = job.Quarantined
-	row.Revision++
-	row.ControlRevision++
+	text := rec.Row.Trial.Why
+	if why != nil {
+		text = why.Error()
+	}
+	row := rec.Row.PutAside(text)
 	_, err := t.write(ctx, store.Batch{Jobs: []store.JobBatch{{ID: rec.ID, Persist: job.Persist{Row: &row}}}})
 	if err != nil && !errors.Is(err, store.ErrBatch) { // else it is set aside only as long as this process lives
 		return err
 	}
 	t.quarantined[rec.ID] = struct{}{}
-	why = errors.Join(why, err)
-	t.deps.Log.ErrorContext(ctx, "job is quarantined", "shard", t.id, "job", rec.ID, "error", why)
+	t.deps.Log.ErrorContext(ctx, "job is quarantined", "shard", t.id, "job", rec.ID, "why", row.Trial.Why, "error", err)
 	return nil
 }
 

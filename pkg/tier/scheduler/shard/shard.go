@@ -3,6 +3,7 @@ package shard
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"log/slog"
 	"sync/atomic"
@@ -104,12 +105,19 @@ type Shard struct {
 	// inFlight is their tasks that are released and not settled.
 	inFlight atomic.Int64
 
-	now     atomic.Pointer[tenure] // that serves; nil: none
-	prove   chan struct{}          // takes one: prove that it is owned
-	crashes map[job.ID]int         // how often a job has crashed it; only Run touches it
-	step    stepper
-	meter   meter // only Run touches it
-	tracer  trace.Tracer
+	now   atomic.Pointer[tenure] // that serves; nil: none
+	prove chan struct{}          // takes one: prove that it is owned
+
+	// Only Run touches these.
+	crashes   map[job.ID]int    // how often a job has crashed it
+	unwritten map[job.ID]string // the last crash of a job that is not durable yet
+	last      job.Epoch         // of the tenure before
+	left      *suspect          // that it had in hand at its end; nil: none
+	calm      bool              // that was of this process, and nobody owned the shard since
+
+	step   stepper
+	meter  meter // only Run touches it
+	tracer trace.Tracer
 }
 
 // stepper is how a machine is stepped; tests make it fail.
@@ -118,7 +126,7 @@ type stepper func(m *job.Machine, now time.Time, ev job.Event) error
 // New returns a shard that is not owned yet; owner is the scheduler's name.
 func New(id job.ShardID, owner string, d Deps) *Shard {
 	return &Shard{
-		id: id, owner: owner, deps: d, crashes: map[job.ID]int{}, prove: make(chan struct{}, 1),
+		id: id, owner: owner, deps: d, crashes: map[job.ID]int{}, unwritten: map[job.ID]string{}, prove: make(chan struct{}, 1),
 		step:  func(m *job.Machine, now time.Time, ev job.Event) error { return m.Step(now, ev) },
 		meter: newMeter(d.Telemetry), tracer: d.Telemetry.Tracer(),
 	}
@@ -159,7 +167,7 @@ func (s *Shard) Run(ctx context.Context) error {
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // the end of ctx is no fault
 		case errors.As(err, &crash):
-			s.crashes[crash.job]++
+			s.noteCrash(crash)
 			s.deps.Log.ErrorContext(ctx, "job crashed its shard; the shard is loaded again",
 				"shard", s.id, "job", crash.job, "times", s.crashes[crash.job], "panic", crash.value, "stack", crash.stack)
 		default:
@@ -176,6 +184,9 @@ func (s *Shard) serveOnce(ctx context.Context) error {
 		return err
 	}
 	t := newTenure(s, epoch)
+	s.calm = epoch.Generation == s.last.Generation && epoch.N == s.last.N+1
+	s.last = epoch
+	defer func() { s.left = t.trial.inHand }()
 	if err := t.load(ctx); err != nil {
 		return err
 	}
@@ -198,6 +209,13 @@ func (s *Shard) serveOnce(ctx context.Context) error {
 	s.deps.Serving(s.id, epoch, true)
 	s.deps.Log.InfoContext(ctx, "shard is owned", "shard", s.id, "generation", epoch.Generation, "epoch", epoch.N, "jobs", len(t.jobs))
 	return t.serve(ctx)
+}
+
+// noteCrash keeps a crash until it is written with the job, and counts it for
+// what is not live in the store.
+func (s *Shard) noteCrash(c *crashError) {
+	s.crashes[c.job]++
+	s.unwritten[c.job] = fmt.Sprintf("it crashed its shard on scheduler %s at %s: %s", s.owner, time.Now().UTC().Format(time.RFC3339), c.value)
 }
 
 // post queues an event, and waits while the queue is full.

@@ -30,6 +30,7 @@ type tenure struct {
 	unknown     *recent             // ids that are not in the store
 	purged      *recent             // ids of jobs that retention has removed
 	again       again
+	trial       trial
 
 	clock   time.Time // of this round
 	touched []*held   // in this round
@@ -59,6 +60,7 @@ func newTenure(s *Shard, epoch job.Epoch) *tenure {
 		Shard: s, epoch: epoch, proven: now, in: make(chan event, queueLen), ended: make(chan struct{}),
 		jobs: map[job.ID]*held{}, quarantined: map[job.ID]struct{}{}, unknown: newRecent(maxUnknown), purged: newRecent(maxPurged),
 		again: again{jobs: map[job.ID]*askAgain{}}, clock: now,
+		trial: trial{suspects: map[job.ID]*suspect{}, ends: now.Add(trialTime)},
 	}
 }
 
@@ -69,6 +71,7 @@ func (t *tenure) serve(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			timer.Stop()
+			t.yield(ctx)
 			return nil
 		case ev := <-t.in:
 			t.clock = time.Now()
@@ -79,7 +82,9 @@ func (t *tenure) serve(ctx context.Context) error {
 			t.clock = time.Now()
 		}
 		timer.Stop()
-		t.wakeDue()
+		t.admit(ctx)
+		t.wakeDue(ctx)
+		t.proveJobs()
 		t.askAgain(ctx)
 		if t.fault == nil {
 			t.fault = t.settle(ctx)
@@ -95,7 +100,7 @@ func (t *tenure) serve(ctx context.Context) error {
 func (t *tenure) takeAll(ctx context.Context, ev event) {
 	reports, bytes := 0, 0
 	for n := 1; ; n++ {
-		ev.apply(ctx, t)
+		t.take(ctx, ev)
 		r, b := ev.weight()
 		reports, bytes = reports+r, bytes+b
 		if t.fault != nil || n >= roundEvents || reports >= roundReports || bytes >= roundBytes {
@@ -150,7 +155,7 @@ func (t *tenure) settle(ctx context.Context) error {
 		}
 		planted.Do("send before persist", func() { t.send(ctx, h, ready[i].Send) })
 		planted.Do("Forget before commit", func() { t.send(ctx, h, job.Send{Forget: ready[i].Send.Forget}) })
-		if p := ready[i].Persist; p.Row != nil {
+		if p := t.withTrial(h, ready[i].Persist); p.Row != nil {
 			batch.Jobs = append(batch.Jobs, store.JobBatch{ID: h.id, Create: h.fresh, Persist: p, Outputs: h.named(p.Tasks)})
 		}
 	}
