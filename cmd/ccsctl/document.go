@@ -38,6 +38,7 @@ type jobDocument struct {
 	Batch           int            `json:"batch"`
 	Batches         int            `json:"batches"`
 	PauseCause      string         `json:"pause_cause,omitempty"` // user, point or budget
+	Quarantine      string         `json:"quarantine,omitempty"`  // why it is set aside, for a person
 	PausedSince     time.Time      `json:"paused_since,omitzero"`
 	Wish            string         `json:"wish,omitempty"` // for what is released, once the job is canceled: withdraw or stop
 	NextPauseAfter  int            `json:"next_pause_after,omitempty"`
@@ -58,7 +59,7 @@ func (a *app) jobDocument(j client.Job) jobDocument {
 		ID: j.ID, State: j.State, Command: j.Command, Selector: j.Selector, Note: j.Note, Submitter: j.Submitter, Account: j.Account,
 		Class: j.Class, Pool: j.Pool, Targets: j.Targets, InFlight: j.InFlight, Counts: j.Counts,
 		Concurrency: int(j.Concurrency.Count), ConcurrencyPct: int(j.Concurrency.Percent),
-		Rollout: rolloutOf(j), Released: j.Released, Batch: j.Batch, Batches: j.Batches, PauseCause: j.PauseCause,
+		Rollout: rolloutOf(j), Released: j.Released, Batch: j.Batch, Batches: j.Batches, PauseCause: j.PauseCause, Quarantine: j.Quarantine,
 		PausedSince:    a.when(j.PausedAt),
 		NextPauseAfter: j.NextPauseAfter, NextPauseBatch: j.NextPauseAfterBatch,
 		CreatedAt: a.when(j.CreatedAt), StartBy: a.when(j.StartBy), Deadline: a.when(j.Deadline), DoneAt: a.when(j.DoneAt),

@@ -132,7 +132,7 @@ func (f *follower) listen(updates <-chan heard) error {
 				f.tasks[t.Ordinal] = t
 			}
 			if f.job.State == stateQuarantined {
-				return &exit{exitSome, fmt.Sprintf("job %s is quarantined: it crashed its scheduler twice and is set aside; report this", f.job.ID)}
+				return &exit{exitSome, quarantined(f.job)}
 			}
 			if err := f.notice(); err != nil {
 				return err

@@ -41,6 +41,7 @@ func (a *app) showJob(j client.Job) error {
 	pairs := []string{
 		"Job", j.ID,
 		"State", stateText(j),
+		"Set aside", j.Quarantine,
 		"Paused since", a.stamp(j.PausedAt),
 		"Command", j.Command,
 		"Selector", j.Selector,

@@ -40,6 +40,7 @@ func (a *app) showSummary(s client.Summary) error {
 	err := a.fields(
 		"Job", j.ID,
 		"State", stateText(j),
+		"Set aside", j.Quarantine,
 		"Command", j.Command,
 		"Targets", countsLine(j),
 		"Batch", batchText(j),

@@ -21,7 +21,7 @@ func jobFrom(j *typesv1.Job) Job {
 		Deadline: timeFrom(j.GetRollout().GetDeadline()), DoneAt: timeFrom(j.GetDoneAt()), ParentID: j.GetParentId(),
 		Released: int(j.GetReleased()), Batch: int(j.GetBatch()), Batches: int(j.GetBatches()),
 		NextPauseAfter: int(j.GetNextPauseAfter()), NextPauseAfterBatch: int(j.GetNextPauseAfterBatch()),
-		Bad: int(j.GetBad()), Tolerates: int(j.GetTolerates()), PausedAt: timeFrom(j.GetPausedAt()),
+		Bad: int(j.GetBad()), Tolerates: int(j.GetTolerates()), Quarantine: j.GetQuarantineText(), PausedAt: timeFrom(j.GetPausedAt()),
 	}
 	if wish := j.GetWish(); wish != typesv1.Wish_WISH_UNSPECIFIED {
 		out.Wish = strings.ToLower(word(wish.String(), "WISH_"))

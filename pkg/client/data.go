@@ -26,6 +26,10 @@ type Job struct {
 	Deadline        time.Time
 	DoneAt          time.Time // zero until then
 
+	// Quarantine says why a job is QUARANTINED, for a person; at most 1 KiB. Else it
+	// is empty.
+	Quarantine string
+
 	PauseCause          string    // why it is PAUSED: user, point (a pause point is reached) or budget (is spent); else empty
 	PausedAt            time.Time // since when it is PAUSED; else zero
 	Wish                string    // for what is released: run; withdraw (what has started goes on, the rest does not start); stop (what runs is killed)

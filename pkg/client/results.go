@@ -64,5 +64,13 @@ func setAside(j Job) error {
 	if j.State != "QUARANTINED" {
 		return nil
 	}
-	return &Error{Code: WrongState, Message: "job " + j.ID + " is quarantined: it crashed its scheduler twice and is set aside; report this"}
+	return &Error{Code: WrongState, Message: "job " + j.ID + " is quarantined and goes no further" + j.because() + "; ask an operator (docs/quarantine.md)"}
+}
+
+// because is why a job is quarantined, where the servers say it.
+func (j Job) because() string {
+	if j.Quarantine == "" {
+		return ""
+	}
+	return ": " + j.Quarantine
 }

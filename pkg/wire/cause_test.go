@@ -62,6 +62,7 @@ func TestEveryCauseHasASentence(t *testing.T) {
 			Limit: 5, InFlight: 5, Ahead: rapid.IntRange(0, 3).Draw(t, "ahead"), Free: rapid.IntRange(0, 3).Draw(t, "free"),
 			Want:    rapid.SampledFrom([]task.Desired{0, task.DesiredRun, task.DesiredWithdraw, task.DesiredStop}).Draw(t, "want"),
 			Timeout: drawDuration(t, "timeout"), OnlyReports: rapid.Bool().Draw(t, "reports"),
+			Why: rapid.StringN(0, 1024, 1024).Draw(t, "why"),
 			Via: fleet.Via(rapid.StringN(0, 80, 300).Draw(t, "via")),
 		}
 		text := CauseToProto(c).GetText()
@@ -113,6 +114,7 @@ func TestSentencesReadAsWritten(t *testing.T) {
 		{Code: job.CauseSettled, Since: at(1), Seen: task.Report{Attempt: 2, State: task.Lost, Exit: task.Exit{Reason: task.Rebooted}}},
 		{Code: job.CauseAwaitsLateOutcome, Since: at(1), Seen: seen(task.Unknown, task.Exit{Reason: task.Silent})},
 		{Code: job.CauseQuarantined, Seen: seen(task.Dispatched, task.Exit{})},
+		{Code: job.CauseQuarantined, Seen: seen(task.Dispatched, task.Exit{}), Why: "it crashed its shard on scheduler s1 at 2026-03-01T08:00:00Z: index out of range"},
 		gone(job.Cause{Code: job.CauseStopping, Since: at(1), Want: task.DesiredStop}, task.Running),
 		gone(job.Cause{Code: job.CauseStopping, Since: at(1), Want: task.DesiredWithdraw}, task.Running),
 		gone(job.Cause{Code: job.CauseStopping, Since: at(1), Want: task.DesiredWithdraw}, task.Accepted),

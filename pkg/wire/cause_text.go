@@ -19,8 +19,9 @@ func causeText(c job.Cause) string {
 		return fmt.Sprintf("It is settled as %s: no outcome was heard%s. An outcome that its host says after all replaces this."+
 			" Look at the host before you run it again: the command may have run, or still run.", outcomeText(c.Seen), by(c.Since))
 	case job.CauseQuarantined:
-		return "The job is quarantined: it crashed its shard twice and is set aside, so that other jobs go on. Nothing of it is released or heard any more," +
-			" and what runs on hosts goes on. Ask an operator to look into the log of its scheduler, and submit what is still wanted as a new job."
+		return "The job is quarantined: it harmed its scheduler twice and is set aside, so that other jobs go on" + because(c.Why) +
+			". Nothing of it is released or heard any more, and what runs on hosts goes on; they keep its results." +
+			" Ask an operator, who can find out why, and reinstate it (docs/quarantine.md)."
 	case job.CauseStopping:
 		return stoppingText(c)
 	case job.CauseHostAway:
@@ -76,6 +77,18 @@ func overdueText(c job.Cause) string {
 		text += " Cancel the job to have it killed."
 	}
 	return text + ends(c)
+}
+
+// because is what is known of why a job is set aside, within what a text may be.
+func because(why string) string {
+	const most = 512
+	if why == "" {
+		return ""
+	}
+	if len(why) > most {
+		why = strings.ToValidUTF8(why[:most], "") + "…"
+	}
+	return " (" + why + ")"
 }
 
 // waitingText is for what keeps a task from being released.

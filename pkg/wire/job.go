@@ -30,6 +30,9 @@ func JobToProto(spec job.Spec, targets int, row job.Row) *typesv1.Job {
 		InFlight:        uint32(row.InFlight()), //nolint:gosec // at most job.MaxTargets
 	}
 	rolloutOf(out, &spec, targets, &row)
+	if row.State == job.Quarantined {
+		out.QuarantineText = row.Trial.Why
+	}
 	if !spec.Parent.IsZero() {
 		out.ParentId = spec.Parent.String()
 	}

@@ -108,7 +108,7 @@ var reasonAdvice = map[task.Reason]advice{
 var causeAdvice = map[CauseCode]string{
 	CauseSettled:           "see the table above",
 	CauseAwaitsLateOutcome: "bring the host back, if it is away",
-	CauseQuarantined:       "keep the job's id and the log of the scheduler, and report it: the program is at fault",
+	CauseQuarantined:       "see [quarantine.md](quarantine.md): look why, keep the log of the scheduler and report it, for the program is at fault",
 	CauseStopping:          "wait for the grace; what cannot be ended becomes UNKNOWN",
 	CauseConcurrency:       "wait, or cancel the job and run it with a greater `--concurrency`",
 	CauseOrder:             "wait",

@@ -46,7 +46,7 @@ var causeTable = [...]struct {
 }{
 	{CauseSettled, "settled", "it is settled"},
 	{CauseAwaitsLateOutcome, "awaits_late_outcome", "it is settled as UNKNOWN, and a real outcome that comes later replaces it"},
-	{CauseQuarantined, "quarantined", "the job crashed its shard twice and is set aside"},
+	{CauseQuarantined, "quarantined", "the job harmed its scheduler twice and is set aside"},
 	{CauseStopping, "stopping", "the job is canceled or past its deadline, and what is released is told to end, or not to start"},
 	{CauseConcurrency, "concurrency", "as many targets are released and not settled as the concurrency allows"},
 	{CauseOrder, "order", "targets before it in the list are released first"},

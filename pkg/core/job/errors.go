@@ -53,7 +53,7 @@ var (
 	// ErrTooManyControls: the record of control requests is full.
 	ErrTooManyControls = errors.New("the job has had 10,000 control requests, and takes only a cancel now")
 	// ErrQuarantined: the job is set aside and takes no events.
-	ErrQuarantined = errors.New("the job is quarantined: it crashed its shard twice")
+	ErrQuarantined = errors.New("the job is quarantined: it harmed its scheduler twice and is set aside, and nothing can be done with it until an operator has reinstated it")
 	// ErrEvent: nil is not an event.
 	ErrEvent = errors.New("not an event")
 	// ErrRecord: what was stored does not fit the job.

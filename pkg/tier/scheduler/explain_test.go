@@ -167,12 +167,15 @@ func TestAQuarantinedJobIsExplainedWithoutBeingTouched(t *testing.T) {
 		r.explains(o.id, 0, "settled")
 		r.explains(o.id, 1, "quarantined")
 		text := r.explains(o.id, 2, "quarantined")[0].GetText()
-		if !strings.Contains(text, "operator") {
+		if !strings.Contains(text, "operator") || !strings.Contains(text, "it crashed its shard on scheduler s1") {
 			t.Errorf("it does not say what to do: %q", text)
 		}
 		_, err := r.ask(o.id.String(), "nobody")
 		refused(t, "a host that is no target", err, "NotFound", "nobody", "not a target")
 		r.shownAside(o.id)
+		if got := r.job(o.id).GetQuarantineText(); got != "it crashed its shard on scheduler s1" {
+			t.Errorf("of the job is said why: %q", got)
+		}
 	})
 }
 
@@ -238,9 +241,7 @@ func (r *rig) setAside(id job.ID) {
 	if err != nil {
 		r.Fatal(err)
 	}
-	row := rec.Row
-	row.State = job.Quarantined
-	row.Revision++
+	row := rec.Row.PutAside("it crashed its shard on scheduler s1")
 	results, err := r.store.Commit(r.Context(), []store.Batch{{Shard: rec.Shard, Epoch: epoch, Number: 1, Jobs: []store.JobBatch{
 		{ID: id, Persist: job.Persist{Row: &row}},
 	}}})

@@ -1977,9 +1977,11 @@ type Job struct {
 	PausedAt *timestamppb.Timestamp `protobuf:"bytes,28,opt,name=paused_at,json=pausedAt,proto3" json:"paused_at,omitempty"`
 	// What is wished of what is released: in JOB_STATE_STOPPING whether what runs
 	// is ended or goes on. Not set by a scheduler of the version before.
-	Wish          Wish `protobuf:"varint,29,opt,name=wish,proto3,enum=ccs.types.v1.Wish" json:"wish,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Wish Wish `protobuf:"varint,29,opt,name=wish,proto3,enum=ccs.types.v1.Wish" json:"wish,omitempty"`
+	// Why it is set aside, for a person, at most 1 KiB; only in JOB_STATE_QUARANTINED.
+	QuarantineText string `protobuf:"bytes,30,opt,name=quarantine_text,json=quarantineText,proto3" json:"quarantine_text,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Job) Reset() {
@@ -2213,6 +2215,13 @@ func (x *Job) GetWish() Wish {
 		return x.Wish
 	}
 	return Wish_WISH_UNSPECIFIED
+}
+
+func (x *Job) GetQuarantineText() string {
+	if x != nil {
+		return x.QuarantineText
+	}
+	return ""
 }
 
 // Task is one target of a job as users see it.
@@ -2641,7 +2650,7 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\n" +
 	"StateCount\x12-\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x17.ccs.types.v1.TaskStateR\x05state\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\rR\x05count\"\x8b\b\n" +
+	"\x05count\x18\x02 \x01(\rR\x05count\"\xb4\b\n" +
 	"\x03Job\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\tR\x04pool\x12\x14\n" +
@@ -2674,7 +2683,8 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\x03bad\x18\x1a \x01(\rR\x03bad\x12\x1c\n" +
 	"\ttolerates\x18\x1b \x01(\rR\ttolerates\x127\n" +
 	"\tpaused_at\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampR\bpausedAt\x12&\n" +
-	"\x04wish\x18\x1d \x01(\x0e2\x12.ccs.types.v1.WishR\x04wish\"\xf4\x02\n" +
+	"\x04wish\x18\x1d \x01(\x0e2\x12.ccs.types.v1.WishR\x04wish\x12'\n" +
+	"\x0fquarantine_text\x18\x1e \x01(\tR\x0equarantineText\"\xf4\x02\n" +
 	"\x04Task\x12\x18\n" +
 	"\aordinal\x18\x01 \x01(\rR\aordinal\x12\x17\n" +
 	"\ahost_id\x18\x02 \x01(\tR\x06hostId\x12\x12\n" +
