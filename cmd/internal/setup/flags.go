@@ -18,7 +18,7 @@ type options struct {
 	done        bool // help or version was asked for, and given
 }
 
-func parseFlags(name, short string, more func(*pflag.FlagSet), s surroundings) (options, error) {
+func parseFlags(name, verb, short string, more func(*pflag.FlagSet), s surroundings) (options, error) {
 	var o options
 	var version bool
 	standard := filepath.Join(s.etc, name+".yaml")
@@ -32,8 +32,8 @@ func parseFlags(name, short string, more func(*pflag.FlagSet), s surroundings) (
 		more(flags)
 	}
 	flags.Usage = func() {
-		say(s.stdout, "%s\n\nUsage: ccs-%s [flags]\n\n%s\nEvery key of the configuration can be set in the environment: log.level is %sLOG_LEVEL.\n",
-			short, name, flags.FlagUsages(), envPrefix(name))
+		say(s.stdout, "%s\n\nUsage: %s [flags]\n\n%s\nEvery key of the configuration can be set in the environment: log.level is %sLOG_LEVEL.\n",
+			short, typed(name, verb), flags.FlagUsages(), envPrefix(name))
 	}
 	err := flags.Parse(s.args)
 	switch {
@@ -50,6 +50,9 @@ func parseFlags(name, short string, more func(*pflag.FlagSet), s surroundings) (
 	o.given = flags.Changed("config")
 	return o, nil
 }
+
+// typed is what a person types to have a program, or a verb of it.
+func typed(name, verb string) string { return strings.TrimSpace("ccs-" + name + " " + verb) }
 
 // envPrefix begins the names of a program's environment variables.
 func envPrefix(name string) string {

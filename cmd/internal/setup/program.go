@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/pflag"
@@ -31,6 +32,11 @@ type Program[C any] struct {
 	// Name is the binary's without "ccs-", such as scheduler: it gives the
 	// default file /etc/ccs/<name>.yaml and the environment CCS_<NAME>_<KEY>.
 	Name string
+	// Verb is of what an operator types to have one thing done, such as "store
+	// backup": the words after the program's name. It has the program's
+	// configuration, and no ready file, metrics, health or traces: a process that
+	// serves beside it has those. Empty: the program serves.
+	Verb string
 	// Short is one line for --help.
 	Short string
 	// Default holds the defaults of all keys.
@@ -100,15 +106,16 @@ func Run[C any](ctx context.Context, prog Program[C]) int {
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
 	return run(ctx, prog, surroundings{
-		args: os.Args[1:], environ: os.Environ(), etc: "/etc/ccs",
+		args: os.Args[1+len(strings.Fields(prog.Verb)):], environ: os.Environ(), etc: "/etc/ccs",
 		stdout: os.Stdout, stderr: os.Stderr, signals: signals, exit: os.Exit, //nolint:forbidigo // main gives it away for the second signal
 	})
 }
 
 func run[C any](ctx context.Context, prog Program[C], s surroundings) int {
-	o, err := parseFlags(prog.Name, prog.Short, prog.Flags, s)
+	o, err := parseFlags(prog.Name, prog.Verb, prog.Short, prog.Flags, s)
 	if err != nil {
-		say(s.stderr, "ccs-%s: %v\nSee ccs-%s --help.\n", prog.Name, err, prog.Name)
+		said := typed(prog.Name, prog.Verb)
+		say(s.stderr, "%s: %v\nSee %s --help.\n", said, err, said)
 		return ExitUsage
 	}
 	if o.done {
@@ -126,7 +133,22 @@ func run[C any](ctx context.Context, prog Program[C], s surroundings) int {
 		}
 		return ExitOK
 	}
+	if prog.Verb != "" {
+		return once(ctx, prog, cfg, s)
+	}
 	return work(ctx, prog, cfg, s)
+}
+
+// once does the one thing that an operator has asked for.
+func once[C any](ctx context.Context, prog Program[C], cfg full[C], s surroundings) int {
+	ctx, release := heed(ctx, s.signals, s.exit)
+	defer release()
+	log := obs.NewLog(s.stderr, cfg.Common.Log)
+	if err := prog.Run(ctx, Process{Name: prog.Name, Version: Version(), Log: log, Stdout: s.stdout}, cfg.App); err != nil {
+		say(s.stderr, "%s: %v\n", typed(prog.Name, prog.Verb), err)
+		return ExitFailure
+	}
+	return ExitOK
 }
 
 // work runs the program itself.

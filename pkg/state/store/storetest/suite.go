@@ -23,6 +23,7 @@ func Run(t *testing.T, makeData Maker) {
 		{"outputs", outputs()},
 		{"hosts", hosts()},
 		{"together", together()},
+		{"operating", operating()},
 	})
 }
 
