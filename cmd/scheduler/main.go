@@ -11,6 +11,7 @@ import (
 
 	"github.com/ccs-project/ccs/cmd/internal/etcdconn"
 	"github.com/ccs-project/ccs/cmd/internal/setup"
+	"github.com/ccs-project/ccs/pkg/run/failpoint"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler"
 	"github.com/ccs-project/ccs/pkg/trust/identity"
 )
@@ -36,15 +37,27 @@ func (c config) Validate() error {
 	return errors.Join(faults...)
 }
 
+const metricsListen = ":7510"
+
+func defaults() config {
+	return config{
+		Listen: ":7410", Etcd: etcdconn.DefaultConfig(),
+		Store: defaultStore(), Scheduler: scheduler.DefaultConfig(),
+	}
+}
+
 func main() {
-	os.Exit(setup.Run(context.Background(), setup.Program[config]{
-		Name:  "scheduler",
-		Short: "ccs-scheduler owns jobs of CCS: it accepts, releases and settles them.",
-		Default: config{
-			Listen: ":7410", Etcd: etcdconn.DefaultConfig(),
-			Store: defaultStore(), Scheduler: scheduler.DefaultConfig(),
-		},
-		MetricsListen: ":7510",
+	failpoint.Arm("failpoints") // in the working directory, and in builds for tests alone
+	ctx := context.Background()
+	if status, is := asVerb(ctx, os.Args[1:]); is {
+		os.Exit(status)
+	}
+	os.Exit(setup.Run(ctx, setup.Program[config]{
+		Name: "scheduler",
+		Short: "ccs-scheduler owns jobs of CCS: it accepts, releases and settles them.\n" +
+			"What an operator can do to the job store: see ccs-scheduler store --help.",
+		Default:       defaults(),
+		MetricsListen: metricsListen,
 		Run:           serve,
 	}))
 }

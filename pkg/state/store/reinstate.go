@@ -13,7 +13,8 @@ var ErrNotQuarantined = errors.New("the job is not quarantined")
 
 // Reinstate takes a job out of quarantine, for an operator (by a name for people)
 // who has found out why it was set aside. It claims the job's shard: whoever owns
-// it is fenced, claims it back within seconds, and goes on with this job too.
+// it learns of it with the next write (an owner with nothing to write: within 30 s),
+// claims it back, and goes on with this job too.
 // Errors wrap ErrNotQuarantined, ErrNotFound and those of Claim and Commit; a
 // batch that was fenced by the owner is to be tried again.
 func Reinstate(ctx context.Context, s Store, id job.ID, operator string) (Job, error) {

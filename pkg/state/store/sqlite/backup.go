@@ -34,10 +34,10 @@ func Backup(ctx context.Context, config Config, to string) (c Contents, err erro
 	if err := config.Validate(); err != nil {
 		return c, fmt.Errorf("cannot back up the store: %w", err)
 	}
-	from, err := resolve(config.path())
-	if err == nil {
-		_, err = os.Stat(from) //nolint:gosec // an operator names it
+	if err := Present(config); err != nil {
+		return c, fmt.Errorf("cannot back up the store: %w", err)
 	}
+	from, err := resolve(config.path())
 	if err != nil {
 		return c, fmt.Errorf("cannot back up the store: %w", err)
 	}
@@ -59,6 +59,12 @@ func Backup(ctx context.Context, config Config, to string) (c Contents, err erro
 		return c, fmt.Errorf("cannot write the backup: %w", err)
 	}
 	return c, nil
+}
+
+// Present returns an error unless the file is there, which Open would make.
+func Present(config Config) error {
+	_, err := os.Stat(config.path()) //nolint:gosec // an operator names it
+	return err
 }
 
 // vacuumInto copies what one moment sees into an empty file (sqlite.org/lang_vacuum.html).

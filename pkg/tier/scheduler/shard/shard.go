@@ -186,7 +186,7 @@ func (s *Shard) serveOnce(ctx context.Context) error {
 	t := newTenure(s, epoch)
 	s.calm = epoch.Generation == s.last.Generation && epoch.N == s.last.N+1
 	s.last = epoch
-	defer func() { s.left = t.trial.inHand }()
+	defer func() { s.left = t.putDown(ctx) }()
 	if err := t.load(ctx); err != nil {
 		return err
 	}

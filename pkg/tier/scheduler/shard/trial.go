@@ -184,7 +184,7 @@ func (t *tenure) takeInHand(ctx context.Context, s *suspect) error {
 }
 
 func (t *tenure) loadSuspect(ctx context.Context, s *suspect) error {
-	rec, err := t.deps.Store.LoadJob(ctx, s.id)
+	rec, err := t.deps.Store.LoadJob(context.WithoutCancel(ctx), s.id) // the end of ctx is no death
 	if err != nil {
 		return fmt.Errorf("cannot load job %s: %w", s.id, err)
 	}
@@ -201,6 +201,28 @@ func (t *tenure) loadSuspect(ctx context.Context, s *suspect) error {
 	t.meet(h)
 	t.touch(h)
 	return t.fault
+}
+
+// putDown takes back the mark of a job that is in hand when the tenure ends: this
+// process lives. It returns the job if that could not be written; then this
+// process knows it, as long as it is the next owner.
+func (t *tenure) putDown(ctx context.Context) (left *suspect) {
+	s := t.trial.inHand
+	if s == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBack)
+	defer cancel()
+	j, err := t.deps.Store.GetJob(ctx, s.id)
+	if err == nil && j.Row.State != job.Quarantined {
+		row := j.Row
+		row.Trial = s.before
+		err = t.writeLast(ctx, store.JobBatch{ID: s.id, Persist: job.Persist{Row: &row}})
+	}
+	if err != nil {
+		return s
+	}
+	return nil
 }
 
 // withTrial is what a job owes, with its trial, which may be all.
@@ -242,21 +264,27 @@ func (t *tenure) proveJobs() {
 // nobody died. If the store does not answer, the next owner takes more care than
 // it has to.
 func (t *tenure) yield(ctx context.Context) {
-	var batch store.Batch
+	var rows []store.JobBatch
 	for _, h := range t.jobs {
 		if row := h.machine.Row(); h.trial != h.trial.Proven() && !h.done && h.fresh == nil {
 			row.Trial = h.trial.Proven()
-			batch.Jobs = append(batch.Jobs, store.JobBatch{ID: h.id, Persist: job.Persist{Row: &row}})
+			rows = append(rows, store.JobBatch{ID: h.id, Persist: job.Persist{Row: &row}})
 		}
 	}
-	if len(batch.Jobs) == 0 {
+	if len(rows) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), giveBack)
 	defer cancel()
-	t.number++
-	batch.Shard, batch.Epoch, batch.Number = t.id, t.epoch, t.number
-	if _, err := t.deps.Commit.Commit(ctx, batch); err != nil {
+	if err := t.writeLast(ctx, rows...); err != nil {
 		t.deps.Log.WarnContext(ctx, "shard is given back without a word on its jobs; the next owner takes them one at a time", "shard", t.id, "error", err)
 	}
+}
+
+// writeLast writes rows that nothing depends on, before ctx ends or not at all.
+// The fate of the batch stays open, so nothing may be written after it.
+func (t *tenure) writeLast(ctx context.Context, rows ...store.JobBatch) error {
+	t.number++
+	_, err := t.deps.Commit.Commit(ctx, store.Batch{Shard: t.id, Epoch: t.epoch, Number: t.number, Jobs: rows})
+	return err
 }
