@@ -1,6 +1,8 @@
 package obs
 
 import (
+	"encoding"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -43,11 +45,24 @@ func NewLog(w io.Writer, c LogConfig) *slog.Logger {
 	return slog.New(traced{slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: redact})})
 }
 
+// written is how a value writes itself: an id as users know it, and not as the
+// bytes that it is made of.
+func written(v slog.Value) slog.Value {
+	switch any := v.Any().(type) {
+	case error, encoding.TextMarshaler, json.Marshaler:
+	case fmt.Stringer:
+		return slog.StringValue(any.String())
+	}
+	return v
+}
+
 func redact(_ []string, a slog.Attr) slog.Attr {
 	switch {
 	case a.Value.Kind() == slog.KindGroup:
 	case IsSecretKey(a.Key):
 		a.Value = slog.StringValue(Masked)
+	case a.Value.Kind() == slog.KindAny:
+		a.Value = written(a.Value)
 	case a.Value.Kind() == slog.KindString && strings.Contains(a.Value.String(), "://"):
 		a.Value = slog.StringValue(RedactURL(a.Value.String()))
 	}

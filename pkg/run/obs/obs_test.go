@@ -1,7 +1,9 @@
 package obs_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -101,5 +103,21 @@ func TestTheLogMasksWhatIsNamedAsASecret(t *testing.T) {
 	}
 	if strings.Contains(b.String(), hidden) || line["join_token"] != obs.Masked {
 		t.Errorf("got %s", b.String())
+	}
+}
+
+// named is an id: sixteen bytes or so that write themselves.
+type named [4]byte
+
+func (n named) String() string { return fmt.Sprintf("n-%x", n[:]) }
+
+func TestAnIDIsLoggedAsUsersKnowIt(t *testing.T) {
+	var out bytes.Buffer
+	log := obs.NewLog(&out, obs.LogConfig{})
+	log.InfoContext(t.Context(), "some", "id", named{1, 2, 0xab}, "error", errors.New("as it is"), "list", []int{1, 2})
+	for _, want := range []string{`"id":"n-0102ab00"`, `"error":"as it is"`, `"list":[1,2]`} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("logged is %s, want %s", out.String(), want)
+		}
 	}
 }
