@@ -42,6 +42,7 @@ func inputLimits() []Limit {
 		{"core/job", "MaxControls", "requests", "control requests of a job that are remembered", Refused, "RESOURCE_EXHAUSTED, but a cancel is taken", "TestAJobWithAFullRecordOfRequestsCanStillBeCanceled"},
 		{"core/job", "maxCauses", "causes", "causes of one explanation", Cut, "", "TestEveryTaskHasItsReasonsWhateverHappens"},
 		{"core/job", "maxAtWork", "hosts", "hosts named for which another one waits", Cut, "", "TestWhoWaitsForOthersIsToldSomeOfThem"},
+		{"core/job", "MaxWhy", "bytes", "why a job is set aside", Cut, "", "TestWhyAJobIsSetAsideIsShort"},
 		{"core/link", "maxClasses", "classes", "classes of one window", Cut, "what is above gets no credit", "TestAPeerThatInventsClassesIsHeldToTheLimit"},
 		{"core/fleet", "MaxHostID", "bytes", "the id of a host", Refused, invalid, "TestAHostIDIsASafeName"},
 		{"core/fleet", "MaxRoom", "bytes", "the name of a room", Refused, invalid, "TestARoomIsASafeName"},

@@ -49,7 +49,7 @@ func act(point, action string) {
 	case "exit":
 		os.Exit(exitStatus) //nolint:forbidigo // the end of the process is what is asked for
 	case "overflow":
-		debug.SetMaxStack(maxStack)
+		debug.SetMaxStack(smallStack)
 		_ = deeper(0)
 	default:
 		panic("failpoint " + point + ": there is no action " + action)
@@ -59,8 +59,8 @@ func act(point, action string) {
 // exitStatus is that of a process that a failpoint has ended.
 const exitStatus = 86
 
-// maxStack makes the end quick; by default a stack may grow to 1 GB.
-const maxStack = 1 << 20
+// smallStack makes the end quick; by default a stack may grow to 1 GB.
+const smallStack = 1 << 20
 
 // deeper calls itself until the stack is too large.
 func deeper(n int) int { return deeper(n+1) + n }
