@@ -39,16 +39,28 @@ func verbs() []verb {
 		f.Uint64Var(&a.above, "above", 0, "raise the generation above `G`: the greatest that was ever in force, which every scheduler's log has (\"shard is owned\")")
 	}
 	return []verb{
-		{"store backup", "write all that the store holds into a new file, while schedulers go on (docs/backup.md).",
-			func(f *pflag.FlagSet, a *asked) { f.StringVar(&a.to, "to", "", "the new `FILE`") }, []string{"to"}, backup},
-		{"store restore", "make a backup the store, and raise its generation. Stop every scheduler before (docs/backup.md).",
+		{
+			"store backup", "write all that the store holds into a new file, while schedulers go on (docs/backup.md).",
+			func(f *pflag.FlagSet, a *asked) { f.StringVar(&a.to, "to", "", "the new `FILE`") },
+			[]string{"to"},
+			backup,
+		},
+		{
+			"store restore", "make a backup the store, and raise its generation. Stop every scheduler before (docs/backup.md).",
 			func(f *pflag.FlagSet, a *asked) {
 				f.StringVar(&a.from, "from", "", "the `FILE` that store backup has written")
 				above(f, a)
-			}, []string{"from"}, restore},
+			},
+			[]string{"from"},
+			restore,
+		},
 		{"store raise-generation", "fence every scheduler, after a restore that was made by other means (docs/backup.md).", above, nil, raise},
-		{"store reinstate", "take a job out of quarantine (docs/quarantine.md).",
-			func(f *pflag.FlagSet, a *asked) { f.StringVar(&a.job, "job", "", "the `ID` of the job") }, []string{"job"}, reinstate},
+		{
+			"store reinstate", "take a job out of quarantine (docs/quarantine.md).",
+			func(f *pflag.FlagSet, a *asked) { f.StringVar(&a.job, "job", "", "the `ID` of the job") },
+			[]string{"job"},
+			reinstate,
+		},
 	}
 }
 

@@ -57,8 +57,12 @@ func (c cluster) seenAside(t *testing.T, id string) {
 		return ""
 	})
 	for _, args := range [][]string{
-		{"job", "list", "--state", "quarantined", "-o", "json"}, {"job", "get", id}, {"job", "get", id, "-o", "json"},
-		{"explain", id, "h1"}, {"job", "summary", id}, {"job", "summary", id, "-o", "json"},
+		{"job", "list", "--state", "quarantined", "-o", "json"},
+		{"job", "get", id},
+		{"job", "get", id, "-o", "json"},
+		{"explain", id, "h1"},
+		{"job", "summary", id},
+		{"job", "summary", id, "-o", "json"},
 	} {
 		said := c.Ctl(t, args...)
 		if said.Status != 0 || !strings.Contains(said.Out, id) || !strings.Contains(said.Out, "QUARANTINED") || !strings.Contains(said.Out, "failpoint shard.heard") {

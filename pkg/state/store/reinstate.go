@@ -8,7 +8,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/job"
 )
 
-// ErrNotQuarantined: only a job that is set aside can be reinstated.
+// ErrNotQuarantined says that only a job that is set aside can be reinstated.
 var ErrNotQuarantined = errors.New("the job is not quarantined")
 
 // Reinstate takes a job out of quarantine, for an operator (by a name for people)

@@ -14,7 +14,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/state/store"
 )
 
-// ErrInTheWay: a file is where one is to be written.
+// ErrInTheWay says that a file is where one is to be written.
 var ErrInTheWay = errors.New("there is a file already")
 
 // Contents is what a store holds, for an operator who looks at a backup.
@@ -63,7 +63,7 @@ func Backup(ctx context.Context, config Config, to string) (c Contents, err erro
 
 // Present returns an error unless the file is there, which Open would make.
 func Present(config Config) error {
-	_, err := os.Stat(config.path()) //nolint:gosec // an operator names it
+	_, err := os.Stat(config.path())
 	return err
 }
 
@@ -107,7 +107,7 @@ func look(ctx context.Context, path string) (c Contents, err error) {
 
 // notThere refuses to write over a file.
 func notThere(path string) error {
-	switch _, err := os.Lstat(path); { //nolint:gosec // an operator names it
+	switch _, err := os.Lstat(path); {
 	case errors.Is(err, os.ErrNotExist):
 		return nil
 	case err != nil:

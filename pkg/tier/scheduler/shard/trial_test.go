@@ -32,7 +32,7 @@ type line struct {
 func newLine(t *testing.T) *line {
 	t.Helper()
 	l := &line{rig: newRig(t), grave: make(chan struct{}), kill: func(*job.Machine, job.Event) bool { return false }}
-	l.Shard.step = l.mortal
+	l.step = l.mortal
 	t.Cleanup(func() {
 		for _, stop := range l.stops {
 			stop()
@@ -225,7 +225,7 @@ func TestCrashesAreCountedOverAllOwners(t *testing.T) {
 		l := newLine(t)
 		good := l.accept(jobOf(t, 1, 1, ""))
 		id := l.accept(jobOf(t, 2, 2, "poison"))
-		l.Shard.step = poisoned
+		l.step = poisoned
 		l.tell(id)
 		if got := l.stored(id); got.State != job.Running || got.Trial.Crashes != 1 || !strings.Contains(got.Trial.Why, "scheduler s1") || !strings.Contains(got.Trial.Why, "poison") {
 			t.Errorf("after a crash it is %s with %+v", got.State, got.Trial)
@@ -235,7 +235,7 @@ func TestCrashesAreCountedOverAllOwners(t *testing.T) {
 			t.Errorf("later its trial is %+v", got)
 		}
 		l.next()
-		l.Shard.step = poisoned
+		l.step = poisoned
 		l.tell(id)
 		if got := l.stored(id); got.State != job.Quarantined || !strings.Contains(got.Trial.Why, "scheduler s2") {
 			t.Errorf("after a crash of another owner it is %s with %+v", got.State, got.Trial)
@@ -252,7 +252,7 @@ func TestAPanicWithAJobInHandIsNoDeathAsWell(t *testing.T) {
 		id := l.accept(jobOf(t, 1, 2, "poison"))
 		l.next()
 		l.next()
-		l.Shard.step = poisoned
+		l.step = poisoned
 		l.tell(id)
 		if got := l.stored(id); got.State != job.Running || got.Trial.Crashes != 1 || got.Trial.Deaths != 0 {
 			t.Errorf("after one panic it is %s with %+v", got.State, got.Trial)
