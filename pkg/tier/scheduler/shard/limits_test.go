@@ -73,7 +73,7 @@ func TestWhoBringsMoreThanAShardTakesWaitsAndNothingIsLost(t *testing.T) {
 		id := r.accept(jobOf(t, 1, hosts, ""))
 		gate := make(chan struct{})
 		r.deps.Commit = heldWrites{r.deps.Commit, gate}
-		const all = 4 * queueLen
+		const all = roundEvents + 2*queueLen // more than a round and the queue together
 		var bringing sync.WaitGroup
 		said := make(chan struct{}, all)
 		for n := range all {
