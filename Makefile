@@ -89,8 +89,9 @@ torture-jobs: build ## kill and freeze a working cluster at random for DURATION 
 bench-core: ## speed of the job core and bytes live per pending task, each beside its budget
 	@go test ./internal/sim/scale -count=1 -v -run TestTheCoreKeepsItsBudgets -args -hosts=500000 -rooms=200
 
-bench-history: ## what 10 million old tasks cost list, get, start-up and commit, beside a store without (some minutes, 3 GiB of disk)
+bench-history: ## what 10 million old tasks cost list, get, start-up and commit, on SQLite beside a store without, and on PostgreSQL (some minutes, 4 GiB of disk)
 	@go test ./pkg/state/store/sqlite -count=1 -v -timeout 60m -run TestAnOldHistory -args -history=10000000
+	@go test ./pkg/state/store/postgres -count=1 -v -timeout 60m -run TestOldTasksSlowNothingDown -args -old-tasks=10000000
 
 degrade: build ## etcd, the store, both and a room away for minutes, with real processes (about 8 minutes)
 	@CCS_DEGRADE=full CCS_BIN=$(CURDIR)/bin go test ./e2e/degrade -count=1 -v -timeout 30m

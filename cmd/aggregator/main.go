@@ -75,7 +75,7 @@ func serve(ctx context.Context, p setup.Process, c config) (err error) {
 	if id := source.ID(); id.Domain != c.Domain || id.Role != identity.Aggregator || id.Name != c.Aggregator.Name {
 		return fmt.Errorf("cannot serve: this is aggregator %s of %s, but the certificate %s is of %s", c.Aggregator.Name, c.Domain, c.TLS.Cert, id)
 	}
-	etcd, err := etcdconn.Open(c.Etcd, p.Log)
+	etcd, err := etcdconn.Open(c.Etcd, p.Log, p.Telemetry)
 	if err != nil {
 		return err
 	}

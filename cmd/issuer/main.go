@@ -73,7 +73,7 @@ func serve(ctx context.Context, p setup.Process, c config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, book.Close()) }()
-	etcd, err := etcdconn.Open(c.Etcd, p.Log)
+	etcd, err := etcdconn.Open(c.Etcd, p.Log, p.Telemetry)
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func serve(ctx context.Context, p setup.Process, c config) (err error) {
 	if source.ID().Domain != c.Domain {
 		return fmt.Errorf("cannot serve: domain is %s, but the certificate %s is of %s", c.Domain, c.TLS.Cert, source.ID())
 	}
-	etcd, err := etcdconn.Open(c.Etcd, p.Log)
+	etcd, err := etcdconn.Open(c.Etcd, p.Log, p.Telemetry)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package degrade
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/ccs-project/ccs/e2e/rig"
 	"github.com/ccs-project/ccs/internal/devcluster"
 	"github.com/ccs-project/ccs/pkg/client"
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/state/coord"
 )
 
@@ -90,9 +92,13 @@ func forgettable(t *testing.T, c *rig.Cluster) (readers []string) {
 	return append(readers, c.Replica(t))
 }
 
-// alarm says that a process has not raised the alarm, or that it has.
+// alarm says that a process has not raised the alarm, in its log and for whoever
+// watches its metrics, or that it has.
 func alarm(t *testing.T, c *rig.Cluster, name string, want bool) string {
 	t.Helper()
+	if raised := c.Metric(t, name, obs.EtcdWentBack) == 1; raised != want {
+		return fmt.Sprintf("the gauge of %s says that it has raised the alarm: %v", name, raised)
+	}
 	for _, line := range c.Errors(t, name) {
 		if strings.Contains(line, "went back") {
 			if want {

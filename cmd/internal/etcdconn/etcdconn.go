@@ -6,6 +6,9 @@ import (
 	"log/slog"
 	"strings"
 
+	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/state/coord/etcd"
 	"github.com/ccs-project/ccs/pkg/trust/identity"
 )
@@ -34,10 +37,22 @@ func (c Config) Validate() error {
 }
 
 // Open returns a client; Close it after use. etcd need not be there yet.
-func Open(c Config, log *slog.Logger) (*etcd.Client, error) {
+// Telemetry is told when etcd has lost history, which is an operator's alarm.
+func Open(c Config, log *slog.Logger, telemetry obs.Telemetry) (*etcd.Client, error) {
 	source, err := identity.NewSource(c.TLS, log)
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the certificate for etcd: %w", err)
 	}
-	return etcd.New(c.Config, source.ClientTLS(identity.Etcd), log)
+	client, err := etcd.New(c.Config, source.ClientTLS(identity.Etcd), log)
+	if err != nil {
+		return nil, err
+	}
+	telemetry.Gauge(obs.EtcdWentBack, func(observe func(int64, ...attribute.KeyValue)) {
+		if client.WentBack() {
+			observe(1)
+		} else {
+			observe(0)
+		}
+	})
+	return client, nil
 }

@@ -78,6 +78,7 @@ const (
 	StoreCommit   Name = "ccs.store.commit.duration"
 	MeshStreams   Name = "ccs.mesh.streams"
 	Registered    Name = "ccs.registered"
+	EtcdWentBack  Name = "ccs.etcd.went_back"
 	HostsKnown    Name = "ccs.hosts.known"
 	HostsAttached Name = "ccs.hosts.attached"
 	ReportsStray  Name = "ccs.reports.stray"
@@ -129,6 +130,7 @@ func Metrics() []Metric {
 		{Name: StoreCommit, Kind: KindHistogram, Unit: "s", Buckets: seconds, Tiers: []string{"scheduler"}, Help: "Time of a transaction of the job store."},
 		{Name: MeshStreams, Kind: KindGauge, Unit: "{stream}", Tiers: []string{"scheduler", "aggregator"}, Help: "Mesh streams that are open."},
 		{Name: Registered, Kind: KindGauge, Unit: "{registration}", Tiers: []string{"scheduler", "aggregator"}, Help: "1 while the process is registered in etcd, so that others find it, else 0."},
+		{Name: EtcdWentBack, Kind: KindGauge, Unit: "{alarm}", Tiers: []string{"access", "scheduler", "aggregator", "issuer"}, Help: "1 from when etcd was seen to have lost history (restored from an older snapshot) until the process is restarted, which is the operator's word; else 0."},
 		{Name: HostsKnown, Kind: KindGauge, Unit: "{host}", Tiers: []string{"scheduler"}, Help: "Hosts in the host table."},
 		{Name: HostsAttached, Kind: KindGauge, Unit: "{host}", Tiers: []string{"scheduler"}, Help: "Hosts that are attached to an aggregator, as this scheduler knows it."},
 		{Name: ReportsStray, Kind: KindCounter, Unit: "{report}", Labels: []string{"reason"}, Tiers: []string{"scheduler"}, Help: "Reports of jobs that are not in the store: purged (retention has removed the job, and the host may forget it) or unknown (nobody knows where the job went: look)."},

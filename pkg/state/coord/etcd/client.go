@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -65,10 +66,17 @@ type Client struct {
 	log *slog.Logger
 	raw *clientv3.Client
 
+	wentBack atomic.Bool
+
 	mu       sync.Mutex
 	cluster  uint64 // guarded by mu: id of the cluster, 0 before its first answer
 	revision int64  // guarded by mu: the greatest that it has told
 }
+
+// WentBack reports whether etcd was seen to have lost history. From then on no
+// watch tells anything new; it holds for as long as the client lives. Safe for
+// concurrent use.
+func (c *Client) WentBack() bool { return c.wentBack.Load() }
 
 var _ coord.Client = (*Client)(nil)
 

@@ -41,6 +41,7 @@ func (c *Client) Watch(ctx context.Context, prefix string, see func(coord.View))
 		}
 		switch {
 		case errors.Is(err, coord.ErrWentBack):
+			c.wentBack.Store(true)
 			c.log.ErrorContext(ctx, "etcd went back; what was known is kept until an operator restarts this process", "prefix", prefix, "error", err)
 			alarm := w.known
 			alarm.Alarm = err
