@@ -45,7 +45,7 @@ func (b bench) run(ctx context.Context) (err error) {
 		return err
 	}
 	floor := median(append(before, after...))
-	say(b.out, "Median of %d pings to %d hosts: %s to the last answer, %.1f times the floor of %s.",
+	say(b.out, "Median of %d rounds with %d hosts: %s to the last answer, %.1f times the floor of %s.",
 		len(times), b.hosts, ms(median(times)), float64(median(times))/float64(floor), ms(floor))
 	return nil
 }
@@ -67,7 +67,7 @@ func (b bench) floor(ctx context.Context) ([]time.Duration, error) {
 	return times[1:], nil
 }
 
-// measure runs the hosts, pings them, and returns the times to the last answer.
+// measure runs the hosts, asks them, and returns the times to the last answer.
 func (b bench) measure(ctx context.Context, site *site, c *client.Client) (times []time.Duration, err error) {
 	s, err := newSwarm(site, b.hosts, agentLog(b.verbose))
 	if err != nil {
@@ -87,7 +87,7 @@ func (b bench) measure(ctx context.Context, site *site, c *client.Client) (times
 	if err := awaitAttached(ctx, c, s.names()); err != nil {
 		return nil, err
 	}
-	return pingRounds(ctx, b.out, c, s.names(), b.rounds)
+	return askInRounds(ctx, b.out, c, b.question(), s.names(), b.rounds)
 }
 
 // everySchedulerLooks is how long it takes until all schedulers have read what

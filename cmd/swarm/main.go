@@ -38,6 +38,7 @@ type flags struct {
 	hosts, rounds    int
 	dir, config, bin string
 	limit            time.Duration
+	command          bool // a command in place of the ping
 	verbose          bool
 }
 
@@ -83,6 +84,7 @@ func rootCommand() *cobra.Command {
 	p.StringVar(&f.config, "config", "", "config file of ccsctl (default: that in --dir)")
 	p.StringVar(&f.bin, "bin", "", "directory of the built binaries (default: where swarm itself is)")
 	p.DurationVar(&f.limit, "limit", 5*time.Minute, "time for all of it")
+	p.BoolVar(&f.command, "command", false, "run a command (true) in place of the ping: it is recorded on the hosts, which play it, and in the room spool")
 	p.BoolVar(&f.verbose, "verbose", false, "show what the agents log")
 	return root
 }

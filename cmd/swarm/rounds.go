@@ -19,16 +19,24 @@ type round struct {
 	bad      []string        // hosts that answered otherwise, with what they said
 }
 
-// ping asks all hosts once, as a user does: resolve, sign, submit, watch.
-func ping(ctx context.Context, c *client.Client, hosts []string) (round, error) {
+// question is what a round asks of every host.
+func (f flags) question() client.Command {
+	if f.command {
+		return client.Command{Argv: []string{"true"}, Timeout: time.Minute}
+	}
+	return client.Command{Ping: true, Timeout: time.Minute}
+}
+
+// ask asks all hosts once, as a user does: resolve, sign, submit, watch.
+func ask(ctx context.Context, c *client.Client, command client.Command, hosts []string) (round, error) {
 	began := time.Now()
 	r := round{asked: len(hosts)}
 	j, err := c.Run(ctx, client.Request{
 		Hosts: hosts, Note: "swarm", TTL: time.Minute, Deadline: time.Minute,
-		Command: client.Command{Ping: true, Timeout: time.Minute},
+		Command: command,
 	})
 	if err != nil {
-		return r, fmt.Errorf("the ping was not accepted: %w", err)
+		return r, fmt.Errorf("the job was not accepted: %w", err)
 	}
 	r.accepted = time.Since(began)
 	seen := make(map[string]bool, len(hosts))
@@ -71,18 +79,22 @@ func (r round) whole() error {
 	return fmt.Errorf("%d of %d hosts answered; others said %q", len(r.answers), r.asked, r.bad[:min(5, len(r.bad))])
 }
 
-// pingRounds pings all hosts so many times, prints each, and fails unless every
+// askInRounds asks all hosts so many times, prints each, and fails unless every
 // host answered every time. The first round warms up and is not returned.
-func pingRounds(ctx context.Context, out io.Writer, c *client.Client, hosts []string, rounds int) (times []time.Duration, err error) {
+func askInRounds(ctx context.Context, out io.Writer, c *client.Client, command client.Command, hosts []string, rounds int) (times []time.Duration, err error) {
+	name := "command"
+	if command.Ping {
+		name = "ping"
+	}
 	var failed error
 	for n := range rounds + 1 {
-		r, err := ping(ctx, c, hosts)
+		r, err := ask(ctx, c, command, hosts)
 		if err != nil {
 			return nil, fmt.Errorf("round %d: %w", n, err)
 		}
-		label := fmt.Sprintf("ping %d", n)
+		label := fmt.Sprintf("%s %d", name, n)
 		if n == 0 {
-			label = "ping, warming up"
+			label = name + ", warming up"
 		} else {
 			times = append(times, r.last())
 		}

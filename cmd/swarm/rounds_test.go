@@ -34,3 +34,12 @@ func TestQuantilesAreThoseOfTheAnswers(t *testing.T) {
 		t.Errorf("the median is %d", m)
 	}
 }
+
+func TestARoundAsksForAPingOrForACommand(t *testing.T) {
+	if c := (flags{}).question(); !c.Ping || len(c.Argv) != 0 {
+		t.Errorf("without --command it asks for %+v", c)
+	}
+	if c := (flags{command: true}).question(); c.Ping || len(c.Argv) != 1 || c.Argv[0] != "true" {
+		t.Errorf("with --command it asks for %+v", c)
+	}
+}
