@@ -2,8 +2,6 @@ package restore
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -49,29 +47,15 @@ func (w work) once(t *testing.T, what string) {
 	}
 }
 
-// store does something to the store as an operator does.
-func (c cluster) store(t *testing.T, verb string, flags ...string) string {
-	t.Helper()
-	args := append([]string{"store", verb, "--config", filepath.Join(c.Dir(), "etc", schedulers[0]+".yaml")}, flags...)
-	said := rig.Program(t, nil, filepath.Join(c.Bin, "ccs-scheduler"), args...)
-	if said.Status != 0 {
-		t.Fatalf("ccs-scheduler store %s says, with status %d:\n%s%s", verb, said.Status, said.Out, said.Err)
-	}
-	return said.Out
-}
-
-// lose removes the store.
-func (c cluster) lose(t *testing.T) {
-	t.Helper()
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Remove(filepath.Join(c.Dir(), "store", "ccs.db"+suffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			t.Fatal(err)
-		}
-	}
-}
-
 func TestALostStoreIsRestoredFromItsBackupAndNothingRunsTwice(t *testing.T) {
-	c := cluster{rig.Start(t, devcluster.Options{Hosts: hosts})}
+	t.Run("SQLite", func(t *testing.T) { rehearse(t, onSQLite(t)) })
+	t.Run("PostgreSQL", func(t *testing.T) { rehearse(t, onPostgreSQL(t)) })
+}
+
+// rehearse loses a store and restores it, while jobs run on hosts.
+func rehearse(t *testing.T, k kind) {
+	c := cluster{rig.Start(t, devcluster.Options{Hosts: hosts, Dir: k.dir, Store: k.dsn})}
+	o := operator{cluster: c, kind: k, backups: rig.Dir(t)}
 	done := c.begin(t, client.Request{})
 	c.ends(t, done)
 	ended, runs := c.begin(t, client.Request{}), c.begin(t, client.Request{})
@@ -81,10 +65,7 @@ func TestALostStoreIsRestoredFromItsBackupAndNothingRunsTwice(t *testing.T) {
 		w.seen.Await(t, hosts)
 	}
 	c.awaitPaused(t, paused)
-	backup := filepath.Join(rig.Dir(t), "backup.db")
-	if said := c.store(t, "backup", "--to", backup); !strings.Contains(said, "generation 1, 4 jobs (3 of them not done), 4 hosts") {
-		t.Errorf("of the backup is said:\n%s", said)
-	}
+	o.backup(t)
 
 	// After the backup: some of it ends, and there are new jobs.
 	c.ends(t, ended)
@@ -97,10 +78,8 @@ func TestALostStoreIsRestoredFromItsBackupAndNothingRunsTwice(t *testing.T) {
 	lostRuns.seen.Await(t, hosts)
 
 	c.Kill9All(t, schedulers)
-	c.lose(t)
-	if said := c.store(t, "restore", "--from", backup); !strings.Contains(said, "generation 2, 4 jobs") {
-		t.Errorf("of the restore is said:\n%s", said)
-	}
+	k.lose(t)
+	o.restore(t)
 	c.RestartAll(t, schedulers)
 
 	// What the backup has of what was done is done, and what runs ends right.

@@ -67,6 +67,10 @@ func Start(ctx context.Context, config Config) (_ *Server, err error) {
 	return s, s.Run(ctx)
 }
 
+// Bin is the directory of the server's programs, and of those that come with it,
+// such as pg_dump.
+func (s *Server) Bin() string { return s.bin }
+
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
 // create is initdb. What it writes is not synced: if the machine stops now, so
@@ -114,6 +118,19 @@ func (s *Server) Stop() { s.end(syscall.SIGINT) }
 // Kill ends the server and all its children at once, as if the machine's power
 // had failed, but for what the kernel had not written yet.
 func (s *Server) Kill() { s.end(syscall.SIGKILL) }
+
+// Lose kills the server, takes its disk away, and serves an empty database cluster
+// in its place: by the same socket, with the account of before and nothing else.
+func (s *Server) Lose(ctx context.Context) error {
+	s.Kill()
+	if err := os.RemoveAll(s.data()); err != nil {
+		return fmt.Errorf("cannot lose PostgreSQL's data: %w", err)
+	}
+	if err := s.create(ctx); err != nil {
+		return fmt.Errorf("cannot begin PostgreSQL anew: %w", err)
+	}
+	return s.Run(ctx)
+}
 
 func (s *Server) end(with syscall.Signal) {
 	s.mu.Lock()

@@ -108,6 +108,27 @@ func TestWhatWasCommittedOutlivesAKill(t *testing.T) {
 	}
 }
 
+func TestOfALostServerNothingIsLeftButHowItIsReached(t *testing.T) {
+	s := start(t, postgresserver.Config{Files: map[string][]byte{"note": []byte("n")}})
+	dsn := dsnOf(t, s)
+	gone, err := s.CreateDatabase(t.Context(), "gone")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Lose(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pgx.Connect(t.Context(), gone); err == nil {
+		t.Error("a database of before is there")
+	}
+	if got := ask[string](t, connect(t, dsn), "SELECT pg_read_file('note')"); got != "n" {
+		t.Errorf("its file has %q", got)
+	}
+	if _, err := os.Stat(filepath.Join(s.Bin(), "pg_dump")); err != nil {
+		t.Errorf("its programs are not in %s: %v", s.Bin(), err)
+	}
+}
+
 func TestAFrozenServerAnswersOnlyOnceItIsThawed(t *testing.T) {
 	s := start(t, postgresserver.Config{})
 	conn := connect(t, dsnOf(t, s))
