@@ -48,3 +48,11 @@ func (c storeConfig) open(ctx context.Context) (store.Store, error) {
 	}
 	return sqlite.Open(ctx, c.sqlite())
 }
+
+// present returns an error unless the store is there, which open would make.
+func (c storeConfig) present(ctx context.Context) error {
+	if postgres.IsDSN(c.DSN) {
+		return postgres.Present(ctx, c.postgres())
+	}
+	return sqlite.Present(c.sqlite())
+}

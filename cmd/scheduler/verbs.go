@@ -89,18 +89,12 @@ func asVerb(ctx context.Context, args []string) (status int, is bool) {
 
 func (v verb) run(ctx context.Context) int {
 	var a asked
-	var given *pflag.FlagSet
 	return setup.Run(ctx, setup.Program[config]{
 		Name: "scheduler", Verb: v.name, Short: "ccs-scheduler " + v.name + ": " + v.short,
 		Default: defaults(), MetricsListen: metricsListen,
-		Flags:    func(f *pflag.FlagSet) { given = f; v.flags(f, &a) },
+		Flags: func(f *pflag.FlagSet) { v.flags(f, &a) }, Needs: v.needs,
 		Validate: func(c config) error { return c.Store.Validate() },
 		Run: func(ctx context.Context, p setup.Process, c config) error {
-			for _, name := range v.needs {
-				if !given.Changed(name) {
-					return fmt.Errorf("--%s is missing: see ccs-scheduler %s --help", name, v.name)
-				}
-			}
 			return v.do(ctx, p, c.Store, a)
 		},
 	})
@@ -146,7 +140,7 @@ func raise(ctx context.Context, p setup.Process, c storeConfig, a asked) (err er
 func reinstate(ctx context.Context, p setup.Process, c storeConfig, a asked) error {
 	id, err := job.ParseID(a.job)
 	if err != nil {
-		return fmt.Errorf("job id %.80q: %w", a.job, err)
+		return fmt.Errorf("job id %.80q: %w; ccsctl job list --state quarantined shows those that are set aside", a.job, err)
 	}
 	return within(ctx, c, func(s store.Store) error {
 		j, err := store.Reinstate(ctx, s, id, operator())
@@ -167,10 +161,8 @@ func operator() string {
 
 // within does something to a store that is there.
 func within(ctx context.Context, c storeConfig, do func(store.Store) error) error {
-	if sqlite.IsDSN(c.DSN) { // a verb makes no store
-		if err := sqlite.Present(c.sqlite()); err != nil {
-			return err
-		}
+	if err := c.present(ctx); err != nil { // a verb makes no store
+		return err
 	}
 	s, err := c.open(ctx)
 	if err != nil {

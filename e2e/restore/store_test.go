@@ -54,6 +54,7 @@ func TestALostStoreIsRestoredFromItsBackupAndNothingRunsTwice(t *testing.T) {
 
 // rehearse loses a store and restores it, while jobs run on hosts.
 func rehearse(t *testing.T, k kind) {
+	t.Helper()
 	c := cluster{rig.Start(t, devcluster.Options{Hosts: hosts, Dir: k.dir, Store: k.dsn})}
 	o := operator{cluster: c, kind: k, backups: rig.Dir(t)}
 	done := c.begin(t, client.Request{})

@@ -18,7 +18,13 @@ type options struct {
 	done        bool // help or version was asked for, and given
 }
 
-func parseFlags(name, verb, short string, more func(*pflag.FlagSet), s surroundings) (options, error) {
+// extra is flags that are no configuration.
+type extra struct {
+	add   func(*pflag.FlagSet) // nil: there are none
+	needs []string             // those that must be given
+}
+
+func parseFlags(name, verb, short string, more extra, s surroundings) (options, error) {
 	var o options
 	var version bool
 	standard := filepath.Join(s.etc, name+".yaml")
@@ -28,8 +34,8 @@ func parseFlags(name, verb, short string, more func(*pflag.FlagSet), s surroundi
 	flags.StringVar(&o.file, "config", standard, "read the configuration from `FILE` (YAML)")
 	flags.BoolVar(&o.printConfig, "print-config", false, "print the configuration in force, secrets masked, and exit")
 	flags.BoolVar(&version, "version", false, "print the version and exit")
-	if more != nil {
-		more(flags)
+	if more.add != nil {
+		more.add(flags)
 	}
 	flags.Usage = func() {
 		say(s.stdout, "%s\n\nUsage: %s [flags]\n\n%s\nEvery key of the configuration can be set in the environment: log.level is %sLOG_LEVEL.\n",
@@ -48,6 +54,14 @@ func parseFlags(name, verb, short string, more func(*pflag.FlagSet), s surroundi
 		return options{done: true}, nil
 	}
 	o.given = flags.Changed("config")
+	if o.printConfig { // which does nothing else
+		return o, nil
+	}
+	for _, needed := range more.needs {
+		if !flags.Changed(needed) {
+			return options{}, fmt.Errorf("--%s is missing", needed)
+		}
+	}
 	return o, nil
 }
 

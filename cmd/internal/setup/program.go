@@ -48,6 +48,8 @@ type Program[C any] struct {
 	TraceRatio    float64
 	// Flags adds flags that are no configuration; may be nil.
 	Flags func(*pflag.FlagSet)
+	// Needs are those of them that must be given.
+	Needs []string
 	// Validate returns every fault of the configuration, joined. If it is nil
 	// the method Validate of C is used, where there is one.
 	Validate func(C) error
@@ -112,7 +114,7 @@ func Run[C any](ctx context.Context, prog Program[C]) int {
 }
 
 func run[C any](ctx context.Context, prog Program[C], s surroundings) int {
-	o, err := parseFlags(prog.Name, prog.Verb, prog.Short, prog.Flags, s)
+	o, err := parseFlags(prog.Name, prog.Verb, prog.Short, extra{prog.Flags, prog.Needs}, s)
 	if err != nil {
 		said := typed(prog.Name, prog.Verb)
 		say(s.stderr, "%s: %v\nSee %s --help.\n", said, err, said)
@@ -123,7 +125,7 @@ func run[C any](ctx context.Context, prog Program[C], s surroundings) int {
 	}
 	cfg, origin, err := load(prog, o, s)
 	if err != nil {
-		say(s.stderr, "%s", complaint(prog.Name, o.file, err))
+		say(s.stderr, "%s", complaint(prog.Name, prog.Verb, o.file, err))
 		return ExitUsage
 	}
 	if o.printConfig {

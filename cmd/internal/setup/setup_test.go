@@ -238,6 +238,41 @@ func TestFlagsAreHelpVersionAndErrors(t *testing.T) {
 	}
 }
 
+func TestAVerbIsDoneWithAllThatItNeedsOrNotAtAll(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		file string
+		exit int
+		want string
+	}{
+		{[]string{"--to", "there"}, "", ExitOK, "done there"},
+		{[]string{"--to="}, "", ExitOK, "done "}, // what is given is the verb's to judge
+		{nil, "", ExitUsage, "ccs-scheduler store move: --to is missing\nSee ccs-scheduler store move --help."},
+		{[]string{"--help"}, "", ExitOK, "Usage: ccs-scheduler store move [flags]"},
+		{[]string{"--print-config"}, "", ExitOK, "listen: 127.0.0.1:7410"},
+		{[]string{"--to", "there"}, "nonsense: 1", ExitUsage, "Nothing was done. See ccs-scheduler store move --help."},
+	} {
+		b := newBench(t, c.args...)
+		if c.file != "" {
+			b.file(t, c.file)
+		}
+		var to string
+		b.prog.Verb, b.prog.Needs, b.prog.Validate = "store move", []string{"to"}, func(sample) error { return nil }
+		b.prog.Flags = func(f *pflag.FlagSet) { f.StringVar(&to, "to", "", "where") }
+		b.prog.Run = func(_ context.Context, p Process, _ sample) error {
+			_, err := fmt.Fprintf(p.Stdout, "done %s", to)
+			return err
+		}
+		b.wantExit(t, c.exit)
+		if said := b.out.String() + b.err.String(); !strings.Contains(said, c.want) {
+			t.Errorf("%q: it says\n%s\nwant %q", c.args, said, c.want)
+		}
+		if done := strings.Contains(b.out.String(), "done"); done != strings.HasPrefix(c.want, "done") {
+			t.Errorf("%q: it is done: %v", c.args, done)
+		}
+	}
+}
+
 func TestAValueOfTheWrongKindIsToldWhatItMustBe(t *testing.T) {
 	for content, want := range map[string]string{
 		"listen: 7":                     "listen: must be text; put it in quotes",

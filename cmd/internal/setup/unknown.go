@@ -122,17 +122,21 @@ func reason(kind reflect.Type, err error) error {
 }
 
 // complaint writes the faults of a configuration for a person.
-func complaint(name, file string, err error) string {
+func complaint(name, verb, file string, err error) string {
 	lines := strings.Split(err.Error(), "\n")
 	count := "1 fault"
 	if len(lines) > 1 {
 		count = fmt.Sprintf("%d faults", len(lines))
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "ccs-%s: cannot use the configuration (file %s, environment %s*): %s\n", name, file, envPrefix(name), count)
+	said, nothing := typed(name, verb), "Nothing was started."
+	if verb != "" {
+		nothing = "Nothing was done."
+	}
+	fmt.Fprintf(&b, "%s: cannot use the configuration (file %s, environment %s*): %s\n", said, file, envPrefix(name), count)
 	for _, line := range lines {
 		b.WriteString("  " + line + "\n")
 	}
-	b.WriteString("Nothing was started. See ccs-" + name + " --help.\n")
+	b.WriteString(nothing + " See " + said + " --help.\n")
 	return b.String()
 }

@@ -42,7 +42,7 @@ func Backup(ctx context.Context, config Config, to string) (c Contents, err erro
 		return c, fmt.Errorf("cannot back up the store: %w", err)
 	}
 	if err := notThere(to); err != nil {
-		return c, fmt.Errorf("cannot write the backup: %w", err)
+		return c, fmt.Errorf("cannot write the backup: %w; give another name, or move it away", err)
 	}
 	part, err := newPart(to)
 	if err != nil {
@@ -64,6 +64,9 @@ func Backup(ctx context.Context, config Config, to string) (c Contents, err erro
 // Present returns an error unless the file is there, which Open would make.
 func Present(config Config) error {
 	_, err := os.Stat(config.path())
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("there is no store where store.dsn says: %w", err)
+	}
 	return err
 }
 
@@ -113,7 +116,7 @@ func notThere(path string) error {
 	case err != nil:
 		return err
 	}
-	return fmt.Errorf("%w: %s; give another name, or move it away", ErrInTheWay, path)
+	return fmt.Errorf("%w: %s", ErrInTheWay, path)
 }
 
 // newPart makes an empty file for its owner alone, beside the one that is to be:

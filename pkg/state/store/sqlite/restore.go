@@ -20,12 +20,15 @@ func Restore(ctx context.Context, from string, config Config, above uint64) (c C
 		return c, fmt.Errorf("cannot restore the store: %w", err)
 	}
 	to, err := resolve(config.path())
+	if errors.Is(err, os.ErrNotExist) {
+		return c, fmt.Errorf("cannot restore the store: make the directory of store.dsn first, for the account of the schedulers: %w", err)
+	}
 	if err != nil {
 		return c, fmt.Errorf("cannot restore the store: %w", err)
 	}
 	for _, suffix := range []string{"", "-wal", "-shm"} {
 		if err := notThere(to + suffix); err != nil {
-			return c, fmt.Errorf("cannot restore the store: %w", err)
+			return c, fmt.Errorf("cannot restore the store: %w; stop every scheduler, and move what is left of the store away, with its -wal and -shm", err)
 		}
 	}
 	part, err := newPart(to)
