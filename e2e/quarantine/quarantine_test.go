@@ -12,7 +12,39 @@ import (
 func TestAMalformedJobIsSetAsideAndTheOthersGoOn(t *testing.T) {
 	c := start(t)
 	t.Run("one that panics its shard twice", c.panics)
+	t.Run("one that trips up whoever is to take it", c.refused)
 	t.Run("one that ends every process", c.kills)
+}
+
+// refused lets a job panic before it is durable: where it is checked, and in its
+// shard. Both cost no process, and the client learns that it need not try again.
+func (c cluster) refused(t *testing.T) {
+	others := c.bystanders(t)
+	w := newWork(t)
+	signed := c.sign(t, w, "malformed")
+	c.arm(t, "scheduler.submit panic malformed")
+	if _, err := c.SDK.Submit(t.Context(), signed); client.CodeOf(err) != client.Internal || !strings.Contains(err.Error(), "a fault of the server") {
+		t.Errorf("a submission that panics where it is checked is answered with %v", err)
+	}
+	if n := c.said(t, "call crashed its handler"); n != 1 {
+		t.Errorf("it was tried %d times", n)
+	}
+	c.arm(t, "shard.create panic malformed")
+	crashes := c.said(t, "job crashed its shard")
+	if _, err := c.SDK.Submit(t.Context(), signed); client.CodeOf(err) != client.WrongState || !strings.Contains(err.Error(), "quarantined") {
+		t.Errorf("a submission that panics its shard is answered with %v", err)
+	}
+	if n := c.said(t, "job crashed its shard") - crashes; n != 2 {
+		t.Errorf("it has crashed its shard %d times", n)
+	}
+	if n := c.revive(t); n > 0 {
+		t.Errorf("%d schedulers have died", n)
+	}
+	c.arm(t, "")
+	c.wentOn(t, others)
+	w.Job = c.Submit(t, c.sign(t, w, "malformed")) // under another id, when the fault is mended
+	w.seen.Await(t, hosts)
+	c.wentOn(t, []work{w})
 }
 
 func (c cluster) panics(t *testing.T) {
@@ -97,7 +129,7 @@ func (c cluster) reinstated(t *testing.T, w work) {
 func (c cluster) kills(t *testing.T) {
 	others := c.bystanders(t)
 	c.arm(t, "shard.heard overflow deadly")
-	bad := work{seen: rig.NewWitness(t), key: rig.NewWitness(t)}
+	bad := newWork(t)
 	bad.Job = c.Run(t, client.Request{Command: rig.Gate(bad.seen, bad.key, "0"), Note: "deadly"})
 	deaths := 0
 	aside := c.aside(t, bad.ID, func() { deaths += c.revive(t) })

@@ -78,9 +78,29 @@ type work struct {
 	seen, key rig.Witness
 }
 
+func newWork(t *testing.T) work {
+	t.Helper()
+	return work{seen: rig.NewWitness(t), key: rig.NewWitness(t)}
+}
+
+// sign signs it and does not submit it.
+func (c cluster) sign(t *testing.T, w work, note string) *client.Signed {
+	t.Helper()
+	r := client.Request{Command: rig.Gate(w.seen, w.key, "0"), Note: note, All: true}
+	targets, err := c.SDK.Resolve(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := c.SDK.Sign(r, targets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return signed
+}
+
 func (c cluster) begin(t *testing.T, note string) work {
 	t.Helper()
-	w := work{seen: rig.NewWitness(t), key: rig.NewWitness(t)}
+	w := newWork(t)
 	w.Job = c.Run(t, client.Request{Command: rig.Gate(w.seen, w.key, "0"), Note: note})
 	return w
 }

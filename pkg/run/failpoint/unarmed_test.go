@@ -36,7 +36,7 @@ func traces(t *testing.T, flags ...string) (found []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"pkg/run/failpoint", "shard.heard", "shard.restore"} {
+	for _, name := range []string{"pkg/run/failpoint", "scheduler.submit", "shard.create", "shard.heard", "shard.restore"} {
 		if bytes.Contains(program, []byte(name)) {
 			found = append(found, name)
 		}
@@ -48,7 +48,7 @@ func TestAReleaseHasNothingOfFailpoints(t *testing.T) {
 	if found := traces(t); len(found) > 0 {
 		t.Errorf("a released scheduler has %q in it", found)
 	}
-	if found := traces(t, "-tags", "failpoint"); len(found) != 3 {
+	if found := traces(t, "-tags", "failpoint"); len(found) != 5 {
 		t.Errorf("in a scheduler with failpoints are only %q: the look for them finds nothing", found)
 	}
 }

@@ -72,12 +72,13 @@ func (s *Server) Ready() <-chan struct{} { return s.routes.ready }
 // Run serves users until ctx ends. Then it sends those who watch elsewhere and
 // lets the other calls end within the budget. It runs once.
 func (s *Server) Run(ctx context.Context, lis net.Listener) error {
+	panics := obs.NewPanics(s.log)
 	server := grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(s.id.ServerTLS(identity.User))),
 		grpc.MaxRecvMsgSize(maxMessage), grpc.MaxConcurrentStreams(maxStreams),
 		grpc.StaticStreamWindowSize(streamWindow), grpc.StaticConnWindowSize(connWindow),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
-		grpc.ChainUnaryInterceptor(s.requests.Unary), grpc.ChainStreamInterceptor(s.requests.Stream),
+		grpc.ChainUnaryInterceptor(s.requests.Unary, panics.Unary), grpc.ChainStreamInterceptor(s.requests.Stream, panics.Stream),
 		s.telemetry.PublicServerOption(),
 	)
 	accessv1.RegisterAccessServiceServer(server, s)

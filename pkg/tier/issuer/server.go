@@ -69,7 +69,7 @@ func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.ConnectionTimeout(10*time.Second),
 		grpc.MaxConcurrentStreams(16),
-		grpc.ChainUnaryInterceptor(s.requests.Unary),
+		grpc.ChainUnaryInterceptor(s.requests.Unary, obs.NewPanics(s.deps.Log).Unary),
 		s.deps.Telemetry.PublicServerOption(),
 	)
 	enrolv1.RegisterEnrolServiceServer(server, s)

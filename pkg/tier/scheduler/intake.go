@@ -74,13 +74,7 @@ func (in *intake) enter(user string, claimed uint64) (*coming, error) {
 // grow makes room for more targets, and waits for it until ctx ends.
 func (c *coming) grow(ctx context.Context, targets int) error {
 	for {
-		c.in.mu.Lock()
-		fits := c.lane.fits(c, targets)
-		if fits {
-			c.held += targets
-		}
-		changed := c.in.changed
-		c.in.mu.Unlock()
+		fits, changed := c.tryGrow(targets)
 		if fits {
 			return nil
 		}
@@ -90,6 +84,17 @@ func (c *coming) grow(ctx context.Context, targets int) error {
 			return busy(errBusy)
 		}
 	}
+}
+
+// tryGrow makes room if there is any; else changed is closed when it may be worth
+// another try.
+func (c *coming) tryGrow(targets int) (fits bool, changed <-chan struct{}) {
+	c.in.mu.Lock()
+	defer c.in.mu.Unlock()
+	if fits = c.lane.fits(c, targets); fits {
+		c.held += targets
+	}
+	return fits, c.in.changed
 }
 
 // fits reports whether a list may grow; mu is held.

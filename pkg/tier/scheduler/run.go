@@ -102,10 +102,12 @@ func failing(ctx context.Context, stop context.CancelCauseFunc, part string, err
 }
 
 func (s *Scheduler) server() *grpc.Server {
+	panics := obs.NewPanics(s.log)
 	server := grpc.NewServer(
 		grpc.Creds(credentials.NewTLS(s.id.ServerTLS(identity.Access, identity.Issuer))),
 		grpc.MaxRecvMsgSize(maxMessage),
-		grpc.ChainUnaryInterceptor(s.requests.Unary, unaryEdge), grpc.ChainStreamInterceptor(s.requests.Stream, streamEdge),
+		grpc.ChainUnaryInterceptor(s.requests.Unary, panics.Unary, unaryEdge),
+		grpc.ChainStreamInterceptor(s.requests.Stream, panics.Stream, streamEdge),
 		s.telemetry.ServerOption(),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 	)

@@ -14,6 +14,7 @@ import (
 	schedulerv1 "github.com/ccs-project/ccs/api/gen/ccs/scheduler/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/run/failpoint"
 	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/state/store"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/shard"
@@ -116,6 +117,7 @@ func (s *Scheduler) submit(ctx, coming context.Context, in *incoming, sub *submi
 	if err := s.checkHeader(sub, now); err != nil {
 		return shard.Accepted{}, err
 	}
+	failpoint.At("scheduler.submit", sub.header.GetNote)
 	list, err := s.intake.enter(sub.caller, sub.payload.Count)
 	if err != nil {
 		return shard.Accepted{}, err

@@ -49,18 +49,23 @@ const look = 4096
 func (t *Table) Events(targets *job.Targets, now time.Time, tell func(job.Event)) {
 	found := make([]job.Event, 0, min(look, targets.Len()))
 	for first := 0; first < targets.Len(); first += look {
-		found = found[:0]
-		t.mu.RLock()
-		for o := first; o < min(first+look, targets.Len()); o++ {
-			if ev, ok := t.event(targets.At(uint32(o)), now); ok {
-				found = append(found, ev)
-			}
-		}
-		t.mu.RUnlock()
+		found = t.events(found[:0], targets, first, now)
 		for _, ev := range found {
 			tell(ev)
 		}
 	}
+}
+
+// events adds those of one look.
+func (t *Table) events(found []job.Event, targets *job.Targets, first int, now time.Time) []job.Event {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for o := first; o < min(first+look, targets.Len()); o++ {
+		if ev, ok := t.event(targets.At(uint32(o)), now); ok {
+			found = append(found, ev)
+		}
+	}
+	return found
 }
 
 // Route splits what is to be sent by the aggregators to which the hosts are

@@ -58,22 +58,27 @@ func (t *Table) Now(ids []fleet.HostID) ([]fleet.Host, error) {
 	}
 	found := make([]fleet.Host, 0, len(ids))
 	for piece := range slices.Chunk(ids, look) {
-		t.mu.RLock()
-		for _, id := range piece {
-			row, known := t.row(id)
-			switch {
-			case !known:
-				faults[0].add(id)
-			case row.KeyState != fleet.KeyAccepted:
-				faults[1].add(id)
-			default:
-				found = append(found, row)
-			}
-		}
-		t.mu.RUnlock()
+		found = t.pieceNow(found, piece, faults)
 	}
 	slices.SortFunc(found, fleet.CompareTargets)
 	return found, join(faults)
+}
+
+func (t *Table) pieceNow(found []fleet.Host, piece []fleet.HostID, faults []*fault) []fleet.Host {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for _, id := range piece {
+		row, known := t.row(id)
+		switch {
+		case !known:
+			faults[0].add(id)
+		case row.KeyState != fleet.KeyAccepted:
+			faults[1].add(id)
+		default:
+			found = append(found, row)
+		}
+	}
+	return found
 }
 
 func (t *Table) checkPiece(targets *job.Targets, first, end int, faults []*fault) {

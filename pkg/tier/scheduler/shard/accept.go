@@ -8,6 +8,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/run/failpoint"
 	"github.com/ccs-project/ccs/pkg/run/planted"
 	"github.com/ccs-project/ccs/pkg/state/store"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
@@ -77,7 +78,11 @@ func (s *submission) apply(ctx context.Context, t *tenure) {
 		return
 	}
 	var machine *job.Machine
-	if t.guard(id, func() { machine = job.New(s.Create.Spec, s.Create.Targets) }); machine == nil {
+	t.guard(id, func() {
+		failpoint.At("shard.create", func() string { return s.Create.Spec.Note })
+		machine = job.New(s.Create.Spec, s.Create.Targets)
+	})
+	if machine == nil {
 		return
 	}
 	h := &held{
