@@ -49,7 +49,7 @@ func TestAnOldHistorySlowsNothingDown(t *testing.T) {
 				took[name] = append(took[name], time.Since(began))
 			}
 		}
-		with, without := percentile(took["old"], 50), percentile(took["empty"], 50)
+		with, without := storetest.Percentile(took["old"], 50), storetest.Percentile(took["empty"], 50)
 		t.Logf("%-28s %8.2f ms with a history, %8.2f ms without", q.name, milliseconds(with), milliseconds(without))
 		if with > mostTimes*without+aLittle {
 			t.Errorf("%s takes %v with a history and %v without", q.name, with, without)
@@ -202,7 +202,7 @@ func janitorOfHistory(t *testing.T, s *Store) {
 		}
 	}
 	t.Logf("%d steps of retention removed %d rows: %.2f ms at the median, %.2f ms at the 99th percentile",
-		len(took), rows, milliseconds(percentile(took, 50)), milliseconds(percentile(took, 99)))
+		len(took), rows, milliseconds(storetest.Percentile(took, 50)), milliseconds(storetest.Percentile(took, 99)))
 	if rows < len(took)*200 {
 		t.Errorf("%d steps removed %d rows", len(took), rows)
 	}
