@@ -29,11 +29,16 @@ const (
 		lost = excluded.lost, concluded = excluded.concluded`
 	bareUpsert = `INSERT INTO bare SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[], $4::bigint[], $5::int[], $6::int[], $7::int[], $8::int[],
 		$9::bigint[], $10::bigint[], $11::bytea[], $12::bytea[], $13::bytea[], $14::bool[], $15::int[], $16::bool[])` + onConflict
+	bareInsertJobs = `INSERT INTO bare_jobs SELECT id, $3, true, row::json FROM unnest($1::uuid[], $2::text[]) AS new (id, row)`
+	bareUpdateJobs = `UPDATE bare_jobs SET state = $3, live = false, row = new.row::json
+		FROM unnest($1::uuid[], $2::text[]) AS new (id, row) WHERE bare_jobs.id = new.id`
 )
 
 // postgresContenders are the bare COPY into a table without any index, the bare
 // upsert into one with its key, the same by way of a temporary table, and the
-// store: all in one database, each on connections of its own.
+// store: all in one database, each on connections of its own. The floor is the bare
+// upsert: it updates the rows of the jobs as well, in the same transaction, as
+// whoever makes their results durable must.
 func postgresContenders(t *testing.T, dsn string) []contender {
 	t.Helper()
 	s, err := postgres.Open(t.Context(), postgres.Config{DSN: dsn, BusyTimeout: postgres.DefaultConfig().BusyTimeout, Readers: 1, Writers: 2})
@@ -49,6 +54,7 @@ func postgresContenders(t *testing.T, dsn string) []contender {
 	for _, text := range []string{
 		"CREATE TABLE heap (" + columns + ")",
 		"CREATE TABLE bare (" + columns + ", PRIMARY KEY (job, ordinal))",
+		"CREATE TABLE bare_jobs (id uuid PRIMARY KEY, state int NOT NULL, live bool NOT NULL, row json NOT NULL) WITH (fillfactor = 70)",
 		"CREATE TABLE staged (" + columns + ", PRIMARY KEY (job, ordinal))",
 		"CREATE TEMPORARY TABLE stage (" + columns + ") ON COMMIT DELETE ROWS",
 	} {
@@ -74,13 +80,10 @@ func postgresContenders(t *testing.T, dsn string) []contender {
 				return err
 			}
 		}, count("heap")},
-		{"bare upsert", func(tb testing.TB, round int, sh shape) func() error {
+		{"bare upsert, and the rows of the jobs", func(tb testing.TB, round int, sh shape) func() error {
 			tb.Helper()
 			ids, rows := packed(round, sh)
-			return func() error {
-				_, err := conn.Exec(tb.Context(), bareUpsert, arrays(ids, rows)...)
-				return err
-			}
+			return bareJobs(tb, conn, round, sh, func(group *pgx.Batch) { group.Queue(bareUpsert, arrays(ids, rows)...) })
 		}, count("bare")},
 		{"COPY to a temporary table, upsert from it", func(tb testing.TB, round int, sh shape) func() error {
 			tb.Helper()
@@ -97,6 +100,36 @@ func postgresContenders(t *testing.T, dsn string) []contender {
 		}, count("staged")},
 		storeContender(t, s, count("tasks")),
 	}
+}
+
+// bareJobs makes the rows of a round's jobs. What it returns ends them, with what
+// else is queued, in one transaction and one round trip.
+func bareJobs(tb testing.TB, conn *pgx.Conn, round int, s shape, also func(*pgx.Batch)) func() error {
+	tb.Helper()
+	ids, pending, done := ends(tb, round, s)
+	if _, err := conn.Exec(tb.Context(), bareInsertJobs, uuids(ids), texts(pending), int32(job.Running)); err != nil {
+		tb.Fatal(err)
+	}
+	return func() error {
+		group := &pgx.Batch{}
+		also(group)
+		group.Queue(bareUpdateJobs, uuids(ids), texts(done), int32(job.Done))
+		return conn.SendBatch(tb.Context(), group).Close()
+	}
+}
+
+func uuids(ids []job.ID) (list pgtype.FlatArray[pgtype.UUID]) {
+	for _, id := range ids {
+		list = append(list, pgtype.UUID{Bytes: id, Valid: true})
+	}
+	return list
+}
+
+func texts(rows [][]byte) (list []string) {
+	for _, row := range rows {
+		list = append(list, string(row))
+	}
+	return list
 }
 
 // arrays are the columns of the rows.

@@ -34,6 +34,27 @@ func packed(round int, s shape) (ids []job.ID, rows [][]codec.Task) {
 	return ids, rows
 }
 
+// ends are the rows of the jobs of a round, as a store keeps them: pending, and
+// when all is done.
+func ends(tb testing.TB, round int, s shape) (ids []job.ID, pending, done [][]byte) {
+	tb.Helper()
+	for n := range s.jobs {
+		ids = append(ids, jobID(round, n))
+		pending = append(pending, encoded(tb, storetest.Row(job.Running, 1, s.tasks)))
+		done = append(done, encoded(tb, storetest.Row(job.Done, 2, s.tasks)))
+	}
+	return ids, pending, done
+}
+
+func encoded(tb testing.TB, row *job.Row) []byte {
+	tb.Helper()
+	text, err := codec.ToJSON("row", row)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return text
+}
+
 // storeContender is a store, whichever it is: what is measured is the commit of
 // results and of the rows of their jobs.
 func storeContender(tb testing.TB, s store.Store, count func(tb testing.TB) int) contender {

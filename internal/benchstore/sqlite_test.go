@@ -15,11 +15,12 @@ import (
 const (
 	bareInto   = "INSERT INTO "
 	bareValues = " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	bareJob    = "INSERT INTO bare_jobs VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET row = excluded.row"
 )
 
 // sqliteContenders are the bare insert into a table without any index, which is
 // SQLite's COPY, the bare upsert into one with its key, and the store: each in a
-// file of its own, as durable as the others.
+// file of its own, as durable as the others, and with the rows of the jobs.
 func sqliteContenders(t *testing.T) []contender {
 	t.Helper()
 	config := sqlite.DefaultConfig()
@@ -32,8 +33,8 @@ func sqliteContenders(t *testing.T) []contender {
 	t.Cleanup(func() { _ = s.Close() })
 	counted := sqliteOpen(t, path)
 	return []contender{
-		sqliteFloor(t, "bare insert, no key", "", ""),
-		sqliteFloor(t, "bare upsert", ", PRIMARY KEY (job, ordinal)) WITHOUT ROWID", onConflict),
+		sqliteFloor(t, "bare insert, no key, and the rows of the jobs", "", ""),
+		sqliteFloor(t, "bare upsert, and the rows of the jobs", ", PRIMARY KEY (job, ordinal)) WITHOUT ROWID", onConflict),
 		storeContender(t, s, func(tb testing.TB) int { tb.Helper(); return rowsIn(tb, counted, "tasks") }),
 	}
 }
@@ -67,6 +68,9 @@ func sqliteFloor(t *testing.T, name, key, conflict string) contender {
 		code, signal, started, ended, outputs, signature, message, overdue, lost, concluded`+key); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := db.ExecContext(t.Context(), "CREATE TABLE bare_jobs (id INTEGER PRIMARY KEY, row)"); err != nil {
+		t.Fatal(err)
+	}
 	insert, err := db.PrepareContext(t.Context(), bareInto+"bare"+bareValues+conflict)
 	if err != nil {
 		t.Fatal(err)
@@ -74,6 +78,12 @@ func sqliteFloor(t *testing.T, name, key, conflict string) contender {
 	return contender{name, func(tb testing.TB, round int, s shape) func() error {
 		tb.Helper()
 		_, rows := packed(round, s)
+		_, pending, done := ends(tb, round, s)
+		for n := range pending {
+			if _, err := db.ExecContext(tb.Context(), bareJob, int64(round*1_000+n), pending[n]); err != nil {
+				tb.Fatal(err)
+			}
+		}
 		return func() error {
 			tx, err := db.BeginTx(tb.Context(), nil)
 			if err != nil {
@@ -86,6 +96,9 @@ func sqliteFloor(t *testing.T, name, key, conflict string) contender {
 					if _, err := st.ExecContext(tb.Context(), sqliteArgs(int64(round*1_000+n), &rows[n][i])...); err != nil {
 						return err
 					}
+				}
+				if _, err := tx.ExecContext(tb.Context(), bareJob, int64(round*1_000+n), done[n]); err != nil {
+					return err
 				}
 			}
 			return tx.Commit()
