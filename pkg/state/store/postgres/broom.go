@@ -15,81 +15,36 @@ import (
 // broom is one step of a sweep, within its transaction.
 type broom struct {
 	*tx
-	sweep          *store.Sweep
-	left           int // rows that may still go
-	began          time.Time
+	store.Step
 	horizon, risen time.Time     // before the step and after it
 	erased         map[day]int64 // bytes, about
-	done           store.Swept
 }
 
 // chunk is how many rows go between two looks at the clock: a millisecond's work.
 const chunk = 100
 
-// full reports whether the step has done enough.
-func (b *broom) full() bool {
-	late := b.sweep.Hold > 0 && time.Since(b.began) >= b.sweep.Hold
-	return b.left <= 0 || late && b.done.Rows > 0
-}
-
-// took notes what has gone.
-func (b *broom) took(rows int) {
-	b.left -= rows
-	b.done.Rows += rows
-}
-
-// pause notes that the pass goes on after a job, and not that it is over.
-func (b *broom) pause(after int64) { b.done.Next = max(after, 1) }
-
-// step removes first what an earlier step has begun, then jobs, then ids.
-func (b *broom) step(ctx context.Context, found removable) error {
-	if err := b.finish(ctx); err != nil {
-		return err
-	}
-	at := b.sweep.From
-	for _, v := range found.jobs {
-		if b.full() {
-			b.pause(at)
-			return nil
-		}
-		if err := b.remove(ctx, v); err != nil {
-			return err
-		}
-		at = v.seq
-	}
-	if b.full() || !found.end {
-		b.pause(max(at, found.looked))
-		return nil
-	}
-	more, err := b.forgetIDs(ctx)
-	if more {
-		b.pause(found.looked)
-	}
-	return err
-}
-
-// remove takes a job away from whoever asks, if it is still done and no commit
+// Remove takes a job away from whoever asks, if it is still done and no commit
 // has locked it, and begins to remove its rows.
-func (b *broom) remove(ctx context.Context, v victim) error {
+func (b *broom) Remove(ctx context.Context, v store.Victim) error {
 	group := &pgx.Batch{}
 	var gone bool
 	group.Queue(`WITH gone AS (DELETE FROM jobs WHERE seq = (SELECT seq FROM jobs WHERE seq = $1 AND id = $2 AND NOT live FOR UPDATE SKIP LOCKED) RETURNING id),
 		noted AS (INSERT INTO removals SELECT id FROM gone)
-		UPDATE ids SET removed = $3 FROM gone WHERE ids.id = gone.id RETURNING true`, v.seq, uuid(v.id), codec.Nanos(b.sweep.Now)).
+		UPDATE ids SET removed = $3 FROM gone WHERE ids.id = gone.id RETURNING true`, v.Seq, uuid(v.ID), codec.Nanos(b.Sweep.Now)).
 		QueryRow(one(&gone, &gone))
-	first := queueErase(group, v.id, min(b.left-1, chunk))
+	first := queueErase(group, v.ID, min(b.Left()-1, chunk))
 	if err := b.send(ctx, group); err != nil || !gone {
 		return err
 	}
-	b.done.Jobs++
-	b.took(1)
-	b.note(v.id, first)
-	return b.erase(ctx, v.id, first)
+	b.Done.Jobs++
+	b.Took(1)
+	b.note(v.ID, first)
+	return b.erase(ctx, v.ID, first)
 }
 
-// finish goes on with jobs of which some rows are left.
-func (b *broom) finish(ctx context.Context) error {
-	for !b.full() {
+// Finish goes on with jobs of which some rows are left.
+func (b *broom) Finish(ctx context.Context) error {
+	for !b.Full() {
 		var id pgtype.UUID
 		var found bool
 		group := &pgx.Batch{}
@@ -106,9 +61,9 @@ func (b *broom) finish(ctx context.Context) error {
 
 // erase removes rows of a job, as many as may go, after what went last.
 func (b *broom) erase(ctx context.Context, id job.ID, last *erasure) error {
-	for !last.whole && !b.full() {
+	for !last.whole && !b.Full() {
 		group := &pgx.Batch{}
-		last = queueErase(group, id, min(b.left, chunk))
+		last = queueErase(group, id, min(b.Left(), chunk))
 		if err := b.send(ctx, group); err != nil {
 			return err
 		}
@@ -119,20 +74,20 @@ func (b *broom) erase(ctx context.Context, id job.ID, last *erasure) error {
 
 // note counts what went of a job.
 func (b *broom) note(id job.ID, e *erasure) {
-	b.took(e.rows)
+	b.Took(e.rows)
 	b.erased[dayOf(id.Time())] += e.bytes
 }
 
-// forgetIDs forgets ids, and raises the horizon past them.
-func (b *broom) forgetIDs(ctx context.Context) (more bool, err error) {
-	for !b.full() {
-		most := min(b.left, chunk)
+// ForgetIDs forgets ids, and raises the horizon past them.
+func (b *broom) ForgetIDs(ctx context.Context) (more bool, err error) {
+	for !b.Full() {
+		most := min(b.Left(), chunk)
 		var id pgtype.UUID
 		n := 0
 		group := &pgx.Batch{}
 		group.Queue(`DELETE FROM ids WHERE id = ANY(ARRAY(
 			SELECT id FROM ids WHERE removed > 0 AND removed <= $1 AND keep_until <= $2 ORDER BY removed LIMIT $3)) RETURNING id`,
-			codec.Nanos(b.sweep.Now.Add(-b.sweep.IDs)), codec.Nanos(b.sweep.Now), most).
+			codec.Nanos(b.Sweep.Now.Add(-b.Sweep.IDs)), codec.Nanos(b.Sweep.Now), most).
 			Query(each([]any{&id}, func() error {
 				b.risen = store.Horizon(b.risen, id.Bytes)
 				n++
@@ -141,8 +96,8 @@ func (b *broom) forgetIDs(ctx context.Context) (more bool, err error) {
 		if err := b.send(ctx, group); err != nil {
 			return false, err
 		}
-		b.done.IDs += n
-		b.took(n)
+		b.Done.IDs += n
+		b.Took(n)
 		if n < most {
 			return false, nil
 		}

@@ -31,7 +31,7 @@ func (s *Store) dropEmptyDay(ctx context.Context, sw *store.Sweep) error {
 		return err
 	}
 	err = s.write(ctx, func(ctx context.Context, t *tx) error {
-		b := &broom{tx: t, sweep: sw}
+		b := &broom{tx: t, Step: store.NewStep(sw)}
 		if err := b.begin(ctx, s.schema); err != nil {
 			return err
 		}

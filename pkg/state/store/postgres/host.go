@@ -63,24 +63,13 @@ const hostsPage = 2000
 
 // Hosts yields the hosts written after a revision.
 func (s *Store) Hosts(ctx context.Context, revision uint64) iter.Seq2[fleet.Host, error] {
-	return func(yield func(fleet.Host, error) bool) {
-		for {
-			page, err := s.hosts(ctx, revision)
-			if err != nil {
-				yield(fleet.Host{}, failure(ctx, "read the hosts", err))
-				return
-			}
-			for _, h := range page {
-				if !yield(h, nil) {
-					return
-				}
-				revision = h.Revision
-			}
-			if len(page) < hostsPage {
-				return
-			}
+	return store.Pages(fleet.Host{Revision: revision}, hostsPage, func(after fleet.Host) ([]fleet.Host, error) {
+		page, err := s.hosts(ctx, after.Revision)
+		if err != nil {
+			return nil, failure(ctx, "read the hosts", err)
 		}
-	}
+		return page, nil
+	})
 }
 
 func (s *Store) hosts(ctx context.Context, revision uint64) ([]fleet.Host, error) {

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -35,13 +34,13 @@ func (s *Store) sweep(ctx context.Context, sw *store.Sweep) (done store.Swept, e
 	if err != nil {
 		return done, err
 	}
-	b := &broom{sweep: sw, left: max(sw.Limit, 1), erased: map[day]int64{}}
+	b := &broom{Step: store.NewStep(sw), erased: map[day]int64{}}
 	err = s.write(ctx, func(ctx context.Context, t *tx) error {
 		b.tx = t
 		if err := b.begin(ctx, s.schema); err != nil {
 			return err
 		}
-		if err := b.step(ctx, found); err != nil {
+		if err := b.Run(ctx, found, b); err != nil {
 			return err
 		}
 		return b.end(ctx)
@@ -50,11 +49,11 @@ func (s *Store) sweep(ctx context.Context, sw *store.Sweep) (done store.Swept, e
 		return done, err
 	}
 	s.size.shrink(b.erased)
-	if b.done.Next == 0 {
+	if b.Done.Next == 0 {
 		err = s.dropEmptyDay(ctx, sw)
 	}
-	b.done.Bytes = bytes
-	return b.done, err
+	b.Done.Bytes = bytes
+	return b.Done, err
 }
 
 // begin begins the transaction, and is the verdict on who sweeps.
@@ -70,8 +69,9 @@ func (b *broom) begin(ctx context.Context, schema int64) error {
 	if err := b.send(ctx, group); err != nil {
 		return err
 	}
-	b.began, b.horizon, b.risen = time.Now(), f.horizon, f.horizon
-	if epoch := b.sweep.Epoch; c.epoch != epoch || epoch.Generation != f.generation || epoch == (job.Epoch{}) {
+	b.Step = store.NewStep(b.Sweep) // its time begins when it holds others up
+	b.horizon, b.risen = f.horizon, f.horizon
+	if epoch := b.Sweep.Epoch; c.epoch != epoch || epoch.Generation != f.generation || epoch == (job.Epoch{}) {
 		return fmt.Errorf("claim %d of generation %d, the store is at claim %d of generation %d: %w",
 			epoch.N, epoch.Generation, c.epoch.N, f.generation, store.ErrFenced)
 	}
@@ -81,45 +81,33 @@ func (b *broom) begin(ctx context.Context, schema int64) error {
 // removablePage is how many jobs are looked at in one query.
 const removablePage = 256
 
-// removable is jobs that may go, as many as a step can take.
-type removable struct {
-	jobs   []victim
-	looked int64 // number of the last job that was looked at
-	end    bool  // there are no more
-}
-
-type victim struct {
-	seq int64
-	id  job.ID
-}
-
 // removable looks for jobs in the order of their acceptance.
-func (s *Store) removable(ctx context.Context, sw *store.Sweep, over bool) (found removable, err error) {
+func (s *Store) removable(ctx context.Context, sw *store.Sweep, over bool) (found store.Removable, err error) {
 	const query = `SELECT jobs.seq, jobs.id, jobs.spec, jobs.row, ids.keep_until FROM jobs JOIN ids ON ids.id = jobs.id
 		WHERE jobs.seq > $1 AND NOT jobs.live ORDER BY jobs.seq LIMIT $2`
-	found.looked = sw.From
-	var v victim
+	found.Looked = sw.From
+	var v store.Victim
 	var id pgtype.UUID
 	var spec, row []byte
 	var keepUntil int64
-	for rows := removablePage; rows == removablePage && !found.end && len(found.jobs) < sw.Limit; {
+	for rows := removablePage; rows == removablePage && !found.End && len(found.Jobs) < sw.Limit; {
 		rows = 0
 		group := &pgx.Batch{}
-		group.Queue(query, found.looked, removablePage).Query(each([]any{&v.seq, &id, &spec, &row, &keepUntil}, func() error {
+		group.Queue(query, found.Looked, removablePage).Query(each([]any{&v.Seq, &id, &spec, &row, &keepUntil}, func() error {
 			rows++
-			if found.end = found.end || sw.Young(codec.AcceptedAt(spec), over); found.end {
+			if found.End = found.End || sw.Young(codec.AcceptedAt(spec), over); found.End {
 				return nil
 			}
-			v.id, found.looked = id.Bytes, v.seq
+			v.ID, found.Looked = id.Bytes, v.Seq
 			if sw.Removes(codec.DoneAt(row, codec.FromNanos(keepUntil)), over) {
-				found.jobs = append(found.jobs, v)
+				found.Jobs = append(found.Jobs, v)
 			}
 			return nil
 		}))
 		if err := s.read(ctx, group); err != nil {
 			return found, err
 		}
-		found.end = found.end || rows < removablePage
+		found.End = found.End || rows < removablePage
 	}
 	return found, nil
 }

@@ -83,27 +83,15 @@ func inState(state task.State) string {
 // TasksSince yields the rows written after a revision, a page at a time.
 func (s *Store) TasksSince(ctx context.Context, id job.ID, revision uint64) iter.Seq2[job.TaskRow, error] {
 	const query = taskColumns + ofJob + " AND (revision, ordinal) > ($2, $3) ORDER BY revision, ordinal LIMIT $4"
-	return func(yield func(job.TaskRow, error) bool) {
-		at := job.TaskRow{Revision: revision, Ordinal: math.MaxInt32}
-		for {
-			var page []job.TaskRow
-			var bad error
-			group := &pgx.Batch{}
-			queueTaskRows(group, &page, func(err error) { bad = errors.Join(bad, err) }, query, uuid(id), int64(at.Revision), int32(at.Ordinal), store.MaxPage)
-			if err := errors.Join(s.read(ctx, group), bad); err != nil {
-				yield(job.TaskRow{}, s.jobFailure(ctx, id, err))
-				return
-			}
-			for _, at = range page {
-				if !yield(at, nil) {
-					return
-				}
-			}
-			if len(page) < store.MaxPage {
-				return
-			}
+	return store.Pages(job.TaskRow{Revision: revision, Ordinal: math.MaxInt32}, store.MaxPage, func(at job.TaskRow) (page []job.TaskRow, err error) {
+		var bad error
+		group := &pgx.Batch{}
+		queueTaskRows(group, &page, func(err error) { bad = errors.Join(bad, err) }, query, uuid(id), int64(at.Revision), int32(at.Ordinal), store.MaxPage)
+		if err := errors.Join(s.read(ctx, group), bad); err != nil {
+			return nil, s.jobFailure(ctx, id, err)
 		}
-	}
+		return page, nil
+	})
 }
 
 // Output returns the content that a job's task wrote.

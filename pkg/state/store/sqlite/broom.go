@@ -14,76 +14,31 @@ import (
 // broom is one step of a sweep, within its transaction.
 type broom struct {
 	*tx
-	sweep *store.Sweep
-	left  int // rows that may still go
-	began time.Time
-	done  store.Swept
+	store.Step
 }
 
 // chunk is how many rows go between two looks at the clock.
 const chunk = 50
 
-// full reports whether the step has done enough.
-func (b *broom) full() bool {
-	late := b.sweep.Hold > 0 && time.Since(b.began) >= b.sweep.Hold
-	return b.left <= 0 || late && b.done.Rows > 0
-}
-
-// step removes first what an earlier step has begun, then jobs, then ids.
-func (b *broom) step(ctx context.Context, found removable) error {
-	if err := b.finish(ctx); err != nil {
-		return err
-	}
-	at := b.sweep.From
-	for _, v := range found.jobs {
-		if b.full() {
-			b.pause(at)
-			return nil
-		}
-		if err := b.remove(ctx, v); err != nil {
-			return err
-		}
-		at = v.seq
-	}
-	if b.full() || !found.end {
-		b.pause(max(at, found.looked))
-		return nil
-	}
-	more, err := b.forgetIDs(ctx)
-	if more {
-		b.pause(found.looked)
-	}
-	return err
-}
-
-// pause notes that the pass goes on after a job, and not that it is over.
-func (b *broom) pause(after int64) { b.done.Next = max(after, 1) }
-
-// took notes what has gone.
-func (b *broom) took(rows int) {
-	b.left -= rows
-	b.done.Rows += rows
-}
-
-// remove takes a job away from whoever asks, if it is still as it was when it was
+// Remove takes a job away from whoever asks, if it is still as it was when it was
 // looked for, and begins to remove its rows.
-func (b *broom) remove(ctx context.Context, v victim) error {
+func (b *broom) Remove(ctx context.Context, v store.Victim) error {
 	n, err := b.count(ctx, "UPDATE jobs SET id = ?, state = 0, submitter = '', spec = x'', row = x'' WHERE seq = ? AND id = ? AND live = 0",
-		tombID(v.seq), v.seq, v.id[:])
+		tombID(v.Seq), v.Seq, v.ID[:])
 	if err != nil || n == 0 {
 		return err
 	}
-	if err := b.exec(ctx, "UPDATE ids SET removed = ? WHERE id = ?", codec.Nanos(b.sweep.Now), v.id[:]); err != nil {
+	if err := b.exec(ctx, "UPDATE ids SET removed = ? WHERE id = ?", codec.Nanos(b.Sweep.Now), v.ID[:]); err != nil {
 		return err
 	}
-	b.done.Jobs++
-	b.took(1)
-	return b.erase(ctx, v.seq)
+	b.Done.Jobs++
+	b.Took(1)
+	return b.erase(ctx, v.Seq)
 }
 
-// finish goes on with jobs of which some rows are left.
-func (b *broom) finish(ctx context.Context) error {
-	for !b.full() {
+// Finish goes on with jobs of which some rows are left.
+func (b *broom) Finish(ctx context.Context) error {
+	for !b.Full() {
 		var seq int64
 		err := b.row(ctx, "SELECT seq FROM jobs WHERE state = 0 ORDER BY seq LIMIT 1", nil, &seq)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -113,18 +68,18 @@ func rowsOfJob() [3]string {
 func (b *broom) erase(ctx context.Context, seq int64) error {
 	for _, query := range rowsOfJob() {
 		for more := true; more; {
-			if b.full() {
+			if b.Full() {
 				return nil
 			}
-			n, err := b.count(ctx, query, seq, min(b.left, chunk))
+			n, err := b.count(ctx, query, seq, min(b.Left(), chunk))
 			if err != nil {
 				return err
 			}
-			b.took(n)
+			b.Took(n)
 			more = n > 0
 		}
 	}
-	if err := b.eraseOutputs(ctx, seq); err != nil || b.full() {
+	if err := b.eraseOutputs(ctx, seq); err != nil || b.Full() {
 		return err
 	}
 	var size int
@@ -135,13 +90,13 @@ func (b *broom) erase(ctx context.Context, seq int64) error {
 	if err := b.exec(ctx, "DELETE FROM bodies WHERE job = ?", seq); err != nil {
 		return err
 	}
-	b.took(store.Weight(size))
+	b.Took(store.Weight(size))
 	return b.exec(ctx, "DELETE FROM jobs WHERE seq = ?", seq)
 }
 
 // eraseOutputs removes contents one by one: they differ in size.
 func (b *broom) eraseOutputs(ctx context.Context, seq int64) error {
-	for !b.full() {
+	for !b.Full() {
 		var digest []byte
 		var size int
 		err := b.row(ctx, "SELECT digest, length(content) FROM outputs WHERE job = ? LIMIT 1", []any{seq}, &digest, &size)
@@ -154,19 +109,19 @@ func (b *broom) eraseOutputs(ctx context.Context, seq int64) error {
 		if err != nil {
 			return err
 		}
-		b.took(store.Weight(size))
+		b.Took(store.Weight(size))
 	}
 	return nil
 }
 
-// forgetIDs forgets ids, and raises the horizon past them.
-func (b *broom) forgetIDs(ctx context.Context) (more bool, err error) {
+// ForgetIDs forgets ids, and raises the horizon past them.
+func (b *broom) ForgetIDs(ctx context.Context) (more bool, err error) {
 	horizon := b.horizon
-	for !b.full() {
+	for !b.Full() {
 		var id job.ID
 		var text []byte
 		err := b.row(ctx, "SELECT id FROM ids WHERE removed > 0 AND removed <= ? AND keep_until <= ? ORDER BY removed LIMIT 1",
-			[]any{codec.Nanos(b.sweep.Now.Add(-b.sweep.IDs)), codec.Nanos(b.sweep.Now)}, &text)
+			[]any{codec.Nanos(b.Sweep.Now.Add(-b.Sweep.IDs)), codec.Nanos(b.Sweep.Now)}, &text)
 		if errors.Is(err, sql.ErrNoRows) {
 			return false, b.raise(ctx, horizon)
 		}
@@ -178,8 +133,8 @@ func (b *broom) forgetIDs(ctx context.Context) (more bool, err error) {
 		}
 		copy(id[:], text)
 		horizon = store.Horizon(horizon, id)
-		b.done.IDs++
-		b.took(1)
+		b.Done.IDs++
+		b.Took(1)
 	}
 	return true, b.raise(ctx, horizon)
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/state/store"
@@ -31,9 +30,9 @@ func (s *Store) Sweep(ctx context.Context, sw store.Sweep) (store.Swept, error) 
 		if err := t.checkSweep(ctx, sw.Epoch); err != nil {
 			return err
 		}
-		b := &broom{tx: t, sweep: &sw, left: max(sw.Limit, 1), began: time.Now()}
-		err := b.step(ctx, found)
-		done = b.done
+		b := &broom{tx: t, Step: store.NewStep(&sw)}
+		err := b.Run(ctx, found, b)
+		done = b.Done
 		return err
 	})
 	if err != nil {
@@ -70,47 +69,35 @@ func (s *snapshot) bytes(ctx context.Context) (n int64, err error) {
 // removablePage is how many jobs are looked at in one query.
 const removablePage = 256
 
-// removable is jobs that may go, as many as a step can take.
-type removable struct {
-	jobs   []victim
-	looked int64 // number of the last job that was looked at
-	end    bool  // there are no more
-}
-
-type victim struct {
-	seq int64
-	id  job.ID
-}
-
 // removable looks for jobs in the order of their acceptance.
-func (s *snapshot) removable(ctx context.Context, sw *store.Sweep, over bool) (found removable, err error) {
+func (s *snapshot) removable(ctx context.Context, sw *store.Sweep, over bool) (found store.Removable, err error) {
 	const query = `SELECT jobs.seq, jobs.id, jobs.spec, jobs.row, ids.keep_until FROM jobs JOIN ids ON ids.id = jobs.id
 		WHERE jobs.seq > ? AND jobs.live = 0 ORDER BY jobs.seq LIMIT ?`
-	found.looked = sw.From
-	for rows := removablePage; rows == removablePage && !found.end && len(found.jobs) < sw.Limit; {
+	found.Looked = sw.From
+	for rows := removablePage; rows == removablePage && !found.End && len(found.Jobs) < sw.Limit; {
 		rows = 0
-		err := s.each(ctx, query, []any{found.looked, removablePage}, func(scan func(...any) error) error {
+		err := s.each(ctx, query, []any{found.Looked, removablePage}, func(scan func(...any) error) error {
 			rows++
-			var v victim
+			var v store.Victim
 			var id, spec, row []byte
 			var keepUntil int64
-			if err := scan(&v.seq, &id, &spec, &row, &keepUntil); err != nil {
+			if err := scan(&v.Seq, &id, &spec, &row, &keepUntil); err != nil {
 				return err
 			}
-			if found.end = found.end || sw.Young(codec.AcceptedAt(spec), over); found.end {
+			if found.End = found.End || sw.Young(codec.AcceptedAt(spec), over); found.End {
 				return nil
 			}
-			copy(v.id[:], id)
-			found.looked = v.seq
+			copy(v.ID[:], id)
+			found.Looked = v.Seq
 			if sw.Removes(codec.DoneAt(row, codec.FromNanos(keepUntil)), over) {
-				found.jobs = append(found.jobs, v)
+				found.Jobs = append(found.Jobs, v)
 			}
 			return nil
 		})
 		if err != nil {
 			return found, err
 		}
-		found.end = found.end || rows < removablePage
+		found.End = found.End || rows < removablePage
 	}
 	return found, nil
 }

@@ -87,24 +87,13 @@ func inState(state task.State) string {
 // TasksSince yields the rows written after a revision, a page at a time.
 func (s *Store) TasksSince(ctx context.Context, id job.ID, revision uint64) iter.Seq2[job.TaskRow, error] {
 	const query = taskColumns + ofJob + "AND (revision, ordinal) > (?, ?) ORDER BY revision, ordinal LIMIT ?"
-	return func(yield func(job.TaskRow, error) bool) {
-		at := job.TaskRow{Revision: revision, Ordinal: math.MaxUint32}
-		for {
-			page, err := s.now().tasks(ctx, query, id[:], at.Revision, at.Ordinal, store.MaxPage)
-			if err != nil {
-				yield(job.TaskRow{}, s.jobFailure(ctx, id, err))
-				return
-			}
-			for _, at = range page {
-				if !yield(at, nil) {
-					return
-				}
-			}
-			if len(page) < store.MaxPage {
-				return
-			}
+	return store.Pages(job.TaskRow{Revision: revision, Ordinal: math.MaxUint32}, store.MaxPage, func(at job.TaskRow) ([]job.TaskRow, error) {
+		page, err := s.now().tasks(ctx, query, id[:], at.Revision, at.Ordinal, store.MaxPage)
+		if err != nil {
+			return nil, s.jobFailure(ctx, id, err)
 		}
-	}
+		return page, nil
+	})
 }
 
 // Output returns the content that a job's task wrote.
