@@ -44,8 +44,8 @@ func TestPagesBeginAnewForWhoRangesAgainAndEndWithWhoHasEnough(t *testing.T) {
 	all := store.Pages(0, 3, page)
 	for range 2 {
 		*asked = 0
-		for n := range all {
-			if n == 4 {
+		for n, err := range all {
+			if err != nil || n == 4 {
 				break
 			}
 		}
