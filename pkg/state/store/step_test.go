@@ -16,7 +16,7 @@ import (
 type bin struct {
 	*store.Step
 	unfinished, rows, ids int
-	takes                 time.Duration // for each row
+	each                  func() // row; nil: nothing
 	did                   []string
 	fails                 string
 }
@@ -27,7 +27,9 @@ func (b *bin) do(what string, rows *int) error {
 		return errors.New(what)
 	}
 	for ; *rows > 0 && !b.Full(); *rows-- {
-		time.Sleep(b.takes) // in a bubble
+		if b.each != nil {
+			b.each()
+		}
 		b.Took(1)
 	}
 	return nil
@@ -85,14 +87,15 @@ func TestAStepFinishesThenRemovesThenForgetsAsFarAsItMay(t *testing.T) {
 
 func TestAStepEndsWhenItsTimeIsOverAndHasDoneSomething(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		aMillisecond := func() { time.Sleep(time.Millisecond) }
 		step := store.NewStep(&store.Sweep{Limit: 1000, Hold: 5 * time.Millisecond})
-		b := bin{Step: &step, rows: 3, takes: time.Millisecond}
+		b := bin{Step: &step, rows: 3, each: aMillisecond}
 		if err := step.Run(t.Context(), found(9, true), &b); err != nil || step.Done.Rows != 5 || step.Done.Next != 12 || step.Left() != 995 {
 			t.Errorf("%+v, %v", step.Done, err)
 		}
 		step = store.NewStep(&store.Sweep{Limit: 1000, Hold: 1})
 		time.Sleep(time.Second) // over before it has begun
-		b = bin{Step: &step, rows: 3, takes: time.Millisecond}
+		b = bin{Step: &step, rows: 3, each: aMillisecond}
 		if err := step.Run(t.Context(), found(9, true), &b); err != nil || step.Done.Rows != 1 {
 			t.Errorf("late: %+v, %v, want one row", step.Done, err)
 		}
