@@ -37,6 +37,7 @@ type entry struct {
 	refusal task.Report
 	memory  bool // a ping: the executor knows nothing of it
 	pastW   bool
+	gone    bool         // with pastW: the executor was let forget it
 	told    task.Desired // the greatest wish that the executor has carried out
 	busy    bool
 	era     int // of the Forget that it has heard
@@ -307,8 +308,12 @@ func (a *agent) answered(e *entry, attempt uint32, got answer) {
 		a.say(e)
 	case released:
 		a.handed(e)
-		a.drop(e)
-		return
+		if e.want >= task.DesiredGone || a.w.bug("what was forgotten is not said") {
+			a.drop(e)
+			return
+		}
+		e.pastW, e.gone = true, true
+		a.say(e)
 	case recorded:
 		e.told = max(e.told, got.told)
 		if e.asked != nil && e.asked.attempt <= attempt {

@@ -237,6 +237,10 @@ func (x *executor) release(p *plan, era int, reply func(answer)) {
 		return
 	}
 	d, w := x.host.disk, x.host.w
+	if t := d.tombs[p.n]; t != nil && t.released {
+		reply(answer{kind: released})
+		return
+	}
 	if r := d.report(p); !r.State.Final() {
 		reply(answer{kind: recorded, report: r})
 		return

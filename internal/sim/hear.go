@@ -11,9 +11,10 @@ import (
 
 // said is what a host says of a task.
 type said struct {
-	inc   fleet.Incarnation
-	seen  task.Report
-	pastW bool
+	inc       fleet.Incarnation
+	seen      task.Report
+	pastW     bool
+	forgotten bool // with pastW: the host had it, and was let forget it
 }
 
 // Answers to users.
@@ -38,11 +39,15 @@ func (t *tenure) heard(r report) {
 	id := t.w.hosts[r.host].id
 	t.w.say(t.name, "hears from %s of %s: attempt %d %s%s", id, p.name, r.said.seen.Attempt, r.said.seen.State, past(r.said.pastW))
 	if r.said.pastW {
-		t.w.saw("a host answered PAST_W")
+		t.w.sawIf(!r.said.forgotten, "a host answered PAST_W")
+		t.w.sawIf(r.said.forgotten, "a host said that it was let forget a task")
 		// Not even a job that this owner accepted is without a history: a restored
 		// store may have lost it, and its user has submitted it again.
 		same := t.epoch.Generation == 1 || h.here && t.w.bug("what is accepted here has no history")
-		_ = t.step(h, job.PastW{Host: id, Incarnation: r.said.inc, SameGeneration: same})
+		err := t.step(h, job.PastW{Host: id, Incarnation: r.said.inc, SameGeneration: same, Forgotten: r.said.forgotten})
+		if errors.Is(err, job.ErrForgotten) && t.owner() && !t.w.bug("what is accepted here has no history") {
+			t.w.violate(ForgetAfterCommit, "%s was let forget %s, of which the store has no outcome", id, p.name)
+		}
 		return
 	}
 	if o, ok := p.targets.Find(id); ok && h.machine.Task(o).Report.State == task.Unknown && r.said.seen.State.Final() {

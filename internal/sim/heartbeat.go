@@ -92,7 +92,7 @@ func (a *agent) beatNow() {
 	b := heartbeat{number: a.number, haveReply: a.haveReply}
 	for _, p := range a.out.NextAs(a.number, 6) {
 		if e := a.entries[p.n]; e != nil && e.says() {
-			b.reports = append(b.reports, hostReport{p, said{a.host.disk.inc, e.seen, e.pastW}})
+			b.reports = append(b.reports, hostReport{p, said{a.host.disk.inc, e.seen, e.pastW, e.gone}})
 		}
 	}
 	if a.snapshot && !a.said && a.out.Pending() == 0 {

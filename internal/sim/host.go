@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/fleet"
@@ -117,11 +116,6 @@ func (h *host) leave() {
 	h.w.say(string(h.id), "is gone for good")
 	h.gone = true
 	h.stop(true)
-}
-
-// runs reports whether a process of a job lives here.
-func (h *host) runs(p *plan) bool {
-	return slices.ContainsFunc(h.processes, func(ep *endProcess) bool { return ep.plan == p && ep.leader })
 }
 
 // killExecutor ends the executor; it is started again soon.

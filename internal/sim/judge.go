@@ -92,15 +92,15 @@ func (w *world) judgeTask(j *jobWatch, o uint32, got task.Report, row *jobRow) {
 	}
 	lied := got.State == task.Skipped || !mayHaveRun(got)
 	for i := range d.attempts {
-		if lied && d.attempts[i].starts > 0 && !w.strays(h, p) && (row.released[o] || !h.gone && h.disk.inc == inc && !w.excused(d)) {
+		if lied && d.attempts[i].starts > 0 && (row.released[o] || !h.gone && h.disk.inc == inc && !w.excused(d)) {
 			w.violate(Truth, "%s has started %s, which is %s", h.id, p.name, got.State)
 		}
 	}
-	if h.gone || h.disk.inc != inc || w.excused(d) {
+	if h.gone || h.disk.inc != inc {
 		return
 	}
 	truth, did := d.truth()
-	did = did && !p.spec.Ping
+	did = did && !p.spec.Ping && !w.excused(d)
 	if p.spec.Ping && d.invented(got) {
 		w.violate(Truth, "%s has not answered %s, and the job says %v", h.id, p.name, got)
 	}
@@ -115,11 +115,6 @@ func (w *world) judgeTask(j *jobWatch, o uint32, got task.Report, row *jobRow) {
 		w.violate(Truth, "%s did %s: %v, and the job says %v", h.id, p.name, truth, got)
 	}
 }
-
-// strays reports whether a host runs a command that does not end, of which a
-// restored store has lost the release: its job has concluded that it was never
-// started, and is corrected by an outcome alone.
-func (w *world) strays(h *host, p *plan) bool { return w.store.era > 0 && h.runs(p) }
 
 // excused reports whether the host was told to forget the task on the word of a
 // store that was restored since: nobody knows any more.
@@ -165,7 +160,7 @@ func (w *world) judgeHost(h *host) {
 		return
 	}
 	for _, n := range h.remembers() {
-		if w.store.jobs[n] == nil || w.strays(h, w.plans[n]) {
+		if w.store.jobs[n] == nil {
 			continue // the store has lost it: the host keeps its word
 		}
 		w.violate(Bounded, "%s still remembers %s: %s", h.id, w.plans[n].name, h.describe(n))

@@ -18,6 +18,7 @@ func least() map[string]int {
 		"a control request changed nothing":                    940,
 		"a heartbeat was missing":                              1100,
 		"a host answered PAST_W":                               170,
+		"a host said that it was let forget a task":            200,
 		"a host came back and was released in a later batch":   4,
 		"a host was hit between two writes":                    270,
 		"a host was hit with a command that it has taken over": 83,

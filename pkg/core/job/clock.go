@@ -12,8 +12,8 @@ func (m *Machine) elapse() {
 	if end, s, why := m.lastRelease(); m.due(end) {
 		m.skipRest(s, why)
 	}
-	if m.row.InFlight() > 0 && m.row.Wish < task.DesiredStop && m.due(m.spec.Rollout.Deadline) && !bug("nothing is stopped at the deadline") {
-		m.halt(task.DesiredStop)
+	if m.mayRun() && m.due(m.spec.Rollout.Deadline) && !bug("nothing is stopped at the deadline") {
+		m.overrun()
 	}
 	if m.firsts() > 0 && m.due(m.settleBy(1)) && !bug("settle-by ignored") {
 		m.giveUp(func(attempt uint32) bool { return attempt == 1 })
@@ -30,6 +30,27 @@ func (m *Machine) elapse() {
 				m.again(o)
 			}
 		}
+	}
+}
+
+// mayRun reports whether something may run that nobody has wanted to stop: in
+// flight, or UNKNOWN on a host that is here.
+func (m *Machine) mayRun() bool {
+	givenUp := !m.live.empty() && !bug("what was given up is not stopped")
+	return m.row.Wish < task.DesiredStop && (m.row.InFlight() > 0 || givenUp)
+}
+
+// overrun: the deadline has passed, and nothing is to run any more. A job that is
+// done stays so.
+func (m *Machine) overrun() {
+	if m.row.InFlight() > 0 {
+		m.halt(task.DesiredStop)
+		return
+	}
+	m.row.Wish = task.DesiredStop
+	m.owed.row = true
+	for o := range m.live.all() {
+		m.wishAgain(o)
 	}
 }
 
@@ -102,7 +123,7 @@ func (m *Machine) Due() (time.Time, bool) {
 		at(m.now.Before(falls), falls)
 	}
 	at(!m.ready.empty() && m.now.Before(m.spec.NotBefore), m.spec.NotBefore)
-	at(m.row.InFlight() > 0 && m.row.Wish < task.DesiredStop, m.spec.Rollout.Deadline)
+	at(m.mayRun(), m.spec.Rollout.Deadline)
 	at(m.firsts() > 0, m.settleBy(1))
 	at(m.reruns > 0, m.settleBy(2))
 	at(!m.live.empty(), m.nextPull)

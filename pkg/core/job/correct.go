@@ -62,21 +62,49 @@ func (m *Machine) conflict(o uint32) {
 
 // correct: the task is final by the scheduler's own word, and its host has an
 // outcome. LOST gives way as task.Join says. SKIPPED and EXPIRED say that
-// nothing was started, which a host that did start it knows better: its word
+// nothing was started: its host knows better what became of it, and its word
 // replaces ours. If it started nothing either, but says so otherwise, both may
 // not be right: that is counted.
 func (m *Machine) correct(o uint32, ev Reported) {
+	m.owed.forget.add(o)
 	e := &m.tasks[o]
 	said, detail := e.standing(ev)
 	guessedLost := e.seen.State == task.Lost
 	switch {
-	case guessedLost && task.Join(e.seen, said) != e.seen, !guessedLost && mayHaveRun(said):
-		m.admit(o)
-		m.write(o, said, &detail)
-	case !guessedLost && said != e.seen:
+	case guessedLost && task.Join(e.seen, said) == e.seen:
+		return
+	case !guessedLost && !mayHaveRun(said) && said != e.seen:
 		m.conflict(o)
 	}
-	m.owed.forget.add(o)
+	m.admit(o)
+	m.write(o, said, &detail)
+}
+
+// denied reports whether we have said by ourselves that the task was certainly not
+// started.
+func (e *entry) denied() bool { return e.is(concluded) && e.seen.State != task.Lost }
+
+// belied: a task of which we have said that it was certainly not started is on its
+// host, because a restored store has lost its release. What becomes of it is not
+// known until its outcome comes; what is wanted of it, the host may not know. A
+// state directory that is gone will say no outcome.
+func (m *Machine) belied(o uint32, r task.Report) {
+	e := &m.tasks[o]
+	if !e.denied() || r.State < task.Accepted || bug("what runs changes no conclusion") {
+		return
+	}
+	m.admit(o)
+	if e.seen.Exit.Reason == task.NewIncarnation {
+		m.write(o, task.Report{Attempt: r.Attempt, State: task.Lost, Exit: task.Exit{Reason: task.StateWiped}}, nil)
+		return
+	}
+	m.write(o, task.Report{Attempt: r.Attempt, State: task.Unknown, Exit: task.Exit{Reason: task.StillRunning}}, nil)
+	m.owed.forget.remove(o) // was to answer who speaks for another, or said the opposite
+	e.set(unheard, false)
+	e.set(attached, true)
+	e.awayNano = 0
+	m.enliven(o)
+	m.wishAgain(o)
 }
 
 // mayHaveRun reports whether a final report of a host says that the attempt ran,

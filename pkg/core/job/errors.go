@@ -36,6 +36,9 @@ var (
 	ErrIncarnation = errors.New("the report comes from another incarnation than the target's")
 	// ErrNotReleased: a host does not know what was never released to it.
 	ErrNotReleased = errors.New("the task was never released to this host")
+	// ErrForgotten: an owner lets a host forget only what is durable, and the store
+	// is the one that it was then. Somebody has to find out why.
+	ErrForgotten = errors.New("the host was let forget the task, and the store has no outcome of it")
 	// ErrAttempt: an attempt that the job's recovery does not allow.
 	ErrAttempt = errors.New("the job allows no such attempt")
 	// ErrReport: not a report, or not one that a host may say.

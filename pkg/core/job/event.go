@@ -37,11 +37,13 @@ type Reported struct {
 
 // PastW is a host's answer to a release that it does not know and that ends
 // before what it has purged: it was not started now, and whether it ever was
-// only the store's generation tells.
+// only the store's generation tells. Or it knows no more of it than that it has
+// ended there, and that an owner has let it forget the outcome.
 type PastW struct {
 	Host           fleet.HostID
 	Incarnation    fleet.Incarnation // that says it
 	SameGeneration bool              // the store's generation is still the one that released the task
+	Forgotten      bool              // the host had it, and was let forget it
 }
 
 // NotKnown says that an aggregator knows nothing of tasks that were queried,

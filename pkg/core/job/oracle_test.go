@@ -159,28 +159,31 @@ func (d *dumb) reported(ev Reported) {
 		return
 	case !own || ev.Report.Attempt > max(1, d.spec.MaxAttempts):
 		return
+	case t.seen.State.Final() && final:
+		d.forget[o] = true
+		if t.seen.State == task.Lost && task.Join(t.seen, r) == t.seen {
+			return // it may have started: that is never false
+		}
+		d.wasReleased(o)
+		t.seen, t.guess = r, r.Exit.Reason == task.Forgotten
+		return
 	case t.seen.State.Final():
-		if final {
-			if t.seen.State == task.Lost {
-				r = task.Join(t.seen, r)
-			} else if r.State < task.Lost && r.Exit.Reason != task.Killed {
-				r = t.seen
-			}
-			t.guess = r.Exit.Reason == task.Forgotten || r == t.seen
-			if !t.released && r != t.seen {
-				t.released, d.fresh[o] = true, true
-				d.roll.released++
-			}
-			t.seen = r
-			d.forget[o] = true
+		if t.seen.State == task.Lost || r.State == task.Dispatched {
+			return
+		}
+		d.wasReleased(o)
+		wiped := t.seen.Exit.Reason == task.NewIncarnation
+		t.seen, t.guess = task.Report{Attempt: r.Attempt, State: task.Lost, Exit: task.Exit{Reason: task.StateWiped}}, wiped
+		if !wiped {
+			t.seen.State, t.seen.Exit.Reason = task.Unknown, task.StillRunning
+			t.here = true
+			delete(d.roll.away, int(o))
+			delete(d.forget, o)
+			d.stop[o] = d.stop[o] || d.wishes(*t)
 		}
 		return
 	}
-	if !t.released {
-		t.released, t.seen.State = true, task.Dispatched
-		d.fresh[o] = true
-		d.roll.released++
-	}
+	d.wasReleased(o)
 	switch {
 	case t.seen.State.Settled() && !final:
 	case ev.Report.Attempt < t.seen.Attempt:
@@ -201,6 +204,19 @@ func (d *dumb) reported(ev Reported) {
 			t.lost = 0
 		}
 		t.seen = task.Join(t.seen, ev.Report)
+	}
+}
+
+// wasReleased: its host proves it.
+func (d *dumb) wasReleased(o uint32) {
+	t := &d.tasks[o]
+	if t.released {
+		return
+	}
+	t.released, d.fresh[o] = true, true
+	d.roll.released++
+	if t.seen.State == task.Pending {
+		t.seen.State = task.Dispatched
 	}
 }
 
@@ -227,7 +243,17 @@ func (d *dumb) pastW(ev PastW) {
 	o, _ := d.targets.Find(ev.Host)
 	t := &d.tasks[o]
 	final := t.seen.State.Final()
-	if !final && (ev.Incarnation != d.targets.At(o).Incarnation || !t.released) {
+	own := ev.Incarnation == d.targets.At(o).Incarnation
+	if own && ev.Forgotten && (!final || t.guess && t.seen.State != task.Lost) {
+		if ev.SameGeneration {
+			return // nobody can rightly say so
+		}
+		d.forget[o] = true
+		d.wasReleased(o)
+		d.end(int(o), task.Lost, task.Forgotten)
+		return
+	}
+	if !final && (!own || !t.released) {
 		return
 	}
 	d.forget[o] = true
@@ -310,6 +336,12 @@ func (d *dumb) clock() {
 	}
 	if passed(d.spec.Rollout.Deadline) && d.count(d.inFlight) > 0 {
 		d.halt(task.DesiredStop)
+	}
+	if passed(d.spec.Rollout.Deadline) && d.wish < task.DesiredStop && d.count(d.talkable) > 0 {
+		d.wish = task.DesiredStop // of what was given up alone
+		for o, t := range d.tasks {
+			d.stop[uint32(o)] = d.stop[uint32(o)] || d.talkable(t)
+		}
 	}
 	for o, t := range d.tasks {
 		by := d.spec.StartBy
@@ -428,7 +460,7 @@ func drawEvent(t *rapid.T, targets *Targets) Event {
 	case "reported":
 		return Reported{Host: host, Incarnation: who, Report: drawReport(t)}
 	case "pastW":
-		return PastW{host, who, rapid.Bool().Draw(t, "same generation")}
+		return PastW{host, who, rapid.Bool().Draw(t, "same generation"), rapid.IntRange(0, 3).Draw(t, "forgotten") == 0}
 	case "notKnown":
 		return NotKnown{list.Draw(t, "ordinals")}
 	case "notHere":

@@ -19,7 +19,8 @@ import (
 //     unless that was LOST and a later attempt has ended (see wentOn); a final
 //     one is answered with Forget, whoever sends it, so that no host keeps it for
 //     ever.
-//   - What the scheduler has concluded by itself is corrected (see correct).
+//   - What the scheduler has concluded by itself is corrected by an outcome (see
+//     correct), and that nothing was started by what has begun too (see belied).
 func (m *Machine) reported(ev Reported) error {
 	o, ok := m.targets.Find(ev.Host)
 	if !ok {
@@ -39,10 +40,11 @@ func (m *Machine) reported(ev Reported) error {
 		return ErrIncarnation
 	case ev.Report.Attempt > m.spec.attempts():
 		return ErrAttempt
+	case e.seen.State.Final() && final:
+		m.correct(o, ev)
+		return nil
 	case e.seen.State.Final():
-		if final {
-			m.correct(o, ev)
-		}
+		m.belied(o, ev.Report)
 		return nil
 	}
 	m.admit(o)
@@ -158,24 +160,30 @@ func (m *Machine) again(o uint32) {
 // certainly not started only if nothing was ever heard of it under the store
 // generation that released it, and no attempt was made before; else the record
 // of what it did may have been forgotten on the word of a store that has since
-// been restored. Whatever it is, the host need not say it again.
+// been restored. Of what the host says that it has forgotten, that is certain.
+// Whatever it is, the host need not say it again.
 func (m *Machine) pastW(ev PastW) error {
 	o, ok := m.targets.Find(ev.Host)
 	if !ok {
 		return ErrUnknownHost
 	}
 	e := &m.tasks[o]
+	own := ev.Incarnation == m.targets.At(o).Incarnation
 	switch {
-	case e.seen.State.Final():
+	case e.seen.State.Final() && (!own || !ev.Forgotten || !e.denied()):
 		m.owed.forget.add(o)
 		return nil
-	case ev.Incarnation != m.targets.At(o).Incarnation:
+	case !own:
 		return ErrIncarnation
-	case !e.is(released):
+	case ev.Forgotten && ev.SameGeneration:
+		return ErrForgotten
+	case !ev.Forgotten && !e.is(released):
 		return ErrNotReleased
 	}
+	m.admit(o)
 	silent := e.seen.State == task.Dispatched || e.seen.Exit.Reason == task.Silent
-	if (ev.SameGeneration || bug("generation not looked at")) && silent && e.seen.Attempt == 1 {
+	certain := ev.SameGeneration || bug("generation not looked at") && !ev.Forgotten
+	if certain && silent && e.seen.Attempt == 1 {
 		m.conclude(o, task.Expired, task.StartByPassed)
 	} else {
 		m.conclude(o, task.Lost, task.Forgotten)

@@ -217,8 +217,11 @@ func (s *script) events(verb string, words []string) []Event {
 		ev := report(words[0], task.Running)
 		ev.Detail.Overdue = true
 		events = append(events, ev)
-	case "past-w": // a same, or a restored
-		events = append(events, PastW{fleet.HostID(words[0]), inc(1), words[1] == "same"})
+	case "past-w": // a same, a restored, a forgotten, or a impossible: forgotten, and the same
+		said := PastW{Host: fleet.HostID(words[0]), Incarnation: inc(1)}
+		said.SameGeneration = words[1] == "same" || words[1] == "impossible"
+		said.Forgotten = words[1] == "forgotten" || words[1] == "impossible"
+		events = append(events, said)
 	case "not-known", "not-here":
 		var list []uint32
 		for _, w := range words {

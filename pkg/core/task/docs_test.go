@@ -69,7 +69,8 @@ func diagram(b *strings.Builder) {
 		"`EXPIRED`, `REFUSED`, `START_FAILED` and `CANCELED` before the start say that their attempt was not started. Of attempt k > 1 they are\n" +
 		"never the outcome of the task: attempt k-1 may have run, so the task is `LOST` with the reason of attempt k-1 (`forgotten` if that\n" +
 		"went with a restored store).\n\n" +
-		"What the scheduler concludes by itself is corrected by its host. A host that ran what was said to be `EXPIRED` or `SKIPPED` is right;\n" +
+		"What the scheduler concludes by itself is corrected by its host. A host that ran what was said to be `EXPIRED` or `SKIPPED` is right, and while it\n" +
+		"runs there it is `UNKNOWN` (a restored store has lost its release), or `LOST` by `state_wiped` if that state directory is gone;\n" +
 		"if it did not start it either, but for another reason, that is a conflict. `TIMED_OUT`, `FAILED` and `SUCCEEDED` replace\n" +
 		"`LOST` by `state_wiped` and `forgotten`.\n\n```mermaid\nstateDiagram-v2\n")
 	for _, from := range append([]State{Unspecified}, States()...) {

@@ -32,7 +32,7 @@ type Transition struct {
 
 const (
 	whenSettleBy = "no outcome was heard by its settle-by"
-	whenInferred = "its host has a new incarnation, or answers PAST_W after a restore of the store"
+	whenInferred = "its host has a new incarnation, or answers after a restore of the store PAST_W or that it was let forget it"
 	whenPastW    = "its host answers PAST_W under the store generation that released it"
 	whenTakeOver = "its end-process died and the executor could wait for the leader"
 )
