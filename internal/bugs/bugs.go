@@ -97,6 +97,7 @@ func ofAgents() []Bug {
 	return []Bug{
 		{"what runs may be forgotten", agent, "", "TestAForgetOfWhatHasNotEndedIsIgnoredAndTold", NothingLost},
 		{"a retry runs beside its parent", agent, "", "TestARetryIsRefusedWhileItsParentLives", NeverTwice},
+		{"what was forgotten is not said", agent, "", "TestWhatTheExecutorWasLetForgetIsSaidSo", NothingLost},
 		{"a stop before the start is not kept", agent, "", "TestAStopWhileTheExecutorIsAwayIsNotForgotten", RolloutExact},
 		{"a stale bundle is believed", agent, "", "TestAHostWithoutABundleRefuses", HostDecides},
 		{"target not proven", agent, "", "TestAHostStartsOnlyWhatItHasItselfVerified", HostDecides},

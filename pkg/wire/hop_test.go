@@ -103,6 +103,7 @@ func TestAReportComesBack(t *testing.T) {
 	for _, want := range []wire.Report{
 		aReport(),
 		{Job: aJob, Pool: "p", Class: "c", PastW: true},
+		{Job: aJob, Pool: "p", Class: "c", PastW: true, Forgotten: true},
 		{Job: aJob, Seen: task.Report{Attempt: 1, State: task.Running}},
 	} {
 		got, err := wire.ReportFromProto(overTheWire(t, wire.ReportToProto(want)))

@@ -179,6 +179,7 @@ type HostReport struct {
 	Seen        task.Report
 	Detail      job.Detail // Overdue included
 	PastW       bool       // no outcome; Seen and Detail are then zero
+	Forgotten   bool       // with PastW: it had an outcome, and an owner has let the host forget it
 }
 
 // PassReport is a host's report on its way up: what the host said goes on as it
@@ -186,7 +187,7 @@ type HostReport struct {
 func PassReport(r *sessionv1.Report, host fleet.HostID, inc *fleet.Incarnation) *meshv1.HostReport {
 	return &meshv1.HostReport{
 		HostId: string(host), Ordinal: r.GetOrdinal(), Incarnation: inc[:],
-		Result: r.GetResult(), PastW: r.GetPastW(), Overdue: r.GetOverdue(),
+		Result: r.GetResult(), PastW: r.GetPastW(), Forgotten: r.GetForgotten(), Overdue: r.GetOverdue(),
 	}
 }
 
@@ -198,6 +199,7 @@ func HostReportFromProto(r *meshv1.HostReport) (HostReport, error) {
 	}
 	out := HostReport{Host: fleet.HostID(r.GetHostId()), Ordinal: r.GetOrdinal(), Incarnation: inc, PastW: r.GetPastW()}
 	if out.PastW {
+		out.Forgotten = r.GetForgotten()
 		return out, nil
 	}
 	if out.Seen, out.Detail, err = ResultFromProto(r.GetResult()); err != nil {

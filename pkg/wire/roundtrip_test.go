@@ -136,7 +136,9 @@ func TestASessionsWordsComeBack(t *testing.T) {
 			Job: drawID(t), Pool: drawName(t, "pool"), Class: drawName(t, "class"), Ordinal: rapid.Uint32().Draw(t, "ordinal"),
 			PastW: rapid.Bool().Draw(t, "past w"),
 		}
-		if !r.PastW {
+		if r.PastW {
+			r.Forgotten = rapid.Bool().Draw(t, "forgotten")
+		} else {
 			r.Seen, r.Detail, r.Inline = drawReport(t), drawDetail(t), [][]byte{drawBytes(t, "inline", 1, 30)}
 			r.Detail.Overdue = rapid.Bool().Draw(t, "overdue")
 		}
@@ -204,8 +206,9 @@ func TestAReportGoesUpAsItCame(t *testing.T) {
 		want := HostReport{Host: host, Ordinal: r.Ordinal, Incarnation: inc, Seen: r.Seen, Detail: r.Detail}
 		got, err := HostReportFromProto(sent(t, PassReport(ReportToProto(r), host, &inc)))
 		comesBack(t, got, err, want)
-		past, err := HostReportFromProto(sent(t, PassReport(ReportToProto(Report{Job: r.Job, PastW: true}), host, &inc)))
-		comesBack(t, past, err, HostReport{Host: host, Incarnation: inc, PastW: true})
+		forgotten := rapid.Bool().Draw(t, "forgotten")
+		past, err := HostReportFromProto(sent(t, PassReport(ReportToProto(Report{Job: r.Job, PastW: true, Forgotten: forgotten}), host, &inc)))
+		comesBack(t, past, err, HostReport{Host: host, Incarnation: inc, PastW: true, Forgotten: forgotten})
 	})
 }
 

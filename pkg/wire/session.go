@@ -68,20 +68,23 @@ func HelloFromProto(h *sessionv1.Hello) (Hello, error) {
 
 // Report is what a host says of one task.
 type Report struct {
-	Job     job.ID
-	Pool    string // as dispatched
-	Class   string // as signed
-	Ordinal uint32 // as proven; 0 where the proof was unreadable
-	Seen    task.Report
-	Detail  job.Detail // Overdue included
-	PastW   bool       // not known there, and not past W: no outcome. Seen and Detail are then zero
-	Inline  [][]byte   // contents of small outputs, at most MaxInline bytes each
+	Job       job.ID
+	Pool      string // as dispatched
+	Class     string // as signed
+	Ordinal   uint32 // as proven; 0 where the proof was unreadable
+	Seen      task.Report
+	Detail    job.Detail // Overdue included
+	PastW     bool       // not known there, and not past W: no outcome. Seen and Detail are then zero
+	Forgotten bool       // with PastW: it had an outcome, and an owner has let the host forget it
+	Inline    [][]byte   // contents of small outputs, at most MaxInline bytes each
 }
 
 // ReportToProto is the wire form of a report.
 func ReportToProto(r Report) *sessionv1.Report {
 	out := &sessionv1.Report{JobId: r.Job[:], Pool: r.Pool, Class: r.Class, Ordinal: r.Ordinal, PastW: r.PastW, Overdue: r.Detail.Overdue}
-	if !r.PastW {
+	if r.PastW {
+		out.Forgotten = r.Forgotten
+	} else {
 		out.Result = ResultToProto(r.Seen, r.Detail)
 	}
 	for _, content := range r.Inline {
@@ -99,6 +102,7 @@ func ReportFromProto(r *sessionv1.Report) (Report, error) {
 	}
 	out := Report{Job: id, Pool: r.GetPool(), Class: r.GetClass(), Ordinal: r.GetOrdinal(), PastW: r.GetPastW()}
 	if out.PastW {
+		out.Forgotten = r.GetForgotten()
 		return out, nil
 	}
 	if out.Seen, out.Detail, err = ResultFromProto(r.GetResult()); err != nil {

@@ -133,7 +133,7 @@ func Metrics() []Metric {
 		{Name: EtcdWentBack, Kind: KindGauge, Unit: "{alarm}", Tiers: []string{"access", "scheduler", "aggregator", "issuer"}, Help: "1 from when etcd was seen to have lost history (restored from an older snapshot) until the process is restarted, which is the operator's word; else 0."},
 		{Name: HostsKnown, Kind: KindGauge, Unit: "{host}", Tiers: []string{"scheduler"}, Help: "Hosts in the host table."},
 		{Name: HostsAttached, Kind: KindGauge, Unit: "{host}", Tiers: []string{"scheduler"}, Help: "Hosts that are attached to an aggregator, as this scheduler knows it."},
-		{Name: ReportsStray, Kind: KindCounter, Unit: "{report}", Labels: []string{"reason"}, Tiers: []string{"scheduler"}, Help: "Reports of jobs that are not in the store: purged (retention has removed the job, and the host may forget it) or unknown (nobody knows where the job went: look)."},
+		{Name: ReportsStray, Kind: KindCounter, Unit: "{report}", Labels: []string{"reason"}, Tiers: []string{"scheduler"}, Help: "Reports of what is not in the store: purged (retention has removed the job, and the host may forget it), unknown (nobody knows where the job went: look) or forgotten (a task has no outcome, and its host was let forget it: look)."},
 		{Name: StoreSize, Kind: KindGauge, Unit: "By", Tiers: []string{"scheduler"}, Help: "What the job store holds, as the scheduler knows it that removes what retention does not keep; 0 at the others."},
 		{Name: RetainedJobs, Kind: KindCounter, Unit: "{job}", Tiers: []string{"scheduler"}, Help: "Jobs that retention has removed."},
 		{Name: RetainedRows, Kind: KindCounter, Unit: "{row}", Tiers: []string{"scheduler"}, Help: "Rows that retention has removed; large content counts as several."},

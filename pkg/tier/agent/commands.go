@@ -161,7 +161,7 @@ func (a *Agent) observe(ctx context.Context, c wire.HostCommand) {
 	switch grown := task.Compare(c.Report, e.seen); {
 	case grown < 0, grown == 0 && c.Detail.Overdue == e.detail.Overdue:
 	default:
-		e.seen, e.detail, e.pastW = c.Report, c.Detail, false
+		e.seen, e.detail, e.pastW, e.forgotten = c.Report, c.Detail, false, false
 		e.delivery = delivery{}
 		a.say(e)
 	}

@@ -20,9 +20,10 @@ type entry struct {
 	detail   job.Detail   // signed when it has an outcome
 	remember time.Time    // E
 
-	memory bool         // a ping: the executor knows nothing of it
-	pastW  bool         // the executor may have known and forgotten it: no outcome
-	told   task.Desired // the greatest wish that the executor has carried out; 0: none
+	memory    bool         // a ping: the executor knows nothing of it
+	pastW     bool         // the executor may have known and forgotten it: no outcome
+	forgotten bool         // with pastW: it has
+	told      task.Desired // the greatest wish that the executor has carried out; 0: none
 
 	handover
 	delivery

@@ -86,8 +86,8 @@ func TestADuplicateCommandNeverStartsTwice(t *testing.T) {
 		w.aggs[0].forgetHeard()
 		w.aggs[0].deliver(c)
 		w.pass(20 * time.Second)
-		if again := w.aggs[0].heard(job.id()); len(again) > 0 {
-			w.Errorf("released, it is said again: %+v", again)
+		if again := w.aggs[0].heard(job.id()); len(again) != 1 || !again[0].PastW || !again[0].Forgotten {
+			w.Errorf("released, and asked for again, it says %+v", again)
 		}
 		w.startedOnce(job)
 	})

@@ -135,7 +135,7 @@ func (a *Agent) unstarve(class string, free uint32) {
 
 // report is what is to be said of a task, signed if it is an outcome.
 func (a *Agent) report(ctx context.Context, e *entry) *sessionv1.Report {
-	r := wire.Report{Job: e.id, Pool: e.ticket.pool, Class: e.ticket.class, Ordinal: e.ticket.ordinal, PastW: e.pastW}
+	r := wire.Report{Job: e.id, Pool: e.ticket.pool, Class: e.ticket.class, Ordinal: e.ticket.ordinal, PastW: e.pastW, Forgotten: e.forgotten}
 	if e.pastW {
 		return wire.ReportToProto(r)
 	}

@@ -159,20 +159,31 @@ func TestPastWGoesUpAsNoOutcome(t *testing.T) {
 	inBubble(t, func(t *testing.T, w *world) {
 		a := w.here("h1")
 		s := w.owner("s1", 1)
-		j, done := w.job("standard", 0, "h1"), w.job("standard", 0, "h1")
+		j, done, gone := w.job("standard", 0, "h1"), w.job("standard", 0, "h1"), w.job("standard", 0, "h1")
 		s.dispatch(j, "h1")
 		past := wire.Report{Job: j.id, Pool: "standard", Class: "standard", PastW: true}
 		a.say(past)
-		if got := s.reports(); len(got) != 1 || !got[0].PastW {
+		if got := s.reports(); len(got) != 1 || !got[0].PastW || got[0].Forgotten {
 			t.Fatalf("went up: %v", got)
+		}
+		s.dispatch(gone, "h1")
+		past.Job, past.Forgotten = gone.id, true
+		a.say(past)
+		if got := s.reports(); len(got) != 2 || !got[1].PastW || !got[1].Forgotten {
+			t.Fatalf("of what was forgotten went up: %v", got)
+		}
+		s.dispatch(gone, "h1")
+		if got := s.reports(); len(got) != 3 || !got[2].Forgotten {
+			t.Errorf("asked again, it answers %v", got)
 		}
 		a.say(a.report(done, task.Succeeded))
 		past.Job = done.id
 		a.say(past)
-		if got := s.reports(); len(got) != 2 {
-			t.Errorf("an outcome was followed by %v", got[2:])
+		if got := s.reports(); len(got) != 4 {
+			t.Errorf("an outcome was followed by %v", got[4:])
 		}
 		s.forget(j, "h1")
+		s.forget(gone, "h1")
 		s.forget(done, "h1")
 		a.beat(&sessionv1.Heartbeat{})
 		w.settle()

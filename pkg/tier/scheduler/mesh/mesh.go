@@ -46,6 +46,7 @@ type Report struct {
 	Ordinal     uint32 // as the host says
 	Incarnation fleet.Incarnation
 	PastW       bool // no outcome; Report and Detail are zero
+	Forgotten   bool // with PastW: it had one, and an owner has let the host forget it
 	Report      task.Report
 	Detail      job.Detail
 }

@@ -87,15 +87,19 @@ func TestABatchIsAcknowledgedAndItsCreditGivenBack(t *testing.T) {
 			Jobs: []*meshv1.JobReports{{JobId: id[:], Pool: "p", Items: []*meshv1.HostReport{
 				{HostId: "h1", Ordinal: 3, Incarnation: incarnation, Result: result},
 				{HostId: "h2", Ordinal: 4, Incarnation: incarnation, PastW: true},
+				{HostId: "h3", Ordinal: 5, Incarnation: incarnation, PastW: true, Forgotten: true},
 			}}},
 			Blobs: []*typesv1.Blob{{Digest: digest[:], Content: blob}},
 		})
 		b := <-r.sink.reports
-		if len(b.Reports) != 2 || b.Reports[0].Job != id || b.Reports[0].Report.State != task.Succeeded || !b.Reports[1].PastW || string(b.Blobs[digest]) != "hello\n" {
+		if len(b.Reports) != 3 || b.Reports[0].Job != id || b.Reports[0].Report.State != task.Succeeded || !b.Reports[1].PastW || string(b.Blobs[digest]) != "hello\n" {
 			t.Errorf("batch is %+v", b)
 		}
+		if past, gone := b.Reports[1], b.Reports[2]; past.Forgotten || !gone.PastW || !gone.Forgotten {
+			t.Errorf("what is past W came as %+v, what was forgotten as %+v", past, gone)
+		}
 		_, haves, credits := a.kinds()
-		if len(haves) != 1 || haves[0].GetNumber() != 1 || len(credits) != 1 || credits[0].GetMore() != 2 {
+		if len(haves) != 1 || haves[0].GetNumber() != 1 || len(credits) != 1 || credits[0].GetMore() != 3 {
 			t.Errorf("have %v, credits %v", haves, credits)
 		}
 	})

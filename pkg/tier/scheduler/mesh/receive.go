@@ -141,6 +141,7 @@ func reportFrom(id job.ID, pool string, item *meshv1.HostReport) (Report, error)
 		Incarnation: incarnation, PastW: item.GetPastW(),
 	}
 	if out.PastW {
+		out.Forgotten = item.GetForgotten()
 		return out, nil
 	}
 	out.Report, out.Detail, err = wire.ResultFromProto(item.GetResult())

@@ -90,7 +90,14 @@ func (t *tenure) hear(ctx context.Context, h *held, r *mesh.Report) error {
 		// job that this owner accepted is without a history, for the store may have
 		// lost it, and its user has submitted it again.
 		same := t.epoch.Generation == 1 || planted.Bug("what is accepted here has no history")
-		return t.stepJob(h, job.PastW{Host: r.Host, Incarnation: r.Incarnation, SameGeneration: same})
+		err := t.stepJob(h, job.PastW{Host: r.Host, Incarnation: r.Incarnation, SameGeneration: same, Forgotten: r.Forgotten})
+		if errors.Is(err, job.ErrForgotten) {
+			t.meter.strays.Add(ctx, 1, t.meter.forgotten)
+			t.deps.Log.ErrorContext(ctx, "host was let forget a task that has no outcome in the store; was the store restored, and its generation not raised?",
+				"job", h.id, "host", r.Host)
+			return nil
+		}
+		return err
 	}
 	return t.stepJob(h, job.Reported{Host: r.Host, Incarnation: r.Incarnation, Report: r.Report, Detail: r.Detail})
 }

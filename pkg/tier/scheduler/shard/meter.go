@@ -15,8 +15,8 @@ import (
 type meter struct {
 	accepted, done, released, settled metric.Int64Counter
 
-	strays          metric.Int64Counter // reports of jobs that are not there
-	purged, unknown metric.AddOption    // why
+	strays                     metric.Int64Counter // reports of what is not there
+	purged, unknown, forgotten metric.AddOption    // why
 
 	classes map[string]*classMeter // there are no more than classes
 }
@@ -35,7 +35,7 @@ func newMeter(t obs.Telemetry) meter {
 	return meter{
 		accepted: t.Counter(obs.JobsAccepted), done: t.Counter(obs.JobsDone),
 		released: t.Counter(obs.TasksReleased), settled: t.Counter(obs.TasksSettled),
-		strays: t.Counter(obs.ReportsStray), purged: strayOf("purged"), unknown: strayOf("unknown"),
+		strays: t.Counter(obs.ReportsStray), purged: strayOf("purged"), unknown: strayOf("unknown"), forgotten: strayOf("forgotten"),
 		classes: map[string]*classMeter{},
 	}
 }

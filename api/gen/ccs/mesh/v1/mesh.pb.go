@@ -1504,7 +1504,9 @@ type HostReport struct {
 	// Not known there, and not past W: no outcome.
 	PastW bool `protobuf:"varint,5,opt,name=past_w,json=pastW,proto3" json:"past_w,omitempty"`
 	// It runs past a timeout that only reports.
-	Overdue       bool `protobuf:"varint,6,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	Overdue bool `protobuf:"varint,6,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	// With past_w: it has ended there, and an owner has let the host forget it.
+	Forgotten     bool `protobuf:"varint,7,opt,name=forgotten,proto3" json:"forgotten,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1577,6 +1579,13 @@ func (x *HostReport) GetPastW() bool {
 func (x *HostReport) GetOverdue() bool {
 	if x != nil {
 		return x.Overdue
+	}
+	return false
+}
+
+func (x *HostReport) GetForgotten() bool {
+	if x != nil {
+		return x.Forgotten
 	}
 	return false
 }
@@ -1853,7 +1862,7 @@ const file_ccs_mesh_v1_mesh_proto_rawDesc = "" +
 	"JobReports\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\fR\x05jobId\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\tR\x04pool\x12-\n" +
-	"\x05items\x18\x03 \x03(\v2\x17.ccs.mesh.v1.HostReportR\x05items\"\xc4\x01\n" +
+	"\x05items\x18\x03 \x03(\v2\x17.ccs.mesh.v1.HostReportR\x05items\"\xe2\x01\n" +
 	"\n" +
 	"HostReport\x12\x17\n" +
 	"\ahost_id\x18\x01 \x01(\tR\x06hostId\x12\x18\n" +
@@ -1861,7 +1870,8 @@ const file_ccs_mesh_v1_mesh_proto_rawDesc = "" +
 	"\vincarnation\x18\x03 \x01(\fR\vincarnation\x120\n" +
 	"\x06result\x18\x04 \x01(\v2\x18.ccs.types.v1.TaskResultR\x06result\x12\x15\n" +
 	"\x06past_w\x18\x05 \x01(\bR\x05pastW\x12\x18\n" +
-	"\aoverdue\x18\x06 \x01(\bR\aoverdue\"\xaf\x01\n" +
+	"\aoverdue\x18\x06 \x01(\bR\aoverdue\x12\x1c\n" +
+	"\tforgotten\x18\a \x01(\bR\tforgotten\"\xaf\x01\n" +
 	"\aReturns\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\fR\x05jobId\x123\n" +
 	"\bnot_here\x18\x02 \x03(\v2\x18.ccs.mesh.v1.HostOrdinalR\anotHere\x125\n" +

@@ -361,7 +361,11 @@ type Report struct {
 	// Contents of outputs that are small, at most 4 KiB each.
 	Blobs []*v1.Blob `protobuf:"bytes,7,rep,name=blobs,proto3" json:"blobs,omitempty"`
 	// It runs past a timeout that only reports.
-	Overdue       bool `protobuf:"varint,8,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	Overdue bool `protobuf:"varint,8,opt,name=overdue,proto3" json:"overdue,omitempty"`
+	// With past_w: it is known here that it has ended and that an owner has let it
+	// be forgotten. Who does not know this field finds past_w alone, and concludes
+	// the same of a store that was restored.
+	Forgotten     bool `protobuf:"varint,9,opt,name=forgotten,proto3" json:"forgotten,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -448,6 +452,13 @@ func (x *Report) GetBlobs() []*v1.Blob {
 func (x *Report) GetOverdue() bool {
 	if x != nil {
 		return x.Overdue
+	}
+	return false
+}
+
+func (x *Report) GetForgotten() bool {
+	if x != nil {
+		return x.Forgotten
 	}
 	return false
 }
@@ -1225,7 +1236,7 @@ const file_ccs_session_v1_session_proto_rawDesc = "" +
 	"liveDigest\x126\n" +
 	"\x06bundle\x18\a \x01(\v2\x1e.ccs.identity.v1.BundleVersionR\x06bundle\x12#\n" +
 	"\rexecutor_away\x18\b \x01(\bR\fexecutorAway\x123\n" +
-	"\acredits\x18\t \x03(\v2\x19.ccs.types.v1.ClassCreditR\acredits\"\xf0\x01\n" +
+	"\acredits\x18\t \x03(\v2\x19.ccs.types.v1.ClassCreditR\acredits\"\x8e\x02\n" +
 	"\x06Report\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\fR\x05jobId\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\tR\x04pool\x12\x14\n" +
@@ -1234,7 +1245,8 @@ const file_ccs_session_v1_session_proto_rawDesc = "" +
 	"\x06result\x18\x05 \x01(\v2\x18.ccs.types.v1.TaskResultR\x06result\x12\x15\n" +
 	"\x06past_w\x18\x06 \x01(\bR\x05pastW\x12(\n" +
 	"\x05blobs\x18\a \x03(\v2\x12.ccs.types.v1.BlobR\x05blobs\x12\x18\n" +
-	"\aoverdue\x18\b \x01(\bR\aoverdue\"\x80\x01\n" +
+	"\aoverdue\x18\b \x01(\bR\aoverdue\x12\x1c\n" +
+	"\tforgotten\x18\t \x01(\bR\tforgotten\"\x80\x01\n" +
 	"\x0fConnectResponse\x123\n" +
 	"\awelcome\x18\x01 \x01(\v2\x17.ccs.session.v1.WelcomeH\x00R\awelcome\x12-\n" +
 	"\x05reply\x18\x02 \x01(\v2\x15.ccs.session.v1.ReplyH\x00R\x05replyB\t\n" +
