@@ -75,6 +75,7 @@ func ofSchedulers() []Bug {
 		{"strays are not asked again", shard, "", "TestHostsThatSpokeOfAJobBeforeItWasThereAreAskedAgain", NothingLost},
 		{"unread is unheard", shard, scheduler, "TestALateOutcomeIsTakenInTheEndWhateverFailsAtFirst", NothingLost},
 		{"what is accepted here has no history", shard, "", "TestPastWIsCertainOnlyUnderTheGenerationThatReleased", NothingLost},
+		{"a job that is done is not stopped", shard, "", "TestWhatRunsOfAJobThatIsDoneIsStoppedAtItsDeadline", NothingLost},
 		{"a poisoned job is not set aside", shard, "", "TestAJobWhoseBatchIsImpossibleIsSetAside", Isolated},
 	}
 }

@@ -168,7 +168,7 @@ func (t *tenure) round() {
 		if h == nil || h.touched {
 			continue
 		}
-		if !h.doneAt.IsZero() && t.w.now.Sub(h.doneAt) >= time.Minute {
+		if !h.doneAt.IsZero() && t.w.now.Sub(h.doneAt) >= time.Minute && !t.lingers(h) {
 			t.jobs[h.plan.n] = nil
 			continue
 		}
@@ -177,6 +177,12 @@ func (t *tenure) round() {
 		}
 	}
 	t.settle(func() {})
+}
+
+// lingers reports whether a job that is done is to stay until its deadline has
+// passed, and has been told to its hosts.
+func (t *tenure) lingers(h *held) bool {
+	return h.machine.Lingers() && t.clock().Before(h.plan.spec.Rollout.Deadline.Add(time.Minute))
 }
 
 // step steps a machine and notes what it was told of hosts.

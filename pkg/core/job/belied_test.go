@@ -69,6 +69,9 @@ func TestWhatRunsAlthoughItsJobIsOverIsStopped(t *testing.T) {
 		if w := rd.Send.Wishes; len(w) != 1 || w[0] != (Wish{0, 1, task.DesiredStop}) {
 			t.Errorf("%s: it is told %v", name, w)
 		}
+		if !r.m.Lingers() {
+			t.Errorf("%s: what still runs may be forgotten before it was told", name)
+		}
 		if row := r.m.Row(); row.Wish != task.DesiredStop || row.State != Done {
 			t.Errorf("%s: the job is %+v", name, row)
 		}
@@ -76,6 +79,10 @@ func TestWhatRunsAlthoughItsJobIsOverIsStopped(t *testing.T) {
 		rd = r.step(reach("a"))
 		if w := rd.Send.Wishes; len(w) != 1 || w[0].Want != task.DesiredStop {
 			t.Errorf("%s: after a restart it is told %v", name, w)
+		}
+		r.step(says("a", 1, task.Report{State: task.Canceled, Exit: task.Exit{Reason: task.Killed}}))
+		if r.m.Lingers() {
+			t.Errorf("%s: it has ended, and the job lingers", name)
 		}
 	}
 }

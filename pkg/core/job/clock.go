@@ -54,6 +54,10 @@ func (m *Machine) overrun() {
 	}
 }
 
+// Lingers reports whether a job that is done may still run on a host that is here.
+// It is not to leave memory before the deadline, which stops that.
+func (m *Machine) Lingers() bool { return m.row.State == Done && !m.live.empty() }
+
 func (m *Machine) due(t time.Time) bool { return !m.now.Before(t) }
 
 // firsts is the number of first attempts in flight.
@@ -105,8 +109,8 @@ func (m *Machine) pull() {
 }
 
 // Due is when the machine wants a Tick if nothing happens before; false: never.
-// It is asked after Ready. A job that is done and wants none may be dropped from
-// memory; it is restored when a host says something after all.
+// It is asked after Ready. A job that is done and does not linger may be dropped
+// from memory; it is restored when a host says something after all.
 func (m *Machine) Due() (time.Time, bool) {
 	var next time.Time
 	at := func(wanted bool, t time.Time) {

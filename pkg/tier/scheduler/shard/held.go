@@ -7,6 +7,7 @@ import (
 
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/run/planted"
 	"github.com/ccs-project/ccs/pkg/state/store"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/mesh"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
@@ -126,11 +127,17 @@ func (t *tenure) noteLate(h *held) {
 	h.late = late
 }
 
-// leaves is when a job that is done leaves memory.
+// leaves is when a job that is done leaves memory. What still runs of it is told to
+// stop at the deadline, and some times more.
 func (h *held) leaves() time.Time {
 	end := h.used.Add(keepDone)
 	if last := h.since.Add(stayDone); last.Before(end) {
-		return last
+		end = last
+	}
+	if h.machine.Lingers() && !planted.Bug("a job that is done is not stopped") {
+		if stopped := h.machine.Spec().Rollout.Deadline.Add(keepDone); end.Before(stopped) {
+			end = stopped
+		}
 	}
 	return end
 }

@@ -290,8 +290,8 @@ func (t *tenure) forget(h *held) {
 	}
 }
 
-// shrink keeps the number of jobs that are done within bounds: the one that was
-// asked for longest ago goes first.
+// shrink keeps the number of jobs that are done within bounds: the one that would
+// leave first goes first, which is the one that was asked for longest ago.
 func (t *tenure) shrink() {
 	if t.done <= maxDone {
 		return
@@ -302,7 +302,7 @@ func (t *tenure) shrink() {
 			idle = append(idle, h)
 		}
 	}
-	slices.SortFunc(idle, func(a, b *held) int { return a.used.Compare(b.used) })
+	slices.SortFunc(idle, func(a, b *held) int { return a.leaves().Compare(b.leaves()) })
 	for _, h := range idle[:min(len(idle), t.done-maxDone*3/4)] {
 		t.forget(h)
 	}
