@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // Process is one that /proc shows.
@@ -49,4 +52,44 @@ func Alive(pid int) bool {
 	}
 	rest := raw[bytes.LastIndexByte(raw, ')')+1:]
 	return len(rest) > 1 && rest[1] != 'Z' && rest[1] != 'X'
+}
+
+// KillItself kills a process that was found, and reports whether it has. Not
+// if it has become another program meanwhile, and not if it is a fork of one
+// with the same arguments that is about to become another: either is somebody
+// else's process already, and who was meant is its parent.
+func (p Process) KillItself() bool {
+	fd, err := unix.PidfdOpen(p.PID, 0) // from here on the pid is of nobody else
+	if err != nil {
+		return false
+	}
+	defer func() { _ = unix.Close(fd) }()
+	args := argsOf(p.PID)
+	if !slices.Equal(args, p.Args) || slices.Equal(args, argsOf(parentOf(p.PID))) {
+		return false
+	}
+	return unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) == nil
+}
+
+// argsOf are the arguments of a process; of one that is gone there are none.
+func argsOf(pid int) []string {
+	raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+	if err != nil || len(raw) == 0 {
+		return nil
+	}
+	return strings.Split(strings.TrimRight(string(raw), "\x00"), "\x00")
+}
+
+// parentOf is 0 for one that is gone.
+func parentOf(pid int) int {
+	raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
+	if len(fields) < 2 {
+		return 0
+	}
+	parent, _ := strconv.Atoi(fields[1]) // of no number 0 is told as well
+	return parent
 }

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/ccs-project/ccs/e2e/rig"
 	"github.com/ccs-project/ccs/pkg/run/lifecycle"
 )
@@ -25,6 +23,9 @@ const (
 	takeOver              = 5 * time.Second // a scheduler that is away so long has lost its shards
 )
 
+// blow is one of the things that the killer does.
+type blow func(*killer, context.Context)
+
 // killer strikes one process after the other. Its methods are called by the
 // test's goroutine alone.
 type killer struct {
@@ -33,6 +34,10 @@ type killer struct {
 	rand   *rand.Rand
 	byName []string // whom it may strike
 	heal   sync.WaitGroup
+
+	blows *deck[blow]
+	tiers *deck[string] // where the next victim is: there are many hosts, and few schedulers
+	short *deck[bool]   // whether the next victim comes back at once
 
 	mu   sync.Mutex      // protects what follows
 	down map[string]bool // victims that have not been brought back
@@ -43,7 +48,12 @@ type killer struct {
 
 func newKiller(t *testing.T, c cluster, r *rand.Rand) *killer {
 	t.Helper()
-	return &killer{t: t, c: c, rand: r, byName: c.Processes(), down: map[string]bool{}, ended: map[task]bool{}}
+	k := &killer{t: t, c: c, rand: r, byName: c.Processes(), down: map[string]bool{}, ended: map[task]bool{}}
+	k.blows = newDeck(r, append(slices.Repeat([]blow{(*killer).kill}, 15),
+		(*killer).killEndProcess, (*killer).killEndProcess, (*killer).freeze, (*killer).freeze, (*killer).freeze)...)
+	k.tiers = newDeck(r, "scheduler", "scheduler", "aggregator", "access", "agent", "executor", "etcd", "issuer")
+	k.short = newDeck(r, true, false, false)
+	return k
 }
 
 // String is what it has done.
@@ -51,18 +61,21 @@ func (k *killer) String() string {
 	return fmt.Sprintf("%d killed (%d of them end-processes), %d frozen, %d connections cut", k.kills, len(k.ended), k.stops, k.cut)
 }
 
-// rage strikes until the time has come, or the test is over.
+// rage strikes until the time has come, or the test is over. When, is drawn
+// beforehand: on a busy machine, where a blow itself takes its time, the next
+// comes the sooner.
 func (k *killer) rage(ctx context.Context, until time.Time) {
-	for time.Now().Before(until) && ctx.Err() == nil && !k.t.Failed() {
-		lifecycle.Pause(ctx, leastPause+time.Duration(k.rand.Int64N(int64(mostPause-leastPause))))
-		switch n := k.rand.IntN(20); {
-		case n < 2:
-			k.killEndProcess()
-		case n < 5:
-			k.freeze(ctx)
-		default:
-			k.kill(ctx)
+	at := time.Now()
+	for !k.t.Failed() {
+		at = at.Add(leastPause + time.Duration(k.rand.Int64N(int64(mostPause-leastPause))))
+		if at.After(until) {
+			return
 		}
+		lifecycle.Pause(ctx, time.Until(at))
+		if ctx.Err() != nil {
+			return
+		}
+		k.blows.deal()(k, ctx)
 		if k.rand.IntN(2) == 0 {
 			k.cutConnection()
 		}
@@ -72,13 +85,12 @@ func (k *killer) rage(ctx context.Context, until time.Time) {
 // mend waits until every victim is back.
 func (k *killer) mend() { k.heal.Wait() }
 
-// victim draws who is struck. Tiers are drawn first: there are many hosts.
+// victim draws who is struck.
 func (k *killer) victim() string {
-	tiers := []string{"scheduler", "scheduler", "aggregator", "access", "agent", "executor", "etcd", "issuer"}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for {
-		tier := tiers[k.rand.IntN(len(tiers))]
+		tier := k.tiers.deal()
 		up := slices.DeleteFunc(k.c.Processes(), func(name string) bool {
 			return !strings.HasPrefix(name, tier) || k.down[name]
 		})
@@ -98,11 +110,11 @@ func (k *killer) back(name string) {
 
 // some draws how long a victim is left alone.
 func (k *killer) some(name string) time.Duration {
-	least := time.Duration(0)
-	switch {
-	case k.rand.IntN(3) == 0:
+	if k.short.deal() {
 		return 0
-	case strings.HasPrefix(name, "scheduler"):
+	}
+	least := time.Duration(0)
+	if strings.HasPrefix(name, "scheduler") {
 		least = takeOver
 	}
 	return least + time.Duration(k.rand.Int64N(int64(mostDown-least)))
@@ -142,21 +154,20 @@ func (k *killer) freeze(ctx context.Context) {
 	})
 }
 
-// killEndProcess kills one that runs a command, if there is any.
-func (k *killer) killEndProcess() {
+// killEndProcess kills one that runs a command; if there is none, something
+// else. None is struck that was before: its fork might still carry its name.
+func (k *killer) killEndProcess(ctx context.Context) {
 	found := rig.Processes(k.t, "ccs-endprocess", k.c.Dir())
-	if len(found) == 0 {
-		return
+	k.rand.Shuffle(len(found), func(i, j int) { found[i], found[j] = found[j], found[i] })
+	for _, p := range found {
+		of, ok := taskOf(strings.Join(p.Args, " "))
+		if ok && p.Args[0] == "ccs-endprocess" && !k.ended[of] && p.KillItself() {
+			k.ended[of] = true
+			k.kills++
+			return
+		}
 	}
-	p := found[k.rand.IntN(len(found))]
-	of, ok := taskOf(strings.Join(p.Args, " "))
-	if !ok || p.Args[0] != "ccs-endprocess" {
-		return
-	}
-	k.ended[of] = true // it may have ended by itself meanwhile: then nothing is excused that happens
-	if unix.Kill(p.PID, unix.SIGKILL) == nil {
-		k.kills++
-	}
+	k.kill(ctx)
 }
 
 // cutConnection shuts one TCP connection of one process, as if a box between
