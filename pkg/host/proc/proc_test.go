@@ -79,6 +79,30 @@ func TestAProgramsNameCannotForgeTheProcessTable(t *testing.T) {
 	}
 }
 
+func TestAProcessIsLeavingFromTheMomentInWhichItMayLoseItsFiles(t *testing.T) {
+	const alive, exits = "7 (x) S 3 4 5 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 2 0 4711 0 0", "7 (x) R 3 4 5 0 -1 4194308 0 0 0 0 0 0 0 0 20 0 2 0 4711 0 0"
+	for line, want := range map[string]bool{alive: false, exits: true} {
+		if st, err := parseStat(7, []byte(line)); err != nil || st.leaving != want || st.Ended() {
+			t.Errorf("%q: leaving %v, ended %v, %v", line, st.leaving, st.Ended(), err)
+		}
+	}
+	_, p := child(t, "sleep", "60")
+	id := p.Identity()
+	if Leaving(id) {
+		t.Error("one that sleeps is said to leave")
+	}
+	another := id
+	another.Start++
+	if err := errors.Join(p.Signal(unix.SIGKILL), p.Wait(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	for _, gone := range []Identity{id, another, {Boot: id.Boot, PID: 1 << 22, Start: 1}} {
+		if !Leaving(gone) {
+			t.Errorf("%+v is not said to leave", gone)
+		}
+	}
+}
+
 func TestAPidAloneIsNotAnIdentity(t *testing.T) {
 	_, p := child(t, "sleep", "60")
 	id := p.Identity()

@@ -24,12 +24,22 @@ type Stat struct {
 	Start   uint64 // clock ticks since boot
 	Name    string // of its program, at most 15 bytes
 
-	bare bool // it has no environment yet: execve(2) is making one
+	bare   bool // it has no environment yet: execve(2) is making one
+	leaving bool // exit(2) of its first thread has begun, or is done
 }
 
 // Ended reports whether only the entry is left of the process. One whose first
 // thread has ended shows as a zombie too, and runs while it has other threads.
 func (s Stat) Ended() bool { return (s.State == 'Z' || s.State == 'X') && s.Threads <= 1 }
+
+// Leaving reports whether the process may have closed its files already: it has
+// ended, or begun to. That is before it counts as ended, which it does when all
+// is put away; a process that is killed on a busy host is between the two for
+// some milliseconds. So is one of which nothing can be read.
+func Leaving(id Identity) bool {
+	st, err := ReadStat(id.PID)
+	return err != nil || st.Start != id.Start || st.leaving || st.Ended()
+}
 
 // BootID returns the id of this boot of the kernel.
 func BootID() (string, error) {
@@ -81,8 +91,11 @@ const (
 	fieldEnvEnd  = 48 // where the environment ends in memory; 0: there is none
 )
 
-// kernelThread is a bit of the flags.
-const kernelThread = 0x00200000
+// Bits of the flags.
+const (
+	exiting      = 0x00000004
+	kernelThread = 0x00200000
+)
 
 // parseStat starts after the last ')': the program's name before it may hold
 // any byte, also blanks and parentheses.
@@ -112,6 +125,7 @@ func parseStat(pid int, data []byte) (Stat, error) {
 		return Stat{}, errStat
 	}
 	st.Start = start
+	st.leaving = flags&exiting != 0
 	st.bare = flags&kernelThread == 0 && len(fields) > fieldEnvEnd && fields[fieldEnvEnd] == "0"
 	return st, nil
 }

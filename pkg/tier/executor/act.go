@@ -8,6 +8,7 @@ import (
 
 	"github.com/ccs-project/ccs/pkg/core/adopt"
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/host/proc"
 	"github.com/ccs-project/ccs/pkg/host/spool"
 )
 
@@ -68,7 +69,8 @@ func (e *Executor) remind(ctx context.Context, c *command, s sight) {
 }
 
 // hold keeps the output that is under way, in case that its end-process and its
-// leader die before it is taken.
+// leader die before it is taken. If one of them still has its files once we have
+// them too, what is in them was never let go of in between.
 func (e *Executor) hold(ctx context.Context, c *command, s sight) {
 	if c.held != nil || s.found.Run != adopt.Whole {
 		return
@@ -76,6 +78,7 @@ func (e *Executor) hold(ctx context.Context, c *command, s sight) {
 	dir, err := e.root.Command(c.id)
 	if err == nil {
 		c.held, err = dir.Hold(c.attempt)
+		c.heldInTime = err == nil && (!proc.Leaving(s.claim.Supervisor) || !proc.Leaving(s.run.Leader))
 		dir.Close()
 	}
 	if err != nil && !errors.Is(err, spool.ErrMissing) {
@@ -122,7 +125,7 @@ func (e *Executor) record(ctx context.Context, c *command, action adopt.Action, 
 		return
 	}
 	o.Started = s.run.At
-	attempt, held := c.attempt, c.held != nil
+	attempt, held := c.attempt, c.heldInTime
 	e.beside(ctx, c, func(dir *spool.Command) error {
 		if err := drainLast(dir, attempt); err != nil {
 			return err

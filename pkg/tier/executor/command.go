@@ -40,6 +40,7 @@ type command struct {
 	tries          int    // end-processes that ended without a record
 	wake           func() // makes a take-over look at the wish to stop
 	held           *spool.Holder
+	heldInTime     bool // since before its end-process or its leader began to end
 
 	found   bool       // an executor before has left it, and nothing has been done about it yet
 	counted bool       // as live
@@ -72,7 +73,7 @@ func (c *command) fill(s spool.Spec) {
 func (c *command) letGo() {
 	if c.held != nil {
 		c.held.Close()
-		c.held = nil
+		c.held, c.heldInTime = nil, false
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -127,6 +128,52 @@ func (h *host) cleanUp() {
 	if h.Failed() {
 		h.Logf("the executor's log:\n%s", h.log())
 	}
+	h.sweep()
+}
+
+// sweep kills what the host's executors have started, until nothing of it lives:
+// what lives writes in a directory that is to be removed.
+func (h *host) sweep() {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for {
+		left := h.killEndProcesses() + h.killTrees()
+		if left == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			h.Errorf("%d processes live on", left)
+			return
+		}
+	}
+}
+
+// killEndProcesses kills whoever was given the state directory, also what is to
+// become an end-process and has no record yet, and counts them.
+func (h *host) killEndProcesses() (living int) {
+	table, err := proc.Table()
+	if err != nil {
+		h.Error(err)
+	}
+	for _, st := range table {
+		given := ""
+		for _, file := range []string{"cmdline", "environ"} {
+			text, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(st.PID), file)) // it is gone
+			given += string(text)
+		}
+		if !st.Ended() && st.PID != os.Getpid() && strings.Contains(given, h.state) {
+			living++
+			_ = syscall.Kill(st.PID, syscall.SIGKILL)
+		}
+	}
+	return living
+}
+
+// killTrees kills what end-processes have started, and counts it.
+func (h *host) killTrees() (living int) {
 	entries, _ := os.ReadDir(filepath.Join(h.state, "commands"))
 	for _, entry := range entries {
 		dir, err := spool.OpenCommand(filepath.Join(h.state, "commands", entry.Name()))
@@ -134,20 +181,19 @@ func (h *host) cleanUp() {
 			continue
 		}
 		for n := uint32(1); n <= 2; n++ {
-			if a, err := dir.Attempt(n); err == nil && !a.Supervisor.IsZero() {
-				killTree(a)
+			a, err := dir.Attempt(n)
+			if err != nil || a.Supervisor.IsZero() {
+				continue
+			}
+			tree := proc.Orphans{Since: a.Supervisor.Start, Mark: a.MarkEntry()}
+			if left, err := tree.Living(); err == nil && len(left) > 0 {
+				living += len(left)
+				_ = tree.Signal(syscall.SIGKILL)
 			}
 		}
 		dir.Close()
 	}
-}
-
-func killTree(a spool.Attempt) {
-	if p, err := proc.Open(a.Supervisor); err == nil {
-		_ = p.Signal(syscall.SIGKILL)
-		p.Close()
-	}
-	_ = proc.Orphans{Since: a.Supervisor.Start, Mark: a.MarkEntry()}.Signal(syscall.SIGKILL)
+	return living
 }
 
 // order is a first attempt with an hour to live.

@@ -31,7 +31,7 @@ func (e *Executor) takeOver(ctx context.Context, c *command, s sight) {
 	}
 	e.log.WarnContext(ctx, "an end-process died; its command is taken over", slog.String("command_id", c.id), slog.Uint64("attempt", uint64(c.attempt)))
 	c.supervised, c.wake = true, wake.ring
-	id, attempt, held := c.id, c.attempt, c.held != nil
+	id, attempt, held := c.id, c.attempt, c.heldInTime
 	e.work.Go(func() {
 		stop := context.AfterFunc(ctx, wake.ring)
 		err := e.succeed(ctx, id, attempt, s, wake, held)
@@ -53,7 +53,7 @@ const outputMissing = "its end-process died before all output was taken: the end
 
 // succeed is the successor of an end-process from its death to the outcome. On
 // an error it has done nothing, and is tried again. held: the executor has held
-// the outputs since before that death, as far as it knows.
+// the outputs since before that death.
 func (e *Executor) succeed(ctx context.Context, id string, attempt uint32, s sight, wake *wake, held bool) error {
 	dir, err := e.root.Command(id)
 	if err != nil {

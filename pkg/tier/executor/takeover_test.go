@@ -2,6 +2,8 @@ package executor
 
 import (
 	"errors"
+	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -134,9 +136,7 @@ func TestOutputSurvivesTheDeathOfEndProcessAndLeader(t *testing.T) {
 	}
 	defer endProcess.Close()
 	leader := h.leader("a")
-	if err := endProcess.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	h.freeze(endProcess)
 	open()
 	h.poll("the leader's end", func() bool { st, err := proc.ReadStat(leader.PID); return err == nil && st.Ended() })
 	if err := endProcess.Signal(syscall.SIGKILL); err != nil {
@@ -160,12 +160,13 @@ func TestOutputThatNobodyHeldIsSaidToBeMissing(t *testing.T) {
 	}
 	defer endProcess.Close()
 	leader := h.leader("a")
-	if err := endProcess.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	h.freeze(endProcess)
 	open()
 	h.poll("the leader's end", func() bool { st, err := proc.ReadStat(leader.PID); return errors.Is(err, proc.ErrGone) || st.Ended() })
 	if err := endProcess.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if err := endProcess.Wait(h.ctx()); err != nil { // else its successor may still find the output in its hands
 		t.Fatal(err)
 	}
 	h.launch()
@@ -173,6 +174,107 @@ func TestOutputThatNobodyHeldIsSaidToBeMissing(t *testing.T) {
 	if c.Report.State != task.Lost || !strings.Contains(c.Detail.Message, "may be missing") {
 		t.Errorf("it became %v: %q", c.Report, c.Detail.Message)
 	}
+}
+
+// freeze stops a process and waits until each of its threads stands still: on a
+// busy machine those that run go on for a while.
+func (h *host) freeze(p *proc.Process) {
+	h.Helper()
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
+		h.Fatal(err)
+	}
+	h.poll("the end of all movement", func() bool {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.Identity().PID))
+		if err != nil {
+			h.Fatal(err)
+		}
+		for _, path := range threads {
+			line, _ := os.ReadFile(path) // no line: it is gone
+			if _, state, ok := strings.Cut(string(line), ") "); ok && !strings.HasPrefix(state, "T") {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// TestOutputIsHeldInTimeOnlyWhileSomebodyElseHasIt is what decides whether the
+// end of an output may be missing: an end-process that is killed lets go of its
+// files before it counts as ended, and what nobody had then is gone.
+func TestOutputIsHeldInTimeOnlyWhileSomebodyElseHasIt(t *testing.T) {
+	e, dir := withFIFOs(t, "a")
+	defer dir.Close()
+	living, dead := sleeper(t), sleeper(t)
+	p, err := proc.Open(dead)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if err := errors.Join(p.Signal(syscall.SIGKILL), p.Wait(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name               string
+		endProcess, leader proc.Identity
+		inTime             bool
+	}{
+		{"both live", living, living, true},
+		{"the end-process has ended", dead, living, true},
+		{"the leader has ended", living, dead, true},
+		{"both have ended", dead, dead, false},
+	} {
+		cmd := newCommand(spool.Spec{ID: "a"}, 1)
+		s := sight{claim: spool.Attempt{Supervisor: c.endProcess}, run: spool.Started{Leader: c.leader}}
+		s.found.Run = adopt.Whole
+		e.hold(t.Context(), cmd, s)
+		if cmd.held == nil || cmd.heldInTime != c.inTime {
+			t.Errorf("%s: held %v, in time %v, want %v", c.name, cmd.held != nil, cmd.heldInTime, c.inTime)
+		}
+		cmd.letGo()
+		if cmd.held != nil || cmd.heldInTime {
+			t.Errorf("%s: it is held after it was let go", c.name)
+		}
+	}
+}
+
+// withFIFOs is an executor with a command whose first attempt has its outputs.
+func withFIFOs(t *testing.T, id string) (*Executor, *spool.Command) {
+	t.Helper()
+	root, err := spool.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(root.Close)
+	if err := root.Accept(shell(id, "true").Spec, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := root.Command(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for stream := range spool.Streams {
+		fd, err := dir.FIFO(1, stream, -1, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Close(fd) })
+	}
+	return &Executor{root: root, log: slog.New(slog.DiscardHandler)}, dir
+}
+
+// sleeper is a process that ends with the test.
+func sleeper(t *testing.T) proc.Identity {
+	t.Helper()
+	cmd := exec.Command("/bin/sleep", "60")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	id, err := proc.Of(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
 }
 
 func (h *host) leader(id string) proc.Identity {
