@@ -4,7 +4,6 @@ package bugs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -14,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ccs-project/ccs/internal/devcluster/guard"
 )
 
 // patienceOfOne is how long one run of tests may take. A bug by which a test
@@ -84,15 +85,14 @@ func run(t *testing.T, binaries, home, bug, tests string) string {
 	ctx, cancel := context.WithTimeout(t.Context(), patienceOfOne+10*time.Second)
 	defer cancel()
 	binary := filepath.Join(binaries, filepath.Base(home)+".test")
-	cmd := exec.CommandContext(ctx, binary, "-test.v", "-test.timeout", patienceOfOne.String(), "-test.run", tests)
-	cmd.Dir = filepath.Join(root, home)
-	cmd.Env = append(os.Environ(), variable+"="+bug)
-	output, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		t.Fatalf("cannot run the tests of %s: %v", home, err)
+	output, err := guarded(ctx, t, guard.Spec{
+		Path: binary, Args: []string{binary, "-test.v", "-test.timeout", patienceOfOne.String(), "-test.run", tests},
+		Env: append(os.Environ(), variable+"="+bug), Dir: filepath.Join(root, home),
+	})
+	if err != nil {
+		t.Fatalf("cannot run the tests of %s: %v\n%s", home, err, output)
 	}
-	return string(output)
+	return output
 }
 
 // pattern matches these tests and their subtests, and no others beside them.
