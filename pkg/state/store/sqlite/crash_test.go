@@ -1,10 +1,16 @@
 package sqlite
 
 import (
+	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/state/store"
 )
 
@@ -43,6 +49,61 @@ func TestASecondProcessTakesAShardOverFromOneThatIsStillWriting(t *testing.T) {
 	s := open(t, path)
 	checkSurvivors(t, s, first)
 	checkSurvivors(t, s, second)
+}
+
+// stopInside stops the process (SIGSTOP) within a transaction, which is where it
+// is nearly always.
+func (h *helper) stopInside(t *testing.T, outside func() bool) {
+	t.Helper()
+	for {
+		h.signal(t, unix.SIGSTOP)
+		if !outside() {
+			return
+		}
+		h.signal(t, unix.SIGCONT)
+		h.waitFor(t, h.acked+1)
+	}
+}
+
+func (h *helper) signal(t *testing.T, sig os.Signal) {
+	t.Helper()
+	if err := h.cmd.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestWhoIsStoppedInsideATransactionHoldsUpWhoWritesUntilItGoesOnOrIsKilled is
+// the limit of SQLite that docs/store.md tells of.
+func TestWhoIsStoppedInsideATransactionHoldsUpWhoWritesUntilItGoesOnOrIsKilled(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ccs.db")
+	victim := startHelper(t, path, 1)
+	s := open(t, path)
+	patient := s.writer.busy
+	writes := func() error { _, err := s.Claim(t.Context(), job.ShardID{Pool: "standard", N: 2}, "s2"); return err }
+	outside := func() bool {
+		s.writer.busy = 200 * time.Millisecond
+		defer func() { s.writer.busy = patient }()
+		err := writes()
+		if err != nil && !errors.Is(err, store.ErrUnavailable) {
+			t.Fatal(err)
+		}
+		return err == nil
+	}
+	for _, end := range []func(){
+		func() { victim.signal(t, unix.SIGCONT); victim.waitFor(t, victim.acked+2) },
+		func() { victim.kill(t) },
+	} {
+		victim.stopInside(t, outside)
+		if _, _, err := s.ListJobs(t.Context(), store.JobQuery{}); err != nil {
+			t.Errorf("a reader: %v", err)
+		}
+		end()
+		if err := writes(); err != nil {
+			t.Errorf("after its end: %v", err)
+		}
+	}
+	checkSurvivors(t, s, victim)
+	checkIntegrity(t, s)
 }
 
 // checkSurvivors looks for every job that the helper's process has been told of,
