@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -15,12 +16,23 @@ type Witness struct{ Path string }
 // NewWitness makes one that any account may write to.
 func NewWitness(t *testing.T) Witness {
 	t.Helper()
+	return NewWitnesses(t, 1)[0]
+}
+
+// NewWitnesses makes many, in one directory.
+func NewWitnesses(t *testing.T, n int) (all []Witness) {
+	t.Helper()
 	dir := Dir(t)
-	w := Witness{filepath.Join(dir, "witness")}
-	if err := errors.Join(os.WriteFile(w.Path, nil, 0o600), os.Chmod(w.Path, 0o666), os.Chmod(dir, 0o755)); err != nil { //nolint:gosec // on purpose: commands of another account write here
+	err := os.Chmod(dir, 0o755) //nolint:gosec // on purpose: commands of another account write here
+	for i := range n {
+		w := Witness{filepath.Join(dir, "witness"+strconv.Itoa(i+1))}
+		all = append(all, w)
+		err = errors.Join(err, os.WriteFile(w.Path, nil, 0o600), os.Chmod(w.Path, 0o666)) //nolint:gosec // on purpose, as above
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
-	return w
+	return all
 }
 
 // Says is shell text that leaves a line.

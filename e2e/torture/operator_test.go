@@ -15,6 +15,9 @@ import (
 // look is how often an operator looks after a job.
 const look = 200 * time.Millisecond
 
+// jobsOfOne is how many jobs an operator can run: a minute takes about 20.
+const jobsOfOne = 1000
+
 // operator runs one job after the other, as a person does who repeats what was
 // not answered.
 type operator struct {
@@ -27,11 +30,7 @@ type operator struct {
 
 func newOperator(t *testing.T, c cluster, r *rand.Rand) *operator {
 	t.Helper()
-	op := &operator{c: c, rand: r}
-	for range 150 {
-		op.blank = append(op.blank, rig.NewWitness(t))
-	}
-	return op
+	return &operator{c: c, rand: r, blank: rig.NewWitnesses(t, jobsOfOne)}
 }
 
 // work begins jobs until a time, and sees each to its end.

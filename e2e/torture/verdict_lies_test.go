@@ -13,7 +13,7 @@ const someJob = "01a201c6-757b-7694-af9e-0e1ed0e06ce3"
 
 // line is what the script leaves for a host.
 func line(word, host string) string {
-	return word + ":ccs-endprocess/tmp/c/state/executor-" + host + "/commands/" + someJob + "1"
+	return word + ":/tmp/c/state/executor-" + host + "/commands/" + someJob + "/stderr.1.fifo"
 }
 
 // run is a job in which every host has done what it should, one after the other.

@@ -15,12 +15,13 @@ import (
 // task is one command of one job on one host.
 type task struct{ host, job string }
 
-// place is how the arguments of an end-process name its command.
+// place is how the arguments of an end-process name its command, and the paths
+// of what the command has open.
 var place = regexp.MustCompile(`/executor-(h\d+)/.*?([0-9a-f]{8}-[0-9a-f-]{27})`)
 
-// taskOf finds the command in the arguments of its end-process.
-func taskOf(args string) (task, bool) {
-	found := place.FindStringSubmatch(args)
+// taskOf finds the command in such a text.
+func taskOf(text string) (task, bool) {
+	found := place.FindStringSubmatch(text)
 	if found == nil {
 		return task{}, false
 	}

@@ -25,9 +25,10 @@ type work struct {
 }
 
 // script leaves a line when the command begins, and one when it ends. Whose it
-// is says its end-process: the directory that it was given holds the host's name
-// and the command's id. A host fails one command in four, by its own choice.
-const script = `IFS= read -r me </proc/$PPID/cmdline; status=$(($$ %% 4 == 0)); echo "begin:$me" >>%[1]s; ` +
+// is says the name of the FIFO that its output goes to: that lies in a directory
+// which holds the host's name and the command's id. (Its parent says so only as
+// long as nobody kills it.) A host fails one command in four, by its own choice.
+const script = `me=$(readlink /proc/$$/fd/2); status=$(($$ %% 4 == 0)); echo "begin:$me" >>%[1]s; ` +
 	`sleep %[2]s; echo "end:$status:$me" >>%[1]s; exit $status`
 
 // draw makes up a job.
