@@ -195,7 +195,7 @@ func supervision(t *testing.T, over Tree) *Supervision {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { leader.Close(); _ = cmd.Wait() })
-	return &Supervision{Leader: leader, Tree: over, Reap: func() {}, Wake: -1, Stopped: func() bool { return false }}
+	return &Supervision{Leader: leader, Tree: over, Reap: func() {}, Wake: -1, Stopped: func() bool { return false }, Ends: func(Cause) {}}
 }
 
 func TestLeftoversThatKillDoesNotEndHoldUpTheEndForABoundedTimeAndAreNamed(t *testing.T) {
@@ -255,12 +255,44 @@ func TestAnEndInTheInstantOfTheStopIsTheLeadersOwn(t *testing.T) {
 	}
 	defer leader.Close()
 	defer func() { _ = cmd.Wait() }()
-	s := &Supervision{Leader: leader, Tree: &tree{}, Reap: func() {}, Wake: -1, Stopped: func() bool {
+	s := &Supervision{Leader: leader, Tree: &tree{}, Reap: func() {}, Wake: -1, Ends: func(Cause) {}, Stopped: func() bool {
 		_ = in.Close() // it ends after it was seen alive, before the stop is carried out
 		return leader.Wait(t.Context()) == nil
 	}}
 	if end := s.Run(); end.Cause != ByItself || end.Status.Code != 5 {
 		t.Errorf("it ended as %+v", end)
+	}
+}
+
+func TestWhyATreeIsEndedIsSaidBeforeTheFirstSignal(t *testing.T) {
+	fake := &tree{alive: true}
+	s := supervision(t, fake)
+	s.Leader, s.Timeout = nil, time.Millisecond
+	var said []Cause
+	s.Ends = func(why Cause) {
+		if len(fake.signals) > 0 {
+			t.Errorf("there were signals before: %v", fake.signals)
+		}
+		said = append(said, why)
+		fake.alive = false
+	}
+	if end := s.Run(); end.Cause != ByTimeout || len(said) != 1 || said[0] != ByTimeout || len(fake.signals) == 0 {
+		t.Errorf("it ended as %+v, for %v, with signals %v", end, said, fake.signals)
+	}
+}
+
+func TestASuccessorKnowsThatTheLeaderWasToldToEnd(t *testing.T) {
+	for _, why := range []Cause{ByTimeout, ByStop} {
+		fake := &tree{}
+		s := supervision(t, fake) // its leader ends in any case
+		s.Began = why
+		s.Ends = func(why Cause) { t.Errorf("it is told again that it ends by %v", why) }
+		if end := s.Run(); end.Cause != why || end.Status.Code != 4 {
+			t.Errorf("it ended as %+v", end)
+		}
+		if len(fake.signals) == 0 { // the predecessor may have died before it sent any
+			t.Error("nobody was told to end")
+		}
 	}
 }
 

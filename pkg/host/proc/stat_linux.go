@@ -24,7 +24,7 @@ type Stat struct {
 	Start   uint64 // clock ticks since boot
 	Name    string // of its program, at most 15 bytes
 
-	bare   bool // it has no environment yet: execve(2) is making one
+	bare    bool // it has no environment yet: execve(2) is making one
 	leaving bool // exit(2) of its first thread has begun, or is done
 }
 

@@ -71,6 +71,12 @@ type Supervision struct {
 	Report  bool          // the timeout only reports
 	Grace   time.Duration // between TERM and KILL
 
+	// Ends is called before the first signal: how the leader ends then is no
+	// news of the leader, and a successor must know that.
+	Ends func(Cause)
+	// Began is why a predecessor began to end the tree; ByItself: it had not.
+	Began Cause
+
 	cause  Cause
 	timeUp time.Time // zero: no timeout or it was handled
 	killAt time.Time // zero: not ending yet
@@ -85,6 +91,10 @@ type Supervision struct {
 func (s *Supervision) Run() Ending {
 	if s.Timeout > 0 {
 		s.timeUp = time.Now().Add(s.Timeout)
+	}
+	if s.Began != ByItself { // it may have told nobody yet: to be told twice is harmless
+		s.cause = s.Began
+		s.terminate(time.Now().Add(s.Grace))
 	}
 	for {
 		s.pull()
@@ -144,6 +154,7 @@ func (s *Supervision) end(cause Cause, now time.Time) {
 		return // by itself, a moment ago: that is how it ended
 	}
 	s.cause = cause
+	s.Ends(cause)
 	s.terminate(now.Add(s.Grace))
 }
 

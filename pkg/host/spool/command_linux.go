@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/host/proc"
 	"github.com/ccs-project/ccs/pkg/run/planted"
 )
 
@@ -133,6 +134,36 @@ func (c *Command) MarkOverdue(n uint32) error {
 
 // Overdue reports whether it is recorded.
 func (c *Command) Overdue(n uint32) bool { return c.dir.has(numbered("overdue", n)) }
+
+// MarkEnding records why the processes of attempt n are about to be told to
+// end. Whoever learns later how the leader ended, and has not told it to, would
+// take that for its own doing. Not synced: after a loss of power nobody can
+// learn it. ErrExists: there is a reason already, and it stays.
+func (c *Command) MarkEnding(n uint32, why proc.Cause) error {
+	return c.dir.create(numbered("ending", n), newRecord("ending").text("cause", causes[why]).encode(), false)
+}
+
+// Ending is the recorded reason; proc.ByItself: none can be read.
+func (c *Command) Ending(n uint32) proc.Cause {
+	data, err := c.dir.read(numbered("ending", n), maxRecord)
+	if err != nil {
+		return proc.ByItself
+	}
+	r, err := decode("ending", data)
+	if err != nil {
+		return proc.ByItself
+	}
+	named := r.text("cause")
+	for why, name := range causes {
+		if name == named && r.done() == nil {
+			return why
+		}
+	}
+	return proc.ByItself
+}
+
+// causes are the names of the reasons in a record.
+var causes = map[proc.Cause]string{proc.ByTimeout: "timeout", proc.ByStop: "stop"}
 
 // End creates the outcome of a started attempt, durable with its outputs.
 // ErrExists: it has one; an outcome never changes.

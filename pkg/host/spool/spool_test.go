@@ -305,3 +305,30 @@ func TestAnEndingMeansItsOutcome(t *testing.T) {
 		}
 	}
 }
+
+func TestTheReasonOfAnEndIsKeptOnceAndForEachAttempt(t *testing.T) {
+	c := accept(t, open(t, t.TempDir()), "a")
+	if got := c.Ending(1); got != proc.ByItself {
+		t.Errorf("before anything it ends by %v", got)
+	}
+	if err := c.MarkEnding(1, proc.ByStop); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.MarkEnding(1, proc.ByTimeout); !errors.Is(err, ErrExists) {
+		t.Errorf("another reason: %v, want ErrExists", err)
+	}
+	if err := c.MarkEnding(2, proc.ByTimeout); err != nil {
+		t.Fatal(err)
+	}
+	for attempt, want := range map[uint32]proc.Cause{1: proc.ByStop, 2: proc.ByTimeout, 3: proc.ByItself} {
+		if got := c.Ending(attempt); got != want {
+			t.Errorf("attempt %d ends by %v, want %v", attempt, got, want)
+		}
+	}
+	if err := os.WriteFile(c.Path("ending.3"), []byte("torn"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Ending(3); got != proc.ByItself {
+		t.Errorf("by a record that cannot be read it ends by %v", got)
+	}
+}

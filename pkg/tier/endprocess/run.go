@@ -168,6 +168,7 @@ func (p *endProcess) supervise(leader *proc.Process, sinks [2]*spool.Sink) spool
 			_ = p.dir.MarkOverdue(p.attempt)
 			p.dir.Bell()
 		},
+		Ends:    func(why proc.Cause) { _ = p.dir.MarkEnding(p.attempt, why) }, // a full disk keeps nothing alive
 		Timeout: run.Timeout, Report: run.ReportOnly, Grace: run.Grace,
 	}
 	end := s.Run()

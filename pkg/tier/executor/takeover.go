@@ -85,6 +85,8 @@ func (e *Executor) succeed(ctx context.Context, id string, attempt uint32, s sig
 		Wake: wake.reader, Stopped: dir.Stopped,
 		Abandon: func() bool { return ctx.Err() != nil },
 		Overdue: func() { _ = dir.MarkOverdue(attempt); dir.Bell() },
+		Began:   dir.Ending(attempt),
+		Ends:    func(why proc.Cause) { _ = dir.MarkEnding(attempt, why) }, // a full disk keeps nothing alive
 		Report:  run.ReportOnly, Grace: run.Grace,
 		Timeout: remaining(run.Timeout, s),
 	}

@@ -315,3 +315,43 @@ func TestATakeOverEndsWhenItsDirectoryIsGone(t *testing.T) {
 		t.Errorf("it ended with %v", err)
 	}
 }
+
+// TestWhatWasToldToEndIsNotTakenForAFailureOfItsOwn: an end-process tells a
+// command to end, and dies before it can record why the command has.
+func TestWhatWasToldToEndIsNotTakenForAFailureOfItsOwn(t *testing.T) {
+	for name, c := range map[string]struct {
+		timeout time.Duration
+		tell    func(h *host)
+		state   task.State
+		reason  task.Reason
+	}{
+		"its time was up": {200 * time.Millisecond, func(*host) {}, task.TimedOut, task.Timeout},
+		"it was canceled": {0, func(h *host) { h.running("a"); h.stop("a", 1) }, task.Canceled, task.Killed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := boot(t)
+			dir := t.TempDir()
+			told, gate := filepath.Join(dir, "told"), filepath.Join(dir, "gate")
+			o := shell("a", "trap 'echo >"+told+"' TERM; while [ ! -e "+gate+" ]; do /bin/sleep 0.02; done; exit 9")
+			o.Spec.Run.Timeout, o.Spec.Run.Grace = c.timeout, time.Minute
+			h.accept(o)
+			c.tell(h)
+			h.poll("what it is told", func() bool { return exists(told) })
+			endProcess, err := proc.Open(h.supervisor("a"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer endProcess.Close()
+			h.freeze(endProcess)
+			leader := h.leader("a")
+			if err := os.WriteFile(gate, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			h.poll("the leader's end", func() bool { st, err := proc.ReadStat(leader.PID); return err == nil && st.Ended() })
+			if err := endProcess.Signal(syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			h.becomes("a", c.state, task.Exit{Reason: c.reason, Code: 9})
+		})
+	}
+}
