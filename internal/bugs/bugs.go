@@ -114,6 +114,7 @@ func ofExecutors() []Bug {
 		{"no re-adoption", executor, "", "TestACommandOutlivesItsExecutor", NothingLost},
 		{"a damaged record counts as none", executor, "", "TestADamagedRecordOfTheAttemptIsTakenForAStart", NeverTwice},
 		{"lost while its tree lives", executor, "", "TestTheExecutorTakesOverFromADeadEndProcessAndLearnsTheStatus", NeverTwice},
+		{"a successor does not ask why it ends", executor, "", "TestWhatWasToldToEndIsNotTakenForAFailureOfItsOwn", NothingLost},
 		{"purged by its own clock alone", executor, "", "TestATombstoneGoesOnlyPastEByBothClocksAndThenWSpeaks", NeverTwice},
 		{"accepted without the disk", executor, "", "TestAFullDiskRefusesStartsAndHarmsNothingElse", NothingLost},
 		{"cancel without the record", executor, "", "TestAStopEndsTheWholeTreeOfARunningCommand", NothingLost},

@@ -12,6 +12,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/host/proc"
 	"github.com/ccs-project/ccs/pkg/host/spool"
+	"github.com/ccs-project/ccs/pkg/run/planted"
 )
 
 // recordRetry is the pause between tries to record an outcome.
@@ -90,6 +91,7 @@ func (e *Executor) succeed(ctx context.Context, id string, attempt uint32, s sig
 		Report:  run.ReportOnly, Grace: run.Grace,
 		Timeout: remaining(run.Timeout, s),
 	}
+	planted.Do("a successor does not ask why it ends", func() { watch.Began = proc.ByItself })
 	for _, sink := range sinks {
 		watch.Outputs = append(watch.Outputs, sink)
 		defer sink.Close()
