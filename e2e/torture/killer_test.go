@@ -38,6 +38,7 @@ type killer struct {
 	blows *deck[blow]
 	tiers *deck[string] // where the next victim is: there are many hosts, and few schedulers
 	short *deck[bool]   // whether the next victim comes back at once
+	brief *deck[bool]   // the same for schedulers: a take-over needs one that does not
 
 	mu   sync.Mutex      // protects what follows
 	down map[string]bool // victims that have not been brought back
@@ -52,7 +53,7 @@ func newKiller(t *testing.T, c cluster, r *rand.Rand) *killer {
 	k.blows = newDeck(r, append(slices.Repeat([]blow{(*killer).kill}, 15),
 		(*killer).killEndProcess, (*killer).killEndProcess, (*killer).freeze, (*killer).freeze, (*killer).freeze)...)
 	k.tiers = newDeck(r, "scheduler", "scheduler", "aggregator", "access", "agent", "executor", "etcd", "issuer")
-	k.short = newDeck(r, true, false, false)
+	k.short, k.brief = newDeck(r, true, false, false), newDeck(r, true, false, false)
 	return k
 }
 
@@ -110,12 +111,12 @@ func (k *killer) back(name string) {
 
 // some draws how long a victim is left alone.
 func (k *killer) some(name string) time.Duration {
-	if k.short.deal() {
-		return 0
-	}
-	least := time.Duration(0)
+	short, least := k.short, time.Duration(0)
 	if strings.HasPrefix(name, "scheduler") {
-		least = takeOver
+		short, least = k.brief, takeOver
+	}
+	if short.deal() {
+		return 0
 	}
 	return least + time.Duration(k.rand.Int64N(int64(mostDown-least)))
 }
