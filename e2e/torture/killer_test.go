@@ -52,7 +52,8 @@ func newKiller(t *testing.T, c cluster, r *rand.Rand) *killer {
 	k := &killer{t: t, c: c, rand: r, byName: c.Processes(), down: map[string]bool{}, ended: map[task]bool{}}
 	k.blows = newDeck(r, append(slices.Repeat([]blow{(*killer).kill}, 15),
 		(*killer).killEndProcess, (*killer).killEndProcess, (*killer).freeze, (*killer).freeze, (*killer).freeze)...)
-	k.tiers = newDeck(r, "scheduler", "scheduler", "aggregator", "access", "agent", "executor", "etcd", "issuer")
+	// Only the pool that two schedulers serve can be taken over.
+	k.tiers = newDeck(r, "scheduler", "scheduler-standard", "aggregator", "access", "agent", "executor", "etcd", "issuer")
 	k.short, k.brief = newDeck(r, true, false, false), newDeck(r, true, false, false)
 	return k
 }
