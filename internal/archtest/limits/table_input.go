@@ -32,6 +32,8 @@ func inputLimits() []Limit {
 		{"trust/identity", "MaxUses", "uses", "uses of a join token that has a limit", Held, "", "TestAFaultyGrantSaysEveryFault"},
 		{"trust/policy", "MaxBytes", "bytes", "a bundle of keys", Refused, "it is not made", "TestABundleThatFitsNoHeartbeatReplyIsNotMade"},
 		{"trust/policy", "maxName", "bytes", "the name of a user in it", Refused, "it is not made", "TestAFaultyBundleIsNotMadeAndSaysEveryFault"},
+		{"core/task", "MaxUmask", "mode bits", "an umask", Refused, invalid, "trust/capsule." + greatest},
+		{"core/task", "MaxOOMScoreAdj", "points", "what an OOM score is raised by", Refused, invalid, "trust/capsule." + greatest},
 		{"core/job", "MaxTargets", "targets", "targets of a job", Refused, invalid, "TestAListHoldsTheWholeFleetAndNotOneMore"},
 		{"core/job", "MaxSelector", "bytes", "a selector", Refused, invalid, job},
 		{"core/job", "MaxNote", "bytes", "a note", Refused, invalid, job},
