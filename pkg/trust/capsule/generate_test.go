@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
 )
 
@@ -72,7 +73,26 @@ func anyCommand(t *rapid.T) capsule.Command {
 		PIDs:        rapid.Uint32().Draw(t, "pid limit"),
 		OpenFiles:   rapid.Uint32().Draw(t, "file limit"),
 	}
+	anySettings(t, &c)
 	return c
+}
+
+// anySettings draws what version 2 adds; half the commands have nothing of it.
+func anySettings(t *rapid.T, c *capsule.Command) {
+	if rapid.Bool().Draw(t, "is of version 1") {
+		return
+	}
+	if rapid.Bool().Draw(t, "has umask") {
+		umask := rapid.Uint32Range(0, task.MaxUmask).Draw(t, "umask")
+		c.Umask = &umask
+	}
+	for _, r := range task.Resources() {
+		if rapid.Bool().Draw(t, "has rlimit "+r.String()) {
+			c.Rlimits = append(c.Rlimits, task.Rlimit{Resource: r, Value: rapid.Uint64().Draw(t, r.String())})
+		}
+	}
+	c.OOMScoreAdj = rapid.Uint16Range(0, task.MaxOOMScoreAdj).Draw(t, "oom-score-adj")
+	c.LeaveDescendants = rapid.Bool().Draw(t, "leave descendants")
 }
 
 func anyJobID(t *rapid.T, label string) job.ID {

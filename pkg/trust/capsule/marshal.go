@@ -6,8 +6,13 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 )
 
-// version is the first byte of a payload.
-const version = 1
+// Versions of a payload: its first byte. The second has extensions, at least
+// one; so a payload has one encoding, and hosts that know only the first go on
+// with all that does not need more.
+const (
+	version  = 1
+	extended = 2
+)
 
 // Marshal is the payload in the form that is signed. It refuses what Parse
 // would refuse, and so is its exact inverse; its error wraps ErrMalformed.
@@ -16,7 +21,12 @@ func (p Payload) Marshal() ([]byte, error) {
 		return nil, err
 	}
 	b := cryptobyte.NewBuilder(make([]byte, 0, 512+len(p.Token)+len(p.Command.Script)+len(p.Command.Stdin)))
-	b.AddUint8(version)
+	more := p.Command.extensions()
+	if len(more) == 0 {
+		b.AddUint8(version)
+	} else {
+		b.AddUint8(extended)
+	}
 	b.AddBytes(p.JobID[:])
 	add8(b, p.Account)
 	add8(b, p.Class)
@@ -33,6 +43,7 @@ func (p Payload) Marshal() ([]byte, error) {
 	}
 	add16(b, p.Token)
 	p.Command.marshal(b)
+	addExtensions(b, more)
 	out, err := b.Bytes()
 	if err != nil {
 		return nil, fmt.Errorf("%w capsule: %w", ErrMalformed, err)

@@ -16,8 +16,9 @@ func Parse(b []byte) (Payload, error) {
 		return Payload{}, fmt.Errorf("%w capsule: %d bytes, at most %d are allowed", ErrMalformed, len(b), MaxPayload)
 	}
 	r := reader{s: b}
-	if v := r.u8("version"); r.err == nil && v != version {
-		return Payload{}, fmt.Errorf("%w capsule: version %d is not known here, only %d", ErrMalformed, v, version)
+	v := r.u8("version")
+	if r.err == nil && v != version && v != extended {
+		return Payload{}, fmt.Errorf("%w capsule: version %d is not known here, only %d and %d", ErrMalformed, v, version, extended)
 	}
 	var p Payload
 	r.fixed("job id", p.JobID[:])
@@ -37,6 +38,9 @@ func Parse(b []byte) (Payload, error) {
 	}
 	p.Token = clone(r.vec16("token"))
 	p.Command = r.command()
+	if v == extended {
+		r.extensions(&p.Command)
+	}
 	if r.err == nil && !r.s.Empty() {
 		r.fail("%d bytes follow the end", len(r.s))
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/job"
+	"github.com/ccs-project/ccs/pkg/core/task"
 )
 
 // Kind says what a command is.
@@ -70,6 +71,12 @@ type Command struct {
 	Grace         time.Duration // between TERM and KILL; 0: the host's default; at most 1 h
 	Recovery      Recovery
 	MaxAttempts   uint16 // 1 with report, 2..100 with rerun
+
+	// What follows is signed in version 2; without it a payload is of version 1.
+	Umask            *uint32       // 0..0777; nil: 022
+	Rlimits          []task.Rlimit // ascending by resource, each once
+	OOMScoreAdj      uint16        // 1..1000; 0: as the host has it
+	LeaveDescendants bool          // what outlives the command's own process goes on
 }
 
 // Limits bounds what a command may use; zero is no limit, except that output

@@ -50,6 +50,15 @@ func backup() capsule.Payload {
 	return p
 }
 
+// careful is a valid payload with every setting of version 2.
+func careful() capsule.Payload {
+	p := uptime()
+	umask := uint32(0o027)
+	p.Command.Umask, p.Command.OOMScoreAdj, p.Command.LeaveDescendants = &umask, 500, true
+	p.Command.Rlimits = []task.Rlimit{{Resource: task.ResourceCore}, {Resource: task.ResourceStack, Value: task.Unlimited}}
+	return p
+}
+
 // ping is a valid payload of kind ping.
 func ping() capsule.Payload {
 	p := uptime()
@@ -58,7 +67,7 @@ func ping() capsule.Payload {
 }
 
 func TestAPayloadComesBackAsItWas(t *testing.T) {
-	for _, p := range []capsule.Payload{ping(), uptime(), backup()} {
+	for _, p := range []capsule.Payload{ping(), uptime(), backup(), careful()} {
 		b, err := p.Marshal()
 		if err != nil {
 			t.Fatal(err)
@@ -148,6 +157,13 @@ func TestAPayloadWithOneFaultSaysWhichOne(t *testing.T) {
 		{"run-as is not UTF-8", func(p *capsule.Payload) { p.Command.RunAs = "\xfe" }},
 		{"length of run-as", func(p *capsule.Payload) { p.Command.RunAs = strings.Repeat("r", 65) }},
 		{"output limit is", func(p *capsule.Payload) { p.Command.Limits.OutputBytes = 1<<24 + 1 }},
+		{"umask is 01000, at most 0777", func(p *capsule.Payload) { p.Command.Umask = new(uint32); *p.Command.Umask = 0o1000 }},
+		{"oom-score-adj is 1001, at most 1000", func(p *capsule.Payload) { p.Command.OOMScoreAdj = 1001 }},
+		{"an rlimit is of a resource that is not known here", func(p *capsule.Payload) { p.Command.Rlimits = []task.Rlimit{{Resource: 9}} }},
+		{"rlimit core is given twice", func(p *capsule.Payload) {
+			p.Command.Rlimits = []task.Rlimit{{Resource: task.ResourceCore}, {Resource: task.ResourceCore, Value: 1}}
+		}},
+		{"a ping has no umask, rlimits", func(p *capsule.Payload) { *p = ping(); p.Command.LeaveDescendants = true }},
 	} {
 		p := backup()
 		tc.spoil(&p)
@@ -196,8 +212,8 @@ func TestOtherBytesThanAPayloadAreRefused(t *testing.T) {
 	if _, err := capsule.Parse(more); err == nil || !strings.Contains(err.Error(), "1 bytes follow the end") {
 		t.Errorf("a byte more: %v", err)
 	}
-	whole[0] = 2
-	if _, err := capsule.Parse(whole); err == nil || !strings.Contains(err.Error(), "version 2 is not known") {
+	whole[0] = 3
+	if _, err := capsule.Parse(whole); err == nil || !strings.Contains(err.Error(), "version 3 is not known here, only 1 and 2") {
 		t.Errorf("another version: %v", err)
 	}
 	if _, err := capsule.Parse(make([]byte, capsule.MaxPayload+1)); err == nil || !strings.Contains(err.Error(), "at most") {
@@ -283,7 +299,7 @@ func TestAnyChangedByteIsRefusedOrSeen(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, p := range []capsule.Payload{ping(), uptime(), backup()} {
+	for _, p := range []capsule.Payload{ping(), uptime(), backup(), careful()} {
 		b, err := p.Marshal()
 		if err != nil {
 			f.Fatal(err)

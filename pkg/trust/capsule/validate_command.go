@@ -3,6 +3,8 @@ package capsule
 import (
 	"strings"
 	"time"
+
+	"github.com/ccs-project/ccs/pkg/core/task"
 )
 
 func (c Command) validate(f *faults) {
@@ -16,6 +18,7 @@ func (c Command) validate(f *faults) {
 	}
 	f.atMost("length of run-as", uint64(len(c.RunAs)), maxName)
 	f.atMost("output limit", c.Limits.OutputBytes, MaxOutputLimit)
+	c.validateSettings(f)
 	duration(f, "timeout", c.Timeout, MaxTimeout)
 	duration(f, "grace", c.Grace, MaxGrace)
 	if c.TimeoutAction != TimeoutKill && c.TimeoutAction != TimeoutReport {
@@ -42,6 +45,9 @@ func (c Command) validateKind(f *faults) {
 	case Ping:
 		if hasArgv || hasScript || len(c.Env)+len(c.Cwd)+len(c.Stdin)+len(c.RunAs) > 0 || c.Limits != (Limits{}) {
 			f.addf("a ping has no argv, script, env, cwd, stdin, run-as or limits")
+		}
+		if len(c.extensions()) > 0 {
+			f.addf("a ping has no umask, rlimits, oom-score-adj or leave-descendants")
 		}
 		if c.Recovery == RecoveryRerun {
 			f.addf("a ping is not rerun")
@@ -92,6 +98,17 @@ func (c Command) validateTexts(f *faults) {
 	f.atMost("length of argv, interpreter and env", uint64(size), MaxArguments)
 	f.text("cwd", c.Cwd)
 	f.text("run-as", c.RunAs)
+}
+
+// validateSettings checks what version 2 has added.
+func (c Command) validateSettings(f *faults) {
+	if c.Umask != nil && *c.Umask > task.MaxUmask {
+		f.addf("umask is %#o, at most %#o is allowed", *c.Umask, task.MaxUmask)
+	}
+	if fault := task.RlimitFault(c.Rlimits); fault != "" {
+		f.addf("%s", fault)
+	}
+	f.atMost("oom-score-adj", uint64(c.OOMScoreAdj), task.MaxOOMScoreAdj)
 }
 
 func duration(f *faults, what string, d, limit time.Duration) {

@@ -74,6 +74,17 @@ type payloadInput struct {
 	Timeout, Grace                           int64 // nanoseconds
 	TimeoutAction, Recovery                  uint8
 	MaxAttempts                              uint16
+
+	// Of version 2; a payload without them is of version 1.
+	Umask            *uint32       `json:",omitempty"`
+	Rlimits          []rlimitInput `json:",omitempty"`
+	OOMScoreAdj      uint16        `json:",omitempty"`
+	LeaveDescendants bool          `json:",omitempty"`
+}
+
+type rlimitInput struct {
+	Resource uint8
+	Value    uint64
 }
 
 func inputOf(p capsule.Payload) payloadInput {
@@ -87,6 +98,10 @@ func inputOf(p capsule.Payload) payloadInput {
 		CPUMillis: c.Limits.CPUMillis, PIDs: c.Limits.PIDs, OpenFiles: c.Limits.OpenFiles,
 		Timeout: int64(c.Timeout), Grace: int64(c.Grace),
 		TimeoutAction: uint8(c.TimeoutAction), Recovery: uint8(c.Recovery), MaxAttempts: c.MaxAttempts,
+		Umask: c.Umask, OOMScoreAdj: c.OOMScoreAdj, LeaveDescendants: c.LeaveDescendants,
+	}
+	for _, l := range c.Rlimits {
+		in.Rlimits = append(in.Rlimits, rlimitInput{uint8(l.Resource), l.Value})
 	}
 	if !p.RerunUntil.IsZero() {
 		in.RerunUntil = uint64(p.RerunUntil.UnixNano())
@@ -105,7 +120,7 @@ func signatureOf(n byte, sig []byte) signatureVector {
 }
 
 func TestCapsulesAreByteForByteAsDocumented(t *testing.T) {
-	for name, p := range map[string]capsule.Payload{"ping": ping(), "argv": uptime(), "script": backup()} {
+	for name, p := range map[string]capsule.Payload{"ping": ping(), "argv": uptime(), "script": backup(), "settings": careful()} {
 		t.Run(name, func(t *testing.T) {
 			e := signed(t, p, 1)
 			digest := e.Digest()
@@ -141,7 +156,16 @@ func TestFaultyPayloadsAreRefusedAsDocumented(t *testing.T) {
 		b     []byte
 	}{
 		{"empty", nil},
-		{"version 2", at(0, 2)},
+		{"version 3", at(0, 3)},
+		{"version 2 without extensions", at(0, 2)},
+		{"version 2 with an empty list of extensions", append(at(0, 2), 0, 0)},
+		{"an extension of a type that nobody has", append(at(0, 2), 0, 4, 0, 9, 0, 0)},
+		{"an extension twice", append(at(0, 2), 0, 8, 0, 4, 0, 0, 0, 4, 0, 0)},
+		{"an umask of one byte", append(at(0, 2), 0, 5, 0, 1, 0, 1, 0o77)},
+		{"an umask with a byte left over", append(at(0, 2), 0, 7, 0, 1, 0, 3, 0, 0o77, 0)},
+		{"no rlimit in their extension", append(at(0, 2), 0, 4, 0, 2, 0, 0)},
+		{"an oom-score-adj of 0", append(at(0, 2), 0, 6, 0, 3, 0, 2, 0, 0)},
+		{"version 1 with extensions", append(at(0, 1), 0, 4, 0, 4, 0, 0)},
 		{"a byte after the end", append(bytes.Clone(argv), 0)},
 		{"the last byte is missing", argv[:len(argv)-1]},
 		{"job id of UUID version 4", at(7, 0x4b)},
