@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -19,17 +20,17 @@ type StartOrder struct {
 
 // StartToProto is the wire form of an order. Empty script and stdin are none.
 func StartToProto(o StartOrder) *executorv1.StartRequest {
-	run := o.Spec.Run
-	return &executorv1.StartRequest{
+	request := &executorv1.StartRequest{
 		CommandId: o.Spec.ID, Attempt: o.Attempt, SlotGroup: o.Spec.SlotGroup,
 		StartBy: TimeToProto(o.Spec.StartBy), RememberUntil: TimeToProto(o.Spec.RememberUntil),
 		Context: o.Spec.Context,
-		Spec: &executorv1.Spec{
-			Argv: run.Argv, Interpreter: run.Interpreter, Script: o.Script, Env: run.Env, Cwd: run.Dir,
-			Stdin: o.Stdin, RunAs: run.Account, OutputLimit: run.Keep,
-			Timeout: DurationToProto(run.Timeout), Grace: DurationToProto(run.Grace), TimeoutReportOnly: run.ReportOnly,
-		},
 	}
+	if spec := specToProto(o); o.Spec.Run.Plain() {
+		request.Spec = spec
+	} else {
+		request.FullSpec = spec
+	}
+	return request
 }
 
 // StartFromProto reads an order, with defaults put in; the error wraps
@@ -37,17 +38,16 @@ func StartToProto(o StartOrder) *executorv1.StartRequest {
 // interpreter; it may be empty.
 func StartFromProto(r *executorv1.StartRequest) (StartOrder, error) {
 	s := r.GetSpec()
+	if full := r.GetFullSpec(); full != nil {
+		s = full
+	}
 	o := StartOrder{Attempt: r.GetAttempt(), Spec: spool.Spec{
 		ID: r.GetCommandId(), SlotGroup: r.GetSlotGroup(),
 		StartBy: TimeFromProto(r.GetStartBy()), RememberUntil: TimeFromProto(r.GetRememberUntil()),
 		Context: r.GetContext(),
-		Run: spool.Run{
-			Argv: s.GetArgv(), Interpreter: s.GetInterpreter(), Env: s.GetEnv(), Dir: s.GetCwd(),
-			Account: s.GetRunAs(), Keep: s.GetOutputLimit(),
-			Timeout: DurationFromProto(s.GetTimeout()), Grace: DurationFromProto(s.GetGrace()), ReportOnly: s.GetTimeoutReportOnly(),
-		},
 	}}
 	run := &o.Spec.Run
+	*run = runFromProto(s)
 	if run.Keep == 0 {
 		run.Keep = spool.DefaultKept
 	}
@@ -61,7 +61,7 @@ func StartFromProto(r *executorv1.StartRequest) (StartOrder, error) {
 		o.Stdin = s.GetStdin()
 	}
 	run.Script, run.Stdin = spool.Attach(o.Script), spool.Attach(o.Stdin)
-	if err := o.Spec.Check(); err != nil {
+	if err := errors.Join(specForm(r), o.Spec.Check()); err != nil {
 		return StartOrder{}, fmt.Errorf("%w: command %q: %w", ErrInvalid, o.Spec.ID, err)
 	}
 	if o.Attempt == 0 {

@@ -48,8 +48,31 @@ func drawSpec(t *rapid.T) Spec {
 			Dir: drawBytes(t, "dir"), Account: drawBytes(t, "account"), Keep: rapid.Uint64().Draw(t, "keep"),
 			Timeout: time.Duration(rapid.Int64().Draw(t, "timeout")), Grace: time.Duration(rapid.Int64().Draw(t, "grace")),
 			ReportOnly: rapid.Bool().Draw(t, "report"), Script: attachment("script"), Stdin: attachment("stdin"),
+			Limits: Limits{
+				MemoryBytes: rapid.Uint64().Draw(t, "memory"), CPUMillis: rapid.Uint32().Draw(t, "cpu"),
+				PIDs: rapid.Uint32().Draw(t, "pids"), OpenFiles: rapid.Uint32().Draw(t, "files"),
+			},
+			Umask: drawUmask(t), Rlimits: drawRlimits(t),
+			OOMScoreAdj: rapid.Uint16().Draw(t, "oom"), LeaveDescendants: rapid.Bool().Draw(t, "leave"),
 		},
 	}
+}
+
+func drawUmask(t *rapid.T) *uint32 {
+	if rapid.Bool().Draw(t, "no umask") {
+		return nil
+	}
+	umask := rapid.Uint32().Draw(t, "umask")
+	return &umask
+}
+
+func drawRlimits(t *rapid.T) (limits []task.Rlimit) {
+	for _, r := range task.Resources() {
+		if rapid.Bool().Draw(t, "limits "+r.String()) {
+			limits = append(limits, task.Rlimit{Resource: r, Value: rapid.Uint64().Draw(t, r.String())})
+		}
+	}
+	return limits
 }
 
 func drawOutcome(t *rapid.T) Outcome {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ccs-project/ccs/pkg/core/task"
 )
 
 // Limits of a command (contract of the executor's API).
@@ -47,6 +49,26 @@ type Run struct {
 	ReportOnly  bool          // the timeout is only reported
 	Script      Attachment
 	Stdin       Attachment
+
+	Limits           Limits
+	Umask            *uint32       // 0..0777; nil: 022
+	Rlimits          []task.Rlimit // ascending by resource, each once
+	OOMScoreAdj      uint16        // 1..1000; 0: that of the executor, but not below 0
+	LeaveDescendants bool          // what outlives the command's own process goes on
+}
+
+// Limits bounds what the tree of a command may use; zero is no limit.
+type Limits struct {
+	MemoryBytes uint64 // of the whole tree
+	CPUMillis   uint32 // thousandths of one CPU, of the whole tree
+	PIDs        uint32 // processes and threads of the whole tree
+	OpenFiles   uint32 // descriptors of each process
+}
+
+// Plain reports whether nothing is asked for that programs before these settings
+// did not know: they would run it without.
+func (r Run) Plain() bool {
+	return r.Limits == Limits{} && r.Umask == nil && len(r.Rlimits) == 0 && r.OOMScoreAdj == 0 && !r.LeaveDescendants
 }
 
 // Attachment is a file beside the spec.
@@ -100,6 +122,11 @@ func (s Spec) Check() error {
 	fault(total(r.Argv, r.Interpreter, r.Env) > MaxArgs, "argv and env are longer than 128 KiB together")
 	fault(len(r.Dir) > MaxPath, "cwd is longer than 4 KiB")
 	fault(len(r.Account) > MaxAccount, "run_as is longer than 256 bytes")
+	fault(r.Umask != nil && *r.Umask > task.MaxUmask, "umask is over 0777")
+	fault(r.OOMScoreAdj > task.MaxOOMScoreAdj, "oom_score_adj is over 1000")
+	if text := task.RlimitFault(r.Rlimits); text != "" {
+		fault(true, text)
+	}
 	return errors.Join(faults...)
 }
 
@@ -149,6 +176,7 @@ func (s Spec) encode() []byte {
 	r.flag("timeout_report_only", s.Run.ReportOnly)
 	s.Run.Script.put(r, "script")
 	s.Run.Stdin.put(r, "stdin")
+	s.Run.putSettings(r)
 	file := append(slices.Clip(head), r.encode()...)
 	return append(file, head...)
 }
@@ -201,6 +229,7 @@ func decodeRun(data []byte) (id string, run Run, err error) {
 		Timeout: r.duration("timeout"), Grace: r.duration("grace"), ReportOnly: r.flag("timeout_report_only"),
 		Script: r.attachment("script"), Stdin: r.attachment("stdin"),
 	}
+	r.settings(&run)
 	return id, run, r.done()
 }
 

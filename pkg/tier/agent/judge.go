@@ -70,13 +70,12 @@ var errStaleBundle = errors.New("the bundle of users' keys is missing or past it
 // errParentLives: a retry came while what it retries has not ended here.
 var errParentLives = errors.New("the task that this one retries still lives on this host: wait for its end, or cancel it")
 
-// Faults beyond those of the capsule itself. Both are REFUSED as malformed: the
-// user signed something else, or something that this host cannot honour.
+// Faults beyond those of the capsule itself. All are REFUSED as malformed: the
+// user signed something else.
 var (
 	errOtherJob = errors.New("the command and its capsule are of different jobs")
 	errDigest   = errors.New("the capsule is not the one that the command names")
 	errAttempt  = errors.New("the signed recovery allows fewer attempts")
-	errLimits   = errors.New("it limits memory, CPU, processes or open files, and this host cannot enforce that yet")
 )
 
 func (j judge) check(now time.Time, d wire.Delivery) (capsule.Payload, error) {
@@ -97,13 +96,11 @@ func (j judge) check(now time.Time, d wire.Delivery) (capsule.Payload, error) {
 	if err := p.CheckTarget(j.host, j.incarnation, d.Proof); err != nil && !planted.Bug("target not proven") {
 		return capsule.Payload{}, err
 	}
-	switch limits := p.Command.Limits; {
+	switch {
 	case p.JobID != d.Job && !planted.Bug("one capsule serves every job"):
 		return capsule.Payload{}, fmt.Errorf("%w: it names %s, and job %s is signed", errOtherJob, d.Job, p.JobID)
 	case d.Attempt > uint32(p.Command.MaxAttempts):
 		return capsule.Payload{}, fmt.Errorf("%w: this is attempt %d of %d", errAttempt, d.Attempt, p.Command.MaxAttempts)
-	case limits != capsule.Limits{OutputBytes: limits.OutputBytes}:
-		return capsule.Payload{}, errLimits
 	}
 	return p, nil
 }

@@ -19,6 +19,8 @@ func orderOf(p capsule.Payload, attempt uint32, t ticket) wire.StartOrder {
 			Run: spool.Run{
 				Argv: c.Argv, Interpreter: c.Interpreter, Env: c.Env, Dir: c.Cwd, Account: c.RunAs, Keep: c.Limits.OutputBytes,
 				Timeout: c.Timeout, Grace: c.Grace, ReportOnly: c.TimeoutAction == capsule.TimeoutReport,
+				Limits: spool.Limits{MemoryBytes: c.Limits.MemoryBytes, CPUMillis: c.Limits.CPUMillis, PIDs: c.Limits.PIDs, OpenFiles: c.Limits.OpenFiles},
+				Umask:  c.Umask, Rlimits: c.Rlimits, OOMScoreAdj: c.OOMScoreAdj, LeaveDescendants: c.LeaveDescendants,
 			},
 		},
 	}

@@ -71,9 +71,6 @@ func TestAHostStartsOnlyWhatItHasItselfVerified(t *testing.T) {
 		}, spoil: func(w *world, a *ask, c *sessionv1.Command) {
 			c.Attempt = 2
 		}},
-		{name: "limits that this host cannot enforce", state: task.Refused, reason: task.Malformed, forge: func(w *world, a *ask) {
-			a.payload.Command.Limits.MemoryBytes = 1 << 20
-		}},
 		{name: "a time that has not come", state: task.Refused, reason: task.BadTime, forge: func(w *world, a *ask) {
 			a.payload.NotBefore = time.Now().Add(capsule.ClockSkew + time.Minute)
 		}},

@@ -28,6 +28,83 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Resource is what the kernel limits for each process; setrlimit(2).
+type Resource int32
+
+const (
+	// Not set; never valid on the wire.
+	Resource_RESOURCE_UNSPECIFIED Resource = 0
+	// Bytes of address space.
+	Resource_RESOURCE_AS Resource = 1
+	// Bytes of a core file.
+	Resource_RESOURCE_CORE Resource = 2
+	// Seconds of CPU time.
+	Resource_RESOURCE_CPU Resource = 3
+	// Bytes of data segment, heap and private maps.
+	Resource_RESOURCE_DATA Resource = 4
+	// Bytes of a file that is written.
+	Resource_RESOURCE_FSIZE Resource = 5
+	// Bytes that are locked in memory.
+	Resource_RESOURCE_MEMLOCK Resource = 6
+	// Processes and threads of the account, on the whole host.
+	Resource_RESOURCE_NPROC Resource = 7
+	// Bytes of a stack.
+	Resource_RESOURCE_STACK Resource = 8
+)
+
+// Enum value maps for Resource.
+var (
+	Resource_name = map[int32]string{
+		0: "RESOURCE_UNSPECIFIED",
+		1: "RESOURCE_AS",
+		2: "RESOURCE_CORE",
+		3: "RESOURCE_CPU",
+		4: "RESOURCE_DATA",
+		5: "RESOURCE_FSIZE",
+		6: "RESOURCE_MEMLOCK",
+		7: "RESOURCE_NPROC",
+		8: "RESOURCE_STACK",
+	}
+	Resource_value = map[string]int32{
+		"RESOURCE_UNSPECIFIED": 0,
+		"RESOURCE_AS":          1,
+		"RESOURCE_CORE":        2,
+		"RESOURCE_CPU":         3,
+		"RESOURCE_DATA":        4,
+		"RESOURCE_FSIZE":       5,
+		"RESOURCE_MEMLOCK":     6,
+		"RESOURCE_NPROC":       7,
+		"RESOURCE_STACK":       8,
+	}
+)
+
+func (x Resource) Enum() *Resource {
+	p := new(Resource)
+	*p = x
+	return p
+}
+
+func (x Resource) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Resource) Descriptor() protoreflect.EnumDescriptor {
+	return file_ccs_executor_v1_executor_proto_enumTypes[0].Descriptor()
+}
+
+func (Resource) Type() protoreflect.EnumType {
+	return &file_ccs_executor_v1_executor_proto_enumTypes[0]
+}
+
+func (x Resource) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Resource.Descriptor instead.
+func (Resource) EnumDescriptor() ([]byte, []int) {
+	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{0}
+}
+
 // Acceptance is the answer to a Start, Decline or Signal.
 type Acceptance int32
 
@@ -74,11 +151,11 @@ func (x Acceptance) String() string {
 }
 
 func (Acceptance) Descriptor() protoreflect.EnumDescriptor {
-	return file_ccs_executor_v1_executor_proto_enumTypes[0].Descriptor()
+	return file_ccs_executor_v1_executor_proto_enumTypes[1].Descriptor()
 }
 
 func (Acceptance) Type() protoreflect.EnumType {
-	return &file_ccs_executor_v1_executor_proto_enumTypes[0]
+	return &file_ccs_executor_v1_executor_proto_enumTypes[1]
 }
 
 func (x Acceptance) Number() protoreflect.EnumNumber {
@@ -87,7 +164,7 @@ func (x Acceptance) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Acceptance.Descriptor instead.
 func (Acceptance) EnumDescriptor() ([]byte, []int) {
-	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{0}
+	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{1}
 }
 
 // GetInfoRequest asks for the description.
@@ -336,8 +413,25 @@ type Spec struct {
 	Grace *durationpb.Duration `protobuf:"bytes,10,opt,name=grace,proto3" json:"grace,omitempty"`
 	// The timeout is only reported.
 	TimeoutReportOnly bool `protobuf:"varint,11,opt,name=timeout_report_only,json=timeoutReportOnly,proto3" json:"timeout_report_only,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Bytes of memory of the whole tree; 0: no limit.
+	MemoryBytes uint64 `protobuf:"varint,12,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	// Thousandths of one CPU for the whole tree; 0: no limit.
+	CpuMillis uint32 `protobuf:"varint,13,opt,name=cpu_millis,json=cpuMillis,proto3" json:"cpu_millis,omitempty"`
+	// Processes and threads of the whole tree; 0: no limit.
+	Pids uint32 `protobuf:"varint,14,opt,name=pids,proto3" json:"pids,omitempty"`
+	// Descriptors of each process; 0: the executor's own limit.
+	OpenFiles uint32 `protobuf:"varint,15,opt,name=open_files,json=openFiles,proto3" json:"open_files,omitempty"`
+	// Mode bits taken from new files, 0..0777; absent: 022.
+	Umask *uint32 `protobuf:"varint,16,opt,name=umask,proto3,oneof" json:"umask,omitempty"`
+	// Limits of each process, ascending by resource, each at most once.
+	Rlimits []*Rlimit `protobuf:"bytes,17,rep,name=rlimits,proto3" json:"rlimits,omitempty"`
+	// Raises the score by which the kernel chooses what to kill, 1..1000; 0: that
+	// of the executor, but not below 0.
+	OomScoreAdj uint32 `protobuf:"varint,18,opt,name=oom_score_adj,json=oomScoreAdj,proto3" json:"oom_score_adj,omitempty"`
+	// What outlives the command's own process goes on; else it is killed.
+	LeaveDescendants bool `protobuf:"varint,19,opt,name=leave_descendants,json=leaveDescendants,proto3" json:"leave_descendants,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *Spec) Reset() {
@@ -447,6 +541,117 @@ func (x *Spec) GetTimeoutReportOnly() bool {
 	return false
 }
 
+func (x *Spec) GetMemoryBytes() uint64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
+func (x *Spec) GetCpuMillis() uint32 {
+	if x != nil {
+		return x.CpuMillis
+	}
+	return 0
+}
+
+func (x *Spec) GetPids() uint32 {
+	if x != nil {
+		return x.Pids
+	}
+	return 0
+}
+
+func (x *Spec) GetOpenFiles() uint32 {
+	if x != nil {
+		return x.OpenFiles
+	}
+	return 0
+}
+
+func (x *Spec) GetUmask() uint32 {
+	if x != nil && x.Umask != nil {
+		return *x.Umask
+	}
+	return 0
+}
+
+func (x *Spec) GetRlimits() []*Rlimit {
+	if x != nil {
+		return x.Rlimits
+	}
+	return nil
+}
+
+func (x *Spec) GetOomScoreAdj() uint32 {
+	if x != nil {
+		return x.OomScoreAdj
+	}
+	return 0
+}
+
+func (x *Spec) GetLeaveDescendants() bool {
+	if x != nil {
+		return x.LeaveDescendants
+	}
+	return false
+}
+
+// Rlimit is a limit of each process of a command, soft and hard alike.
+type Rlimit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is limited.
+	Resource Resource `protobuf:"varint,1,opt,name=resource,proto3,enum=ccs.executor.v1.Resource" json:"resource,omitempty"`
+	// In the unit of the resource; 2^64-1: unlimited.
+	Value         uint64 `protobuf:"varint,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Rlimit) Reset() {
+	*x = Rlimit{}
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Rlimit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Rlimit) ProtoMessage() {}
+
+func (x *Rlimit) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Rlimit.ProtoReflect.Descriptor instead.
+func (*Rlimit) Descriptor() ([]byte, []int) {
+	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Rlimit) GetResource() Resource {
+	if x != nil {
+		return x.Resource
+	}
+	return Resource_RESOURCE_UNSPECIFIED
+}
+
+func (x *Rlimit) GetValue() uint64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
 // StartRequest is one attempt of a command.
 type StartRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -463,14 +668,19 @@ type StartRequest struct {
 	// What to run.
 	Spec *Spec `protobuf:"bytes,6,opt,name=spec,proto3" json:"spec,omitempty"`
 	// Opaque bytes of the caller, returned in List and Watch; at most 4 KiB.
-	Context       []byte `protobuf:"bytes,7,opt,name=context,proto3" json:"context,omitempty"`
+	Context []byte `protobuf:"bytes,7,opt,name=context,proto3" json:"context,omitempty"`
+	// What to run, in place of spec, if it uses a field of Spec from 12 on. So an
+	// executor that does not know these fields finds nothing to run and answers
+	// INVALID_ARGUMENT, in place of running it without its limits. One that finds
+	// a field in it that it does not know answers the same.
+	FullSpec      *Spec `protobuf:"bytes,8,opt,name=full_spec,json=fullSpec,proto3" json:"full_spec,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StartRequest) Reset() {
 	*x = StartRequest{}
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[5]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -482,7 +692,7 @@ func (x *StartRequest) String() string {
 func (*StartRequest) ProtoMessage() {}
 
 func (x *StartRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[5]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -495,7 +705,7 @@ func (x *StartRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartRequest.ProtoReflect.Descriptor instead.
 func (*StartRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{5}
+	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *StartRequest) GetCommandId() string {
@@ -547,6 +757,13 @@ func (x *StartRequest) GetContext() []byte {
 	return nil
 }
 
+func (x *StartRequest) GetFullSpec() *Spec {
+	if x != nil {
+		return x.FullSpec
+	}
+	return nil
+}
+
 // StartResponse says what is known of the attempt.
 type StartResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -560,7 +777,7 @@ type StartResponse struct {
 
 func (x *StartResponse) Reset() {
 	*x = StartResponse{}
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[6]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -572,7 +789,7 @@ func (x *StartResponse) String() string {
 func (*StartResponse) ProtoMessage() {}
 
 func (x *StartResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[6]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -585,7 +802,7 @@ func (x *StartResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StartResponse.ProtoReflect.Descriptor instead.
 func (*StartResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{6}
+	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *StartResponse) GetAcceptance() Acceptance {
@@ -623,7 +840,7 @@ type DeclineRequest struct {
 
 func (x *DeclineRequest) Reset() {
 	*x = DeclineRequest{}
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[7]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -635,7 +852,7 @@ func (x *DeclineRequest) String() string {
 func (*DeclineRequest) ProtoMessage() {}
 
 func (x *DeclineRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[7]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -648,7 +865,7 @@ func (x *DeclineRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeclineRequest.ProtoReflect.Descriptor instead.
 func (*DeclineRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{7}
+	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DeclineRequest) GetCommandId() string {
@@ -699,7 +916,7 @@ type DeclineResponse struct {
 
 func (x *DeclineResponse) Reset() {
 	*x = DeclineResponse{}
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[8]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -711,7 +928,7 @@ func (x *DeclineResponse) String() string {
 func (*DeclineResponse) ProtoMessage() {}
 
 func (x *DeclineResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[8]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -724,7 +941,7 @@ func (x *DeclineResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeclineResponse.ProtoReflect.Descriptor instead.
 func (*DeclineResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{8}
+	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DeclineResponse) GetAcceptance() Acceptance {
@@ -758,7 +975,7 @@ type SignalRequest struct {
 
 func (x *SignalRequest) Reset() {
 	*x = SignalRequest{}
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[9]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -770,7 +987,7 @@ func (x *SignalRequest) String() string {
 func (*SignalRequest) ProtoMessage() {}
 
 func (x *SignalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[9]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -783,7 +1000,7 @@ func (x *SignalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalRequest.ProtoReflect.Descriptor instead.
 func (*SignalRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{9}
+	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SignalRequest) GetCommandId() string {
@@ -827,7 +1044,7 @@ type SignalResponse struct {
 
 func (x *SignalResponse) Reset() {
 	*x = SignalResponse{}
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[10]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -839,7 +1056,7 @@ func (x *SignalResponse) String() string {
 func (*SignalResponse) ProtoMessage() {}
 
 func (x *SignalResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[10]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -852,7 +1069,7 @@ func (x *SignalResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignalResponse.ProtoReflect.Descriptor instead.
 func (*SignalResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{10}
+	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SignalResponse) GetAcceptance() Acceptance {
@@ -896,7 +1113,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[11]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -908,7 +1125,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[11]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -921,7 +1138,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{11}
+	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Command) GetCommandId() string {
@@ -996,7 +1213,7 @@ type ListRequest struct {
 
 func (x *ListRequest) Reset() {
 	*x = ListRequest{}
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[12]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1008,7 +1225,7 @@ func (x *ListRequest) String() string {
 func (*ListRequest) ProtoMessage() {}
 
 func (x *ListRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[12]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1021,7 +1238,7 @@ func (x *ListRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRequest.ProtoReflect.Descriptor instead.
 func (*ListRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{12}
+	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{13}
 }
 
 // ListResponse is some of the commands.
@@ -1035,7 +1252,7 @@ type ListResponse struct {
 
 func (x *ListResponse) Reset() {
 	*x = ListResponse{}
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[13]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1047,7 +1264,7 @@ func (x *ListResponse) String() string {
 func (*ListResponse) ProtoMessage() {}
 
 func (x *ListResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[13]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1060,7 +1277,7 @@ func (x *ListResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResponse.ProtoReflect.Descriptor instead.
 func (*ListResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{13}
+	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListResponse) GetCommands() []*Command {
@@ -1079,7 +1296,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[14]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1091,7 +1308,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[14]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1104,7 +1321,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{14}
+	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{15}
 }
 
 // WatchResponse is a change or a piece of the snapshot.
@@ -1120,7 +1337,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[15]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1132,7 +1349,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[15]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1145,7 +1362,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{15}
+	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WatchResponse) GetCommands() []*Command {
@@ -1179,7 +1396,7 @@ type FetchOutputRequest struct {
 
 func (x *FetchOutputRequest) Reset() {
 	*x = FetchOutputRequest{}
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[16]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1191,7 +1408,7 @@ func (x *FetchOutputRequest) String() string {
 func (*FetchOutputRequest) ProtoMessage() {}
 
 func (x *FetchOutputRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[16]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1204,7 +1421,7 @@ func (x *FetchOutputRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchOutputRequest.ProtoReflect.Descriptor instead.
 func (*FetchOutputRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{16}
+	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *FetchOutputRequest) GetCommandId() string {
@@ -1246,7 +1463,7 @@ type FetchOutputResponse struct {
 
 func (x *FetchOutputResponse) Reset() {
 	*x = FetchOutputResponse{}
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[17]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1258,7 +1475,7 @@ func (x *FetchOutputResponse) String() string {
 func (*FetchOutputResponse) ProtoMessage() {}
 
 func (x *FetchOutputResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[17]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1271,7 +1488,7 @@ func (x *FetchOutputResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchOutputResponse.ProtoReflect.Descriptor instead.
 func (*FetchOutputResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{17}
+	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *FetchOutputResponse) GetContent() []byte {
@@ -1294,7 +1511,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[18]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1306,7 +1523,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[18]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1319,7 +1536,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{18}
+	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ReleaseRequest) GetCommandId() string {
@@ -1347,7 +1564,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[19]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1359,7 +1576,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_executor_v1_executor_proto_msgTypes[19]
+	mi := &file_ccs_executor_v1_executor_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1372,7 +1589,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{19}
+	return file_ccs_executor_v1_executor_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ReleaseResponse) GetReleased() bool {
@@ -1399,7 +1616,7 @@ const file_ccs_executor_v1_executor_proto_rawDesc = "" +
 	"\x05count\x18\x01 \x01(\rR\x05count\"E\n" +
 	"\x17ReserveSessionsResponse\x12\x14\n" +
 	"\x05first\x18\x01 \x01(\x04R\x05first\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\rR\x05count\"\xde\x02\n" +
+	"\x05count\x18\x02 \x01(\rR\x05count\"\xfc\x04\n" +
 	"\x04Spec\x12\x12\n" +
 	"\x04argv\x18\x01 \x03(\tR\x04argv\x12 \n" +
 	"\vinterpreter\x18\x02 \x03(\tR\vinterpreter\x12\x16\n" +
@@ -1412,7 +1629,21 @@ const file_ccs_executor_v1_executor_proto_rawDesc = "" +
 	"\atimeout\x18\t \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12/\n" +
 	"\x05grace\x18\n" +
 	" \x01(\v2\x19.google.protobuf.DurationR\x05grace\x12.\n" +
-	"\x13timeout_report_only\x18\v \x01(\bR\x11timeoutReportOnly\"\xa5\x02\n" +
+	"\x13timeout_report_only\x18\v \x01(\bR\x11timeoutReportOnly\x12!\n" +
+	"\fmemory_bytes\x18\f \x01(\x04R\vmemoryBytes\x12\x1d\n" +
+	"\n" +
+	"cpu_millis\x18\r \x01(\rR\tcpuMillis\x12\x12\n" +
+	"\x04pids\x18\x0e \x01(\rR\x04pids\x12\x1d\n" +
+	"\n" +
+	"open_files\x18\x0f \x01(\rR\topenFiles\x12\x19\n" +
+	"\x05umask\x18\x10 \x01(\rH\x00R\x05umask\x88\x01\x01\x121\n" +
+	"\arlimits\x18\x11 \x03(\v2\x17.ccs.executor.v1.RlimitR\arlimits\x12\"\n" +
+	"\room_score_adj\x18\x12 \x01(\rR\voomScoreAdj\x12+\n" +
+	"\x11leave_descendants\x18\x13 \x01(\bR\x10leaveDescendantsB\b\n" +
+	"\x06_umask\"U\n" +
+	"\x06Rlimit\x125\n" +
+	"\bresource\x18\x01 \x01(\x0e2\x19.ccs.executor.v1.ResourceR\bresource\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value\"\xd9\x02\n" +
 	"\fStartRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x18\n" +
@@ -1422,7 +1653,8 @@ const file_ccs_executor_v1_executor_proto_rawDesc = "" +
 	"\bstart_by\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\astartBy\x12A\n" +
 	"\x0eremember_until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\rrememberUntil\x12)\n" +
 	"\x04spec\x18\x06 \x01(\v2\x15.ccs.executor.v1.SpecR\x04spec\x12\x18\n" +
-	"\acontext\x18\a \x01(\fR\acontext\"\x80\x01\n" +
+	"\acontext\x18\a \x01(\fR\acontext\x122\n" +
+	"\tfull_spec\x18\b \x01(\v2\x15.ccs.executor.v1.SpecR\bfullSpec\"\x80\x01\n" +
 	"\rStartResponse\x12;\n" +
 	"\n" +
 	"acceptance\x18\x01 \x01(\x0e2\x1b.ccs.executor.v1.AcceptanceR\n" +
@@ -1484,7 +1716,17 @@ const file_ccs_executor_v1_executor_proto_rawDesc = "" +
 	"\vserver_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"serverTime\"-\n" +
 	"\x0fReleaseResponse\x12\x1a\n" +
-	"\breleased\x18\x01 \x01(\bR\breleased*\x86\x01\n" +
+	"\breleased\x18\x01 \x01(\bR\breleased*\xbf\x01\n" +
+	"\bResource\x12\x18\n" +
+	"\x14RESOURCE_UNSPECIFIED\x10\x00\x12\x0f\n" +
+	"\vRESOURCE_AS\x10\x01\x12\x11\n" +
+	"\rRESOURCE_CORE\x10\x02\x12\x10\n" +
+	"\fRESOURCE_CPU\x10\x03\x12\x11\n" +
+	"\rRESOURCE_DATA\x10\x04\x12\x12\n" +
+	"\x0eRESOURCE_FSIZE\x10\x05\x12\x14\n" +
+	"\x10RESOURCE_MEMLOCK\x10\x06\x12\x12\n" +
+	"\x0eRESOURCE_NPROC\x10\a\x12\x12\n" +
+	"\x0eRESOURCE_STACK\x10\b*\x86\x01\n" +
 	"\n" +
 	"Acceptance\x12\x1a\n" +
 	"\x16ACCEPTANCE_UNSPECIFIED\x10\x00\x12\x17\n" +
@@ -1515,85 +1757,90 @@ func file_ccs_executor_v1_executor_proto_rawDescGZIP() []byte {
 	return file_ccs_executor_v1_executor_proto_rawDescData
 }
 
-var file_ccs_executor_v1_executor_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_ccs_executor_v1_executor_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_ccs_executor_v1_executor_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_ccs_executor_v1_executor_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_ccs_executor_v1_executor_proto_goTypes = []any{
-	(Acceptance)(0),                 // 0: ccs.executor.v1.Acceptance
-	(*GetInfoRequest)(nil),          // 1: ccs.executor.v1.GetInfoRequest
-	(*GetInfoResponse)(nil),         // 2: ccs.executor.v1.GetInfoResponse
-	(*ReserveSessionsRequest)(nil),  // 3: ccs.executor.v1.ReserveSessionsRequest
-	(*ReserveSessionsResponse)(nil), // 4: ccs.executor.v1.ReserveSessionsResponse
-	(*Spec)(nil),                    // 5: ccs.executor.v1.Spec
-	(*StartRequest)(nil),            // 6: ccs.executor.v1.StartRequest
-	(*StartResponse)(nil),           // 7: ccs.executor.v1.StartResponse
-	(*DeclineRequest)(nil),          // 8: ccs.executor.v1.DeclineRequest
-	(*DeclineResponse)(nil),         // 9: ccs.executor.v1.DeclineResponse
-	(*SignalRequest)(nil),           // 10: ccs.executor.v1.SignalRequest
-	(*SignalResponse)(nil),          // 11: ccs.executor.v1.SignalResponse
-	(*Command)(nil),                 // 12: ccs.executor.v1.Command
-	(*ListRequest)(nil),             // 13: ccs.executor.v1.ListRequest
-	(*ListResponse)(nil),            // 14: ccs.executor.v1.ListResponse
-	(*WatchRequest)(nil),            // 15: ccs.executor.v1.WatchRequest
-	(*WatchResponse)(nil),           // 16: ccs.executor.v1.WatchResponse
-	(*FetchOutputRequest)(nil),      // 17: ccs.executor.v1.FetchOutputRequest
-	(*FetchOutputResponse)(nil),     // 18: ccs.executor.v1.FetchOutputResponse
-	(*ReleaseRequest)(nil),          // 19: ccs.executor.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),         // 20: ccs.executor.v1.ReleaseResponse
-	(*timestamppb.Timestamp)(nil),   // 21: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),     // 22: google.protobuf.Duration
-	(*v1.TaskStatus)(nil),           // 23: ccs.types.v1.TaskStatus
-	(*v1.OutputRef)(nil),            // 24: ccs.types.v1.OutputRef
-	(v1.Stream)(0),                  // 25: ccs.types.v1.Stream
+	(Resource)(0),                   // 0: ccs.executor.v1.Resource
+	(Acceptance)(0),                 // 1: ccs.executor.v1.Acceptance
+	(*GetInfoRequest)(nil),          // 2: ccs.executor.v1.GetInfoRequest
+	(*GetInfoResponse)(nil),         // 3: ccs.executor.v1.GetInfoResponse
+	(*ReserveSessionsRequest)(nil),  // 4: ccs.executor.v1.ReserveSessionsRequest
+	(*ReserveSessionsResponse)(nil), // 5: ccs.executor.v1.ReserveSessionsResponse
+	(*Spec)(nil),                    // 6: ccs.executor.v1.Spec
+	(*Rlimit)(nil),                  // 7: ccs.executor.v1.Rlimit
+	(*StartRequest)(nil),            // 8: ccs.executor.v1.StartRequest
+	(*StartResponse)(nil),           // 9: ccs.executor.v1.StartResponse
+	(*DeclineRequest)(nil),          // 10: ccs.executor.v1.DeclineRequest
+	(*DeclineResponse)(nil),         // 11: ccs.executor.v1.DeclineResponse
+	(*SignalRequest)(nil),           // 12: ccs.executor.v1.SignalRequest
+	(*SignalResponse)(nil),          // 13: ccs.executor.v1.SignalResponse
+	(*Command)(nil),                 // 14: ccs.executor.v1.Command
+	(*ListRequest)(nil),             // 15: ccs.executor.v1.ListRequest
+	(*ListResponse)(nil),            // 16: ccs.executor.v1.ListResponse
+	(*WatchRequest)(nil),            // 17: ccs.executor.v1.WatchRequest
+	(*WatchResponse)(nil),           // 18: ccs.executor.v1.WatchResponse
+	(*FetchOutputRequest)(nil),      // 19: ccs.executor.v1.FetchOutputRequest
+	(*FetchOutputResponse)(nil),     // 20: ccs.executor.v1.FetchOutputResponse
+	(*ReleaseRequest)(nil),          // 21: ccs.executor.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),         // 22: ccs.executor.v1.ReleaseResponse
+	(*timestamppb.Timestamp)(nil),   // 23: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),     // 24: google.protobuf.Duration
+	(*v1.TaskStatus)(nil),           // 25: ccs.types.v1.TaskStatus
+	(*v1.OutputRef)(nil),            // 26: ccs.types.v1.OutputRef
+	(v1.Stream)(0),                  // 27: ccs.types.v1.Stream
 }
 var file_ccs_executor_v1_executor_proto_depIdxs = []int32{
-	21, // 0: ccs.executor.v1.GetInfoRequest.server_time:type_name -> google.protobuf.Timestamp
-	21, // 1: ccs.executor.v1.GetInfoResponse.purged_until:type_name -> google.protobuf.Timestamp
-	22, // 2: ccs.executor.v1.Spec.timeout:type_name -> google.protobuf.Duration
-	22, // 3: ccs.executor.v1.Spec.grace:type_name -> google.protobuf.Duration
-	21, // 4: ccs.executor.v1.StartRequest.start_by:type_name -> google.protobuf.Timestamp
-	21, // 5: ccs.executor.v1.StartRequest.remember_until:type_name -> google.protobuf.Timestamp
-	5,  // 6: ccs.executor.v1.StartRequest.spec:type_name -> ccs.executor.v1.Spec
-	0,  // 7: ccs.executor.v1.StartResponse.acceptance:type_name -> ccs.executor.v1.Acceptance
-	12, // 8: ccs.executor.v1.StartResponse.command:type_name -> ccs.executor.v1.Command
-	23, // 9: ccs.executor.v1.DeclineRequest.status:type_name -> ccs.types.v1.TaskStatus
-	21, // 10: ccs.executor.v1.DeclineRequest.remember_until:type_name -> google.protobuf.Timestamp
-	0,  // 11: ccs.executor.v1.DeclineResponse.acceptance:type_name -> ccs.executor.v1.Acceptance
-	12, // 12: ccs.executor.v1.DeclineResponse.command:type_name -> ccs.executor.v1.Command
-	21, // 13: ccs.executor.v1.SignalRequest.remember_until:type_name -> google.protobuf.Timestamp
-	0,  // 14: ccs.executor.v1.SignalResponse.acceptance:type_name -> ccs.executor.v1.Acceptance
-	12, // 15: ccs.executor.v1.SignalResponse.command:type_name -> ccs.executor.v1.Command
-	23, // 16: ccs.executor.v1.Command.status:type_name -> ccs.types.v1.TaskStatus
-	24, // 17: ccs.executor.v1.Command.outputs:type_name -> ccs.types.v1.OutputRef
-	21, // 18: ccs.executor.v1.Command.started_at:type_name -> google.protobuf.Timestamp
-	21, // 19: ccs.executor.v1.Command.ended_at:type_name -> google.protobuf.Timestamp
-	21, // 20: ccs.executor.v1.Command.remember_until:type_name -> google.protobuf.Timestamp
-	12, // 21: ccs.executor.v1.ListResponse.commands:type_name -> ccs.executor.v1.Command
-	12, // 22: ccs.executor.v1.WatchResponse.commands:type_name -> ccs.executor.v1.Command
-	25, // 23: ccs.executor.v1.FetchOutputRequest.stream:type_name -> ccs.types.v1.Stream
-	21, // 24: ccs.executor.v1.ReleaseRequest.server_time:type_name -> google.protobuf.Timestamp
-	1,  // 25: ccs.executor.v1.ExecutorService.GetInfo:input_type -> ccs.executor.v1.GetInfoRequest
-	3,  // 26: ccs.executor.v1.ExecutorService.ReserveSessions:input_type -> ccs.executor.v1.ReserveSessionsRequest
-	6,  // 27: ccs.executor.v1.ExecutorService.Start:input_type -> ccs.executor.v1.StartRequest
-	8,  // 28: ccs.executor.v1.ExecutorService.Decline:input_type -> ccs.executor.v1.DeclineRequest
-	10, // 29: ccs.executor.v1.ExecutorService.Signal:input_type -> ccs.executor.v1.SignalRequest
-	13, // 30: ccs.executor.v1.ExecutorService.List:input_type -> ccs.executor.v1.ListRequest
-	15, // 31: ccs.executor.v1.ExecutorService.Watch:input_type -> ccs.executor.v1.WatchRequest
-	17, // 32: ccs.executor.v1.ExecutorService.FetchOutput:input_type -> ccs.executor.v1.FetchOutputRequest
-	19, // 33: ccs.executor.v1.ExecutorService.Release:input_type -> ccs.executor.v1.ReleaseRequest
-	2,  // 34: ccs.executor.v1.ExecutorService.GetInfo:output_type -> ccs.executor.v1.GetInfoResponse
-	4,  // 35: ccs.executor.v1.ExecutorService.ReserveSessions:output_type -> ccs.executor.v1.ReserveSessionsResponse
-	7,  // 36: ccs.executor.v1.ExecutorService.Start:output_type -> ccs.executor.v1.StartResponse
-	9,  // 37: ccs.executor.v1.ExecutorService.Decline:output_type -> ccs.executor.v1.DeclineResponse
-	11, // 38: ccs.executor.v1.ExecutorService.Signal:output_type -> ccs.executor.v1.SignalResponse
-	14, // 39: ccs.executor.v1.ExecutorService.List:output_type -> ccs.executor.v1.ListResponse
-	16, // 40: ccs.executor.v1.ExecutorService.Watch:output_type -> ccs.executor.v1.WatchResponse
-	18, // 41: ccs.executor.v1.ExecutorService.FetchOutput:output_type -> ccs.executor.v1.FetchOutputResponse
-	20, // 42: ccs.executor.v1.ExecutorService.Release:output_type -> ccs.executor.v1.ReleaseResponse
-	34, // [34:43] is the sub-list for method output_type
-	25, // [25:34] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	23, // 0: ccs.executor.v1.GetInfoRequest.server_time:type_name -> google.protobuf.Timestamp
+	23, // 1: ccs.executor.v1.GetInfoResponse.purged_until:type_name -> google.protobuf.Timestamp
+	24, // 2: ccs.executor.v1.Spec.timeout:type_name -> google.protobuf.Duration
+	24, // 3: ccs.executor.v1.Spec.grace:type_name -> google.protobuf.Duration
+	7,  // 4: ccs.executor.v1.Spec.rlimits:type_name -> ccs.executor.v1.Rlimit
+	0,  // 5: ccs.executor.v1.Rlimit.resource:type_name -> ccs.executor.v1.Resource
+	23, // 6: ccs.executor.v1.StartRequest.start_by:type_name -> google.protobuf.Timestamp
+	23, // 7: ccs.executor.v1.StartRequest.remember_until:type_name -> google.protobuf.Timestamp
+	6,  // 8: ccs.executor.v1.StartRequest.spec:type_name -> ccs.executor.v1.Spec
+	6,  // 9: ccs.executor.v1.StartRequest.full_spec:type_name -> ccs.executor.v1.Spec
+	1,  // 10: ccs.executor.v1.StartResponse.acceptance:type_name -> ccs.executor.v1.Acceptance
+	14, // 11: ccs.executor.v1.StartResponse.command:type_name -> ccs.executor.v1.Command
+	25, // 12: ccs.executor.v1.DeclineRequest.status:type_name -> ccs.types.v1.TaskStatus
+	23, // 13: ccs.executor.v1.DeclineRequest.remember_until:type_name -> google.protobuf.Timestamp
+	1,  // 14: ccs.executor.v1.DeclineResponse.acceptance:type_name -> ccs.executor.v1.Acceptance
+	14, // 15: ccs.executor.v1.DeclineResponse.command:type_name -> ccs.executor.v1.Command
+	23, // 16: ccs.executor.v1.SignalRequest.remember_until:type_name -> google.protobuf.Timestamp
+	1,  // 17: ccs.executor.v1.SignalResponse.acceptance:type_name -> ccs.executor.v1.Acceptance
+	14, // 18: ccs.executor.v1.SignalResponse.command:type_name -> ccs.executor.v1.Command
+	25, // 19: ccs.executor.v1.Command.status:type_name -> ccs.types.v1.TaskStatus
+	26, // 20: ccs.executor.v1.Command.outputs:type_name -> ccs.types.v1.OutputRef
+	23, // 21: ccs.executor.v1.Command.started_at:type_name -> google.protobuf.Timestamp
+	23, // 22: ccs.executor.v1.Command.ended_at:type_name -> google.protobuf.Timestamp
+	23, // 23: ccs.executor.v1.Command.remember_until:type_name -> google.protobuf.Timestamp
+	14, // 24: ccs.executor.v1.ListResponse.commands:type_name -> ccs.executor.v1.Command
+	14, // 25: ccs.executor.v1.WatchResponse.commands:type_name -> ccs.executor.v1.Command
+	27, // 26: ccs.executor.v1.FetchOutputRequest.stream:type_name -> ccs.types.v1.Stream
+	23, // 27: ccs.executor.v1.ReleaseRequest.server_time:type_name -> google.protobuf.Timestamp
+	2,  // 28: ccs.executor.v1.ExecutorService.GetInfo:input_type -> ccs.executor.v1.GetInfoRequest
+	4,  // 29: ccs.executor.v1.ExecutorService.ReserveSessions:input_type -> ccs.executor.v1.ReserveSessionsRequest
+	8,  // 30: ccs.executor.v1.ExecutorService.Start:input_type -> ccs.executor.v1.StartRequest
+	10, // 31: ccs.executor.v1.ExecutorService.Decline:input_type -> ccs.executor.v1.DeclineRequest
+	12, // 32: ccs.executor.v1.ExecutorService.Signal:input_type -> ccs.executor.v1.SignalRequest
+	15, // 33: ccs.executor.v1.ExecutorService.List:input_type -> ccs.executor.v1.ListRequest
+	17, // 34: ccs.executor.v1.ExecutorService.Watch:input_type -> ccs.executor.v1.WatchRequest
+	19, // 35: ccs.executor.v1.ExecutorService.FetchOutput:input_type -> ccs.executor.v1.FetchOutputRequest
+	21, // 36: ccs.executor.v1.ExecutorService.Release:input_type -> ccs.executor.v1.ReleaseRequest
+	3,  // 37: ccs.executor.v1.ExecutorService.GetInfo:output_type -> ccs.executor.v1.GetInfoResponse
+	5,  // 38: ccs.executor.v1.ExecutorService.ReserveSessions:output_type -> ccs.executor.v1.ReserveSessionsResponse
+	9,  // 39: ccs.executor.v1.ExecutorService.Start:output_type -> ccs.executor.v1.StartResponse
+	11, // 40: ccs.executor.v1.ExecutorService.Decline:output_type -> ccs.executor.v1.DeclineResponse
+	13, // 41: ccs.executor.v1.ExecutorService.Signal:output_type -> ccs.executor.v1.SignalResponse
+	16, // 42: ccs.executor.v1.ExecutorService.List:output_type -> ccs.executor.v1.ListResponse
+	18, // 43: ccs.executor.v1.ExecutorService.Watch:output_type -> ccs.executor.v1.WatchResponse
+	20, // 44: ccs.executor.v1.ExecutorService.FetchOutput:output_type -> ccs.executor.v1.FetchOutputResponse
+	22, // 45: ccs.executor.v1.ExecutorService.Release:output_type -> ccs.executor.v1.ReleaseResponse
+	37, // [37:46] is the sub-list for method output_type
+	28, // [28:37] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_ccs_executor_v1_executor_proto_init() }
@@ -1601,13 +1848,14 @@ func file_ccs_executor_v1_executor_proto_init() {
 	if File_ccs_executor_v1_executor_proto != nil {
 		return
 	}
+	file_ccs_executor_v1_executor_proto_msgTypes[4].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ccs_executor_v1_executor_proto_rawDesc), len(file_ccs_executor_v1_executor_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   20,
+			NumEnums:      2,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
