@@ -23,6 +23,10 @@ func main() {
 		_, _ = os.Stdout.WriteString("ccs-endprocess " + version + "\n")
 		return
 	}
+	if len(os.Args) == 2 && os.Args[1] == endprocess.StageArgument {
+		endprocess.Stage()
+		os.Exit(1)
+	}
 	mark := os.Getenv(spool.MarkName)
 	if len(os.Args) != 3 || mark == "" {
 		_, _ = os.Stderr.WriteString(usage)

@@ -37,13 +37,18 @@ func runFromProto(s *executorv1.Spec) spool.Run {
 		run.Umask = s.Umask
 	}
 	for _, l := range s.GetRlimits() {
-		resource := task.Resource(0)
-		if n := l.GetResource(); n > 0 && task.Resource(n).Valid() && int32(task.Resource(n)) == int32(n) {
-			resource = task.Resource(n)
-		}
-		run.Rlimits = append(run.Rlimits, task.Rlimit{Resource: resource, Value: l.GetValue()})
+		run.Rlimits = append(run.Rlimits, task.Rlimit{Resource: resourceFromProto(l.GetResource()), Value: l.GetValue()})
 	}
 	return run
+}
+
+func resourceFromProto(r executorv1.Resource) task.Resource {
+	for _, known := range task.Resources() {
+		if executorv1.Resource(known) == r {
+			return known
+		}
+	}
+	return 0
 }
 
 // specForm says what is wrong with the way in which what to run is given.

@@ -85,8 +85,8 @@ func TestAnExecutorOfTheVersionBeforeRunsNothingWithoutItsLimits(t *testing.T) {
 func TestAnOrderThatIsNotUnderstoodWhollyIsRefused(t *testing.T) {
 	news := protowire.AppendVarint(protowire.AppendTag(nil, 99, protowire.VarintType), 1)
 	for want, spoil := range map[string]func(*executorv1.StartRequest){
-		"upgrade it":               func(r *executorv1.StartRequest) { r.FullSpec.ProtoReflect().SetUnknown(news) },
-		"this executor does not k": func(r *executorv1.StartRequest) { r.FullSpec.Rlimits[0].ProtoReflect().SetUnknown(news) },
+		"upgrade it":               func(r *executorv1.StartRequest) { r.GetFullSpec().ProtoReflect().SetUnknown(news) },
+		"this executor does not k": func(r *executorv1.StartRequest) { r.GetFullSpec().GetRlimits()[0].ProtoReflect().SetUnknown(news) },
 		"both spec and full_spec":  func(r *executorv1.StartRequest) { r.Spec = &executorv1.Spec{Argv: []string{"true"}} },
 		"umask is over 0777":       func(r *executorv1.StartRequest) { *r.FullSpec.Umask = 0o1000 },
 		"oom_score_adj is over":    func(r *executorv1.StartRequest) { r.FullSpec.OomScoreAdj = 1<<16 + 5 },

@@ -70,6 +70,7 @@ type Supervision struct {
 	Timeout time.Duration // from now on; 0: none
 	Report  bool          // the timeout only reports
 	Grace   time.Duration // between TERM and KILL
+	Leave   bool          // what outlives a leader that ended by itself goes on
 
 	// Ends is called before the first signal: how the leader ends then is no
 	// news of the leader, and a successor must know that.
@@ -201,7 +202,7 @@ func (s *Supervision) pause(now time.Time) time.Duration {
 // the leader was told to end, so were they, and they have the rest of the grace.
 func (s *Supervision) finish(end Ending) Ending {
 	s.lastDrain(end.At)
-	if s.alive() {
+	if !s.leaves() && s.alive() {
 		if s.cause == ByItself {
 			left, _ := s.Tree.Living() // only told
 			end.Leftovers = len(left)
@@ -219,13 +220,20 @@ func (s *Supervision) finish(end Ending) Ending {
 	return end
 }
 
+// leaves reports whether what is left of the tree goes on: as asked for, but not
+// if all of it was told to end.
+func (s *Supervision) leaves() bool { return s.Leave && s.cause == ByItself }
+
 // lastDrain waits for what descendants still write, and for those who have
-// nothing more to say to end by themselves.
+// nothing more to say to end by themselves, unless they may go on.
 func (s *Supervision) lastDrain(leaderEnded time.Time) {
 	until, silent := leaderEnded.Add(drainFor), false
 	for s.cause == ByItself && s.alive() {
 		if !silent && !s.open() {
 			silent = true
+			if s.leaves() {
+				return
+			}
 			if soon := time.Now().Add(exitFor); soon.Before(until) {
 				until = soon
 			}

@@ -36,10 +36,10 @@ func (run Run) putSettings(r *record) {
 // settings reads them.
 func (r *reader) settings(run *Run) {
 	run.Limits = Limits{
-		MemoryBytes: r.optional("limit_memory", 64), CPUMillis: uint32(r.optional("limit_cpu_millis", 32)),
-		PIDs: uint32(r.optional("limit_pids", 32)), OpenFiles: uint32(r.optional("limit_open_files", 32)),
+		MemoryBytes: optional[uint64](r, "limit_memory"), CPUMillis: optional[uint32](r, "limit_cpu_millis"),
+		PIDs: optional[uint32](r, "limit_pids"), OpenFiles: optional[uint32](r, "limit_open_files"),
 	}
-	run.OOMScoreAdj = uint16(r.optional("oom_score_adj", 16))
+	run.OOMScoreAdj = optional[uint16](r, "oom_score_adj")
 	if text := r.opt("umask"); text != "" {
 		n, err := strconv.ParseUint(text, 8, 32)
 		r.failed = r.failed || err != nil
@@ -56,13 +56,13 @@ func (r *reader) settings(run *Run) {
 	run.LeaveDescendants = r.flag("leave_descendants")
 }
 
-// optional reads a number of so many bits, which is 0 if it is not there.
-func (r *reader) optional(key string, bits int) uint64 {
+// optional reads a number, which is 0 if it is not there.
+func optional[N uint16 | uint32 | uint64](r *reader, key string) N {
 	text := r.opt(key)
 	if text == "" {
 		return 0
 	}
-	n, err := strconv.ParseUint(text, 10, bits)
-	r.failed = r.failed || err != nil || n == 0
-	return n
+	n, err := strconv.ParseUint(text, 10, 64)
+	r.failed = r.failed || err != nil || n == 0 || uint64(N(n)) != n
+	return N(n)
 }

@@ -29,7 +29,12 @@ type endProcess struct {
 	mark    string
 	self    proc.Identity
 	signals *signals
+
+	inCgroup bool // a cgroup holds the limits of the whole tree
 }
+
+// ownUmask is the end-process's, and a command's that asks for none.
+const ownUmask = 0o022
 
 // Run carries the attempt of the command in the directory to its outcome and
 // returns an exit status. The mark must stand in the environment of this very
@@ -38,7 +43,7 @@ type endProcess struct {
 // whole process.
 func Run(path string, attempt uint32, mark string) int {
 	_, _ = unix.Setsid() // fails if the executor has done it
-	unix.Umask(0o022)
+	unix.Umask(ownUmask)
 	signals := catchSignals()
 	dir, err := spool.OpenCommand(path)
 	if err != nil {
@@ -169,7 +174,7 @@ func (p *endProcess) supervise(leader *proc.Process, sinks [2]*spool.Sink) spool
 			p.dir.Bell()
 		},
 		Ends:    func(why proc.Cause) { _ = p.dir.MarkEnding(p.attempt, why) }, // a full disk keeps nothing alive
-		Timeout: run.Timeout, Report: run.ReportOnly, Grace: run.Grace,
+		Timeout: run.Timeout, Report: run.ReportOnly, Grace: run.Grace, Leave: run.LeaveDescendants,
 	}
 	end := s.Run()
 	out := spool.Ended(end)

@@ -5,7 +5,6 @@ import (
 	"math"
 	"os"
 	"strconv"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -78,8 +77,12 @@ func (p *endProcess) start() (leader *proc.Process, sinks [2]*spool.Sink, at tim
 		return nil, sinks, at, bad
 	}
 	closeOnExec()
-	limit()
-	leader, at, bad = p.fork(argv, who, files)
+	noCore()
+	l, bad := p.launchOf(argv, who, files)
+	if bad != nil {
+		return nil, sinks, at, bad
+	}
+	leader, at, bad = p.fork(l)
 	return leader, sinks, at, bad
 }
 
@@ -100,11 +103,17 @@ func closeOnExec() {
 	}
 }
 
-// limit sets what no command needs: no core files in working directories.
-func limit() { _ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}) }
-
 // stdio is the descriptors that the user's process is given; -1: none.
 type stdio [4]int
+
+// given is what a fork takes: ^0 where there is none.
+func (s stdio) given() []uintptr {
+	files := make([]uintptr, len(s), len(s)+2)
+	for i, fd := range s {
+		files[i] = uintptr(fd) // ^0 of -1
+	}
+	return files
+}
 
 func (s stdio) close() {
 	for _, fd := range s {
@@ -176,31 +185,19 @@ func (p *endProcess) cwd() string {
 	return p.spec.Run.Dir
 }
 
-// fork starts the process in a session of its own, with a pidfd from the start.
-func (p *endProcess) fork(argv []string, who account, files stdio) (*proc.Process, time.Time, *fault) {
-	var given []uintptr
-	for _, fd := range files {
-		if fd >= 0 {
-			given = append(given, uintptr(fd))
-		}
-	}
-	pidfd := -1
-	attr := &syscall.ProcAttr{
-		Dir: p.cwd(), Env: p.environment(who), Files: given,
-		Sys: &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd, Credential: who.credential()},
-	}
+// fork starts the process, with a pidfd from the start.
+func (p *endProcess) fork(l launch) (*proc.Process, time.Time, *fault) {
 	for try := 0; ; try++ {
 		at := time.Now()
-		pid, err := syscall.ForkExec(argv[0], argv, attr) //nolint:gosec // to run what the user signed is what we are for
+		pid, pidfd, about, err := l.spawn()
 		if err == nil {
 			if pidfd < 0 {
 				return nil, at, &fault{ran: true, text: "cannot watch the command: this kernel has no pidfds; it needs Linux 5.4"}
 			}
 			return proc.Child(pidfd, pid, p.self.Boot), at, nil
 		}
-		passing := errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ETXTBSY)
-		if !passing || try == len(forkPauses) || p.dir.Stopped() {
-			return nil, at, faultOf(argv[0], err)
+		if !passing(err) || try == len(forkPauses) || p.dir.Stopped() {
+			return nil, at, faultOf(about, err)
 		}
 		p.signals.pause(forkPauses[try])
 	}

@@ -88,7 +88,7 @@ func (e *Executor) succeed(ctx context.Context, id string, attempt uint32, s sig
 		Overdue: func() { _ = dir.MarkOverdue(attempt); dir.Bell() },
 		Began:   dir.Ending(attempt),
 		Ends:    func(why proc.Cause) { _ = dir.MarkEnding(attempt, why) }, // a full disk keeps nothing alive
-		Report:  run.ReportOnly, Grace: run.Grace,
+		Report:  run.ReportOnly, Grace: run.Grace, Leave: run.LeaveDescendants,
 		Timeout: remaining(run.Timeout, s),
 	}
 	planted.Do("a successor does not ask why it ends", func() { watch.Began = proc.ByItself })

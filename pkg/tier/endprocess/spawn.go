@@ -1,0 +1,154 @@
+package endprocess
+
+import (
+	"errors"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/ccs-project/ccs/pkg/host/spool"
+)
+
+// launch is how the program is to be started.
+type launch struct {
+	plan
+	files stdio
+	umask int
+	mark  string // by which its processes are known, as it stands in an environment
+}
+
+// launchOf settles what can be settled before a fork.
+func (p *endProcess) launchOf(argv []string, who account, files stdio) (launch, *fault) {
+	run := p.spec.Run
+	root := who.uid == 0 || !who.other() && os.Geteuid() == 0
+	limits, bad := fallbackLimits(run, root, p.inCgroup)
+	l := launch{
+		plan:  plan{argv: argv, env: p.environment(who), dir: p.cwd(), oom: -1, limits: limits, who: who.credential()},
+		files: files, umask: ownUmask, mark: spool.MarkName + "=" + p.mark,
+	}
+	if run.Umask != nil {
+		l.umask = int(*run.Umask)
+	}
+	if score, set := oomScore(run.OOMScoreAdj); set {
+		l.oom = score
+	}
+	return l, bad
+}
+
+// staged reports whether a stage is needed; it costs as much as a small program.
+func (l launch) staged() bool { return len(l.limits) > 0 || l.oom >= 0 }
+
+// spawn forks once, into a session of its own. On an error nothing runs, and
+// about says what it is about. The new process has the launch's umask from its
+// first moment; ours is changed for that long, and nobody makes files meanwhile.
+func (l launch) spawn() (pid, pidfd int, about string, err error) {
+	pidfd = -1
+	sys := &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd}
+	unix.Umask(l.umask)
+	defer unix.Umask(ownUmask)
+	if l.staged() {
+		pid, about, err = l.stage(sys)
+	} else {
+		about = l.argv[0]
+		sys.Credential = l.who
+		pid, err = syscall.ForkExec(l.argv[0], l.argv, &syscall.ProcAttr{Dir: l.dir, Env: l.env, Files: l.files.given(), Sys: sys}) //nolint:gosec // to run what the user signed is what we are for
+	}
+	if err != nil && pidfd >= 0 {
+		unix.Close(pidfd)
+	}
+	return pid, pidfd, about, err
+}
+
+// stage forks into a stage of this very program, and waits until it has become
+// the user's, or has said why not.
+func (l launch) stage(sys *syscall.SysProcAttr) (pid int, about string, err error) {
+	const first = "the first stage of it"
+	planned, err := memoryFile(l.encode())
+	if err != nil {
+		return 0, first, err
+	}
+	defer unix.Close(planned)
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		return 0, first, err
+	}
+	defer unix.Close(pipe[0])
+	pid, err = syscall.ForkExec("/proc/self/exe", []string{"ccs-endprocess", StageArgument}, &syscall.ProcAttr{ //nolint:gosec // G204: this very program
+		Dir: "/", Env: []string{l.mark}, // and nothing that a Go program heeds
+		Files: append(l.files.given(), uintptr(planned), uintptr(pipe[1])), Sys: sys,
+	})
+	unix.Close(pipe[1])
+	if err != nil {
+		return 0, first, err
+	}
+	last := hear(pipe[0])
+	if last.step() == stepReady {
+		return pid, "", nil
+	}
+	for {
+		if _, err := syscall.Wait4(pid, nil, 0, nil); !errors.Is(err, syscall.EINTR) {
+			break
+		}
+	}
+	about, err = l.failure(last)
+	return 0, about, err
+}
+
+// errStage: a stage ended without a word, before it had become the program.
+var errStage = errors.New("it ended before it had become the program")
+
+// failure says what a stage could not do.
+func (l launch) failure(r report) (about string, err error) {
+	switch r.step() {
+	case stepOOM:
+		return "its OOM score", r.errno()
+	case stepLimit:
+		return "its limit of " + l.limits[r[1]].name(), r.errno()
+	case stepAccount:
+		return "its account", r.errno()
+	case stepDir:
+		return "the working directory " + l.dir, r.errno()
+	case stepExec:
+		return l.argv[0], r.errno()
+	case stepPlan, stepReady:
+	}
+	return "the first stage of it", errStage
+}
+
+// hear returns the last that a stage says.
+func hear(fd int) (last report) {
+	for {
+		var r report
+		n, err := unix.Read(fd, r[:])
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case n != len(r):
+			return last
+		default:
+			last = r
+		}
+	}
+}
+
+// memoryFile is a file that has no name, with the content.
+func memoryFile(content []byte) (int, error) {
+	fd, err := unix.MemfdCreate("plan", unix.MFD_CLOEXEC)
+	if err != nil {
+		return -1, err
+	}
+	for at := 0; at < len(content); {
+		n, err := unix.Pwrite(fd, content[at:], int64(at))
+		if err != nil {
+			unix.Close(fd)
+			return -1, err
+		}
+		at += n
+	}
+	return fd, nil
+}
+
+// passing reports whether a fork may work a moment later.
+func passing(err error) bool {
+	return errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ETXTBSY) || errors.Is(err, errStage)
+}
