@@ -2,6 +2,7 @@ package endprocess
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,8 +28,11 @@ func (a account) credential() *syscall.Credential {
 	return &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid), Groups: a.groups}
 }
 
-// lookUp finds the account in the local files. Only root can become somebody
-// else; the empty name and our own name are who we are.
+// lookUp finds the account in the local files: accounts of NSS or LDAP are not
+// seen, for that takes libraries of the host in our process. A number is a name
+// like any other and never a uid, so that nobody gets round a rule about names.
+// Only root can become somebody else; the empty name and our own name are who we
+// are.
 func lookUp(name string) (account, *fault) {
 	passwd, err := os.ReadFile("/etc/passwd")
 	if err != nil {
@@ -46,13 +50,14 @@ func lookUp(name string) (account, *fault) {
 		case me != 0:
 			return account{}, &fault{reason: task.NoPermission, text: "cannot run as " + name + ": only an executor of root can become another account"}
 		}
-		a.groups = groupsOf(name, a.gid)
+		group, _ := os.ReadFile("/etc/group") // not there: nobody is a member of anything
+		a.groups = groupsOf(string(group), name, a.gid)
 		return a, nil
 	}
 	if name == "" { // an uid without a name
 		return account{home: "/", shell: "/bin/sh", uid: -1, gid: -1}, nil
 	}
-	return account{}, &fault{reason: task.NoAccount, text: "cannot run as " + name + ": there is no such account on this host"}
+	return account{}, &fault{reason: task.NoAccount, text: "cannot run as " + name + ": there is no such account in /etc/passwd of this host"}
 }
 
 // parseAccount reads a line of passwd(5).
@@ -72,26 +77,18 @@ func parseAccount(line string) (account, bool) {
 	return account{name: f[0], uid: int(uid), gid: int(gid), home: f[5], shell: f[6]}, true
 }
 
-// groupsOf reads the groups of which group(5) names the account a member.
-func groupsOf(name string, primary int) []uint32 {
+// groupsOf is the primary group and those of which group(5) names the account a
+// member, each once.
+func groupsOf(file, name string, primary int) []uint32 {
 	groups := []uint32{uint32(primary)}
-	data, err := os.ReadFile("/etc/group")
-	if err != nil {
-		return groups
-	}
-	for line := range strings.Lines(string(data)) {
+	for line := range strings.Lines(file) {
 		f := strings.Split(strings.TrimRight(line, "\n"), ":")
-		if len(f) != 4 {
+		if len(f) != 4 || !slices.Contains(strings.Split(f[3], ","), name) {
 			continue
 		}
 		gid, err := strconv.ParseUint(f[2], 10, 31)
-		if err != nil || int(gid) == primary {
-			continue
-		}
-		for member := range strings.SplitSeq(f[3], ",") {
-			if member == name {
-				groups = append(groups, uint32(gid))
-			}
+		if err == nil && !slices.Contains(groups, uint32(gid)) {
+			groups = append(groups, uint32(gid))
 		}
 	}
 	return groups

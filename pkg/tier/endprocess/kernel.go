@@ -1,9 +1,7 @@
 package endprocess
 
 import (
-	"os"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -96,24 +94,6 @@ func atMost(limits []kernelLimit, l kernelLimit) []kernelLimit {
 		}
 	}
 	return append(limits, l)
-}
-
-const oomFile = "/proc/self/oom_score_adj"
-
-// oomScore is what the command's OOM score is to be set to; ok is false if that
-// is what it inherits. It is never lowered, for that may be forbidden, and never
-// below 0: the executor may be protected, its commands are not.
-func oomScore(asked uint16) (score int, ok bool) {
-	text, err := os.ReadFile(oomFile)
-	if err != nil {
-		return int(asked), asked > 0
-	}
-	now, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		return int(asked), asked > 0
-	}
-	score = max(now, int(asked))
-	return score, score != now
 }
 
 // noCore keeps core files out of working directories. The hard limit stays, for

@@ -47,12 +47,13 @@ func TestWhatCannotBeStartedSaysWhy(t *testing.T) {
 		reason task.Reason
 		says   string
 	}{
-		"no such program":     {spool.Run{Argv: []string{"no-such-program"}}, task.NoFile, "no-such-program"},
-		"no such path":        {spool.Run{Argv: []string{"/no/such/path"}}, task.NoFile, "/no/such/path"},
-		"no such directory":   {spool.Run{Argv: []string{"true"}, Dir: "/no/such/dir"}, task.NoFile, "/no/such/dir"},
-		"no such account":     {spool.Run{Argv: []string{"true"}, Account: "no-such-account"}, task.NoAccount, "no-such-account"},
-		"not a program":       {spool.Run{Argv: []string{plain}}, task.NoPermission, plain},
-		"not executable here": {spool.Run{Argv: []string{empty}}, task.BadSpec, empty},
+		"no such program":      {spool.Run{Argv: []string{"no-such-program"}}, task.NoFile, "no-such-program"},
+		"no such path":         {spool.Run{Argv: []string{"/no/such/path"}}, task.NoFile, "/no/such/path"},
+		"no such directory":    {spool.Run{Argv: []string{"true"}, Dir: "/no/such/dir"}, task.NoFile, "/no/such/dir"},
+		"no such account":      {spool.Run{Argv: []string{"true"}, Account: "no-such-account"}, task.NoAccount, "no-such-account"},
+		"a number for account": {spool.Run{Argv: []string{"true"}, Account: "65534"}, task.NoAccount, "65534"},
+		"not a program":        {spool.Run{Argv: []string{plain}}, task.NoPermission, plain},
+		"not executable here":  {spool.Run{Argv: []string{empty}}, task.BadSpec, empty},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDisk(t)

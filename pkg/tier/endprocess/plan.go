@@ -10,7 +10,6 @@ import (
 type plan struct {
 	argv, env []string // argv[0] is a path
 	dir       string
-	oom       int // score to set; -1: none
 	limits    []kernelLimit
 	who       *syscall.Credential // nil: who we are
 }
@@ -31,7 +30,7 @@ func (p plan) encode() []byte {
 	}
 	list(p.argv)
 	list(p.env)
-	text(p.dir, strconv.Itoa(p.oom))
+	text(p.dir)
 	number(uint64(len(p.limits)))
 	for _, l := range p.limits {
 		number(uint64(l.which))
@@ -53,8 +52,6 @@ func decodePlan(data []byte) (p plan, ok bool) {
 	r.rest = r.rest[:len(r.rest)-1] // nothing stands behind the last NUL
 	p.argv, p.env = r.list(), r.list()
 	p.dir = r.text()
-	oom, err := strconv.Atoi(r.text())
-	p.oom, r.bad = oom, r.bad || err != nil
 	for n := r.count(); n > 0; n-- {
 		p.limits = append(p.limits, kernelLimit{int(r.number(31)), r.number(64)})
 	}

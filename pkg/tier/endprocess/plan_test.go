@@ -20,7 +20,6 @@ func drawTexts(t *rapid.T, name string, least int) []string {
 func drawPlan(t *rapid.T) plan {
 	p := plan{
 		argv: drawTexts(t, "argv", 1), env: drawTexts(t, "env", 0), dir: rapid.SampledFrom([]string{"/", "", "/a b"}).Draw(t, "dir"),
-		oom: rapid.IntRange(-1, 1000).Draw(t, "oom"),
 	}
 	for range rapid.IntRange(0, 3).Draw(t, "limits") {
 		p.limits = append(p.limits, kernelLimit{rapid.IntRange(0, 15).Draw(t, "which"), rapid.Uint64().Draw(t, "value")})
@@ -44,13 +43,13 @@ func TestAStageReadsThePlanAsItWasMade(t *testing.T) {
 }
 
 func TestAPieceOfAPlanIsNone(t *testing.T) {
-	whole := plan{argv: []string{"/bin/true"}, env: []string{"A=1"}, dir: "/", oom: 3, limits: []kernelLimit{{unix.RLIMIT_CPU, 9}}}.encode()
+	whole := plan{argv: []string{"/bin/true"}, env: []string{"A=1"}, dir: "/", limits: []kernelLimit{{unix.RLIMIT_CPU, 9}}}.encode()
 	for n := range whole {
 		if p, ok := decodePlan(whole[:n]); ok {
 			t.Errorf("%q is read as %+v", whole[:n], p)
 		}
 	}
-	for _, text := range []string{"", "\x00", "0\x00" + "0\x00/\x00-1\x00" + "0\x00", "9999999999\x00", "-1\x00"} {
+	for _, text := range []string{"", "\x00", "0\x00" + "0\x00/\x00" + "0\x00", "9999999999\x00", "-1\x00"} {
 		if p, ok := decodePlan([]byte(text)); ok {
 			t.Errorf("%q is read as %+v", text, p)
 		}
@@ -58,7 +57,7 @@ func TestAPieceOfAPlanIsNone(t *testing.T) {
 }
 
 func FuzzDecodePlan(f *testing.F) {
-	f.Add(plan{argv: []string{"a"}, oom: -1, who: &syscall.Credential{Groups: []uint32{1}}}.encode())
+	f.Add(plan{argv: []string{"a"}, who: &syscall.Credential{Groups: []uint32{1}}}.encode())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, ok := decodePlan(data)
 		if !ok {

@@ -33,9 +33,6 @@ type endProcess struct {
 	inCgroup bool // a cgroup holds the limits of the whole tree
 }
 
-// ownUmask is the end-process's, and a command's that asks for none.
-const ownUmask = 0o022
-
 // Run carries the attempt of the command in the directory to its outcome and
 // returns an exit status. The mark must stand in the environment of this very
 // process (spool.MarkName): a child of it that is not the command yet is known

@@ -13,8 +13,8 @@ import (
 // launch is how the program is to be started.
 type launch struct {
 	plan
+	inherited
 	files stdio
-	umask int
 	mark  string // by which its processes are known, as it stands in an environment
 }
 
@@ -24,29 +24,29 @@ func (p *endProcess) launchOf(argv []string, who account, files stdio) (launch, 
 	root := who.uid == 0 || !who.other() && os.Geteuid() == 0
 	limits, bad := fallbackLimits(run, root, p.inCgroup)
 	l := launch{
-		plan:  plan{argv: argv, env: p.environment(who), dir: p.cwd(), oom: -1, limits: limits, who: who.credential()},
-		files: files, umask: ownUmask, mark: spool.MarkName + "=" + p.mark,
+		plan:      plan{argv: argv, env: p.environment(who), dir: p.cwd(), limits: limits, who: who.credential()},
+		inherited: inherited{umask: ownUmask, oom: scoreFor(run.OOMScoreAdj)},
+		files:     files, mark: spool.MarkName + "=" + p.mark,
 	}
 	if run.Umask != nil {
 		l.umask = int(*run.Umask)
-	}
-	if score, set := oomScore(run.OOMScoreAdj); set {
-		l.oom = score
 	}
 	return l, bad
 }
 
 // staged reports whether a stage is needed; it costs as much as a small program.
-func (l launch) staged() bool { return len(l.limits) > 0 || l.oom >= 0 }
+func (l launch) staged() bool { return len(l.limits) > 0 }
 
 // spawn forks once, into a session of its own. On an error nothing runs, and
-// about says what it is about. The new process has the launch's umask from its
-// first moment; ours is changed for that long, and nobody makes files meanwhile.
+// about says what it is about.
 func (l launch) spawn() (pid, pidfd int, about string, err error) {
 	pidfd = -1
 	sys := &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd}
-	unix.Umask(l.umask)
-	defer unix.Umask(ownUmask)
+	giveBack, err := l.lend()
+	if err != nil {
+		return 0, -1, "its OOM score", err
+	}
+	defer giveBack()
 	if l.staged() {
 		pid, about, err = l.stage(sys)
 	} else {
@@ -101,8 +101,6 @@ var errStage = errors.New("it ended before it had become the program")
 // failure says what a stage could not do.
 func (l launch) failure(r report) (about string, err error) {
 	switch r.step() {
-	case stepOOM:
-		return "its OOM score", r.errno()
 	case stepLimit:
 		return "its limit of " + l.limits[r[1]].name(), r.errno()
 	case stepAccount:

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"runtime"
-	"strconv"
 	"syscall"
 	"unsafe"
 
@@ -28,7 +27,6 @@ type step byte
 // is the program.
 const (
 	stepPlan step = iota + 1
-	stepOOM
 	stepLimit
 	stepAccount
 	stepDir
@@ -99,11 +97,6 @@ func (p plan) prepare() report {
 	// The Go runtime has raised the number of open files and lowers it again when
 	// it becomes another program, even if it does not get that far.
 	_ = syscall.Exec("", []string{""}, nil)
-	if p.oom >= 0 {
-		if err := os.WriteFile(oomFile, []byte(strconv.Itoa(p.oom)), 0); err != nil {
-			return failedAt(stepOOM, 0, err)
-		}
-	}
 	for i, l := range p.limits {
 		var have syscall.Rlimit
 		err := syscall.Getrlimit(l.which, &have)
