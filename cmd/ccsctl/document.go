@@ -22,6 +22,7 @@ type jobDocument struct {
 	ID              string         `json:"id"`
 	State           string         `json:"state"`
 	Command         string         `json:"command"`
+	Settings        string         `json:"settings,omitempty"` // how it is run, for a person
 	Selector        string         `json:"selector,omitempty"`
 	Note            string         `json:"note,omitempty"`
 	Submitter       string         `json:"submitter"`
@@ -56,7 +57,7 @@ type jobDocument struct {
 
 func (a *app) jobDocument(j client.Job) jobDocument {
 	d := jobDocument{
-		ID: j.ID, State: j.State, Command: j.Command, Selector: j.Selector, Note: j.Note, Submitter: j.Submitter, Account: j.Account,
+		ID: j.ID, State: j.State, Command: j.Command, Settings: j.Settings, Selector: j.Selector, Note: j.Note, Submitter: j.Submitter, Account: j.Account,
 		Class: j.Class, Pool: j.Pool, Targets: j.Targets, InFlight: j.InFlight, Counts: j.Counts,
 		Concurrency: int(j.Concurrency.Count), ConcurrencyPct: int(j.Concurrency.Percent),
 		Rollout: rolloutOf(j), Released: j.Released, Batch: j.Batch, Batches: j.Batches, PauseCause: j.PauseCause, Quarantine: j.Quarantine,

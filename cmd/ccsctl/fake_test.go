@@ -162,6 +162,9 @@ func (f *fake) accept(j *fakeJob) {
 	j.job.Id, j.job.Pool, j.job.Class, j.job.Account = p.JobID.String(), p.Class, p.Class, p.Account
 	j.job.Submitter, j.job.Selector, j.job.Targets = "ann", p.Selector, uint32(len(j.tasks))
 	j.job.Command = map[capsule.Kind]string{capsule.Ping: "ping", capsule.Argv: strings.Join(p.Command.Argv, " "), capsule.Script: "script"}[p.Command.Kind]
+	if umask := p.Command.Umask; umask != nil {
+		j.job.Settings = fmt.Sprintf("umask %03o", *umask)
+	}
 	j.job.CreatedAt, j.job.StartBy = timestamppb.Now(), timestamppb.New(p.NotAfter)
 	j.job.Revision, j.job.ControlRevision = 1, 1
 	if p.Parent != (job.ID{}) {

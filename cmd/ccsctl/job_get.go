@@ -44,6 +44,7 @@ func (a *app) showJob(j client.Job) error {
 		"Set aside", j.Quarantine,
 		"Paused since", a.stamp(j.PausedAt),
 		"Command", j.Command,
+		"Settings", j.Settings,
 		"Selector", j.Selector,
 		"Note", j.Note,
 		"Retry of", j.ParentID,

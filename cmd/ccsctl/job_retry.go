@@ -59,7 +59,7 @@ func (a *app) jobRetryCommand() *cobra.Command {
 				return err
 			}
 			r := client.Request{RetryOf: parent}
-			if err := oneStdin("--file", command.file, "--stdin", command.stdin); err != nil {
+			if err := oneStdin("--file", command.file, "--stdin", command.stdin, "--env-file", command.envFile); err != nil {
 				return err
 			}
 			if err := which.fill(&r); err != nil {

@@ -58,11 +58,13 @@ const (
 type commandFlags struct {
 	file, interpreter, stdin string
 	env                      []string
+	envFile                  string
 	cwd, runAs               string
 	timeout, grace           time.Duration
 	onTimeout                string
 	outputLimit              size
 	recoveryFlags
+	limitFlags
 }
 
 func (c *commandFlags) add(f *pflag.FlagSet) {
@@ -75,14 +77,17 @@ func (c *commandFlags) add(f *pflag.FlagSet) {
 	textVar(f, &c.interpreter, "interpreter", "", "`PROGRAM` that runs the script")
 	textVar(f, &c.stdin, "stdin", "", "`FILE` that the command reads as its stdin on every host; - is stdin")
 	f.StringArrayVar(&c.env, "env", nil, "`NAME=VALUE` added to the clean environment of the command; may be repeated")
+	textVar(f, &c.envFile, "env-file", "", "`FILE` with NAME=VALUE a line, # begins a comment line; --env of the same name wins; - is stdin")
 	textVar(f, &c.cwd, "cwd", "", "absolute `DIRECTORY` on the host that the command starts in")
 	textVar(f, &c.runAs, "run-as", "", "`ACCOUNT` on the host (default that of the executor)")
+	c.limitFlags.add(f)
 	c.recoveryFlags.add(f)
 }
 
 // complete completes them; the flags are on the command.
 func (c *commandFlags) complete(cmd *cobra.Command) {
 	complete(cmd, "on-timeout", fixed(onTimeoutKill, onTimeoutReport))
+	c.limitFlags.complete(cmd)
 	c.recoveryFlags.complete(cmd)
 }
 
@@ -102,7 +107,7 @@ func (a *app) runCommand() *cobra.Command {
 			if err := typed(cmd, args); err != nil {
 				return err
 			}
-			if err := oneStdin("--file", command.file, "--stdin", command.stdin, "--hosts-file", targets.hostsFile); err != nil {
+			if err := oneStdin("--file", command.file, "--stdin", command.stdin, "--env-file", command.envFile, "--hosts-file", targets.hostsFile); err != nil {
 				return err
 			}
 			if err := targets.fill(&r, input{cmd.Context().Err, a.stdin}); err != nil {
@@ -169,7 +174,13 @@ func (c *commandFlags) fill(r *client.Request, argv []string, in input) (err err
 		return err
 	}
 	to := &r.Command
-	to.Argv, to.Env, to.Cwd, to.RunAs = argv, c.env, c.cwd, c.runAs
+	if err := c.limitFlags.fill(to); err != nil {
+		return err
+	}
+	if to.Env, err = environment(c.envFile, c.env, in); err != nil {
+		return err
+	}
+	to.Argv, to.Cwd, to.RunAs = argv, c.cwd, c.runAs
 	to.Timeout, to.Grace, to.OutputLimit = c.timeout, c.grace, uint64(c.outputLimit)
 	if c.onTimeout == onTimeoutReport {
 		to.TimeoutAction = client.Report

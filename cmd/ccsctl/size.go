@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -16,10 +17,34 @@ type size uint64
 var units = []struct {
 	name  string
 	bytes uint64
-}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"K", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}, {"B", 1}}
+}{
+	{"KiB", 1 << 10},
+	{"MiB", 1 << 20},
+	{"GiB", 1 << 30},
+	{"TiB", 1 << 40},
+	{"K", 1 << 10},
+	{"M", 1 << 20},
+	{"G", 1 << 30},
+	{"T", 1 << 40},
+	{"B", 1},
+}
 
 // Set reads it.
 func (s *size) Set(text string) error {
+	n, ok := bytesOf(text)
+	switch {
+	case !ok:
+		return errors.New("give a number of bytes such as 65536, 64KiB or 4MiB")
+	case n == 0 || n > maxOutputLimit:
+		return errors.New("give 1 byte to 16MiB")
+	}
+	*s = size(n)
+	return nil
+}
+
+// bytesOf reads a number of bytes with or without a unit; false: it is none, or
+// more than 64 bits hold.
+func bytesOf(text string) (uint64, bool) {
 	digits, unit := text, uint64(1)
 	for _, u := range units {
 		if rest, has := strings.CutSuffix(text, u.name); has {
@@ -27,15 +52,11 @@ func (s *size) Set(text string) error {
 			break
 		}
 	}
-	n, err := strconv.ParseUint(digits, 10, 32)
-	switch {
-	case err != nil:
-		return errors.New("give a number of bytes such as 65536, 64KiB or 4MiB")
-	case n == 0 || n*unit > maxOutputLimit:
-		return errors.New("give 1 byte to 16MiB")
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil || n > math.MaxUint64/unit {
+		return 0, false
 	}
-	*s = size(n * unit)
-	return nil
+	return n * unit, true
 }
 
 // String is the size in its largest whole unit.

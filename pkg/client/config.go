@@ -70,6 +70,14 @@ type Command struct {
 	Grace         time.Duration // between TERM and KILL; at most 1 h; 0: the host's default, 10 s
 	OutputLimit   uint64        // bytes kept of each stream; 0: 1 MiB, at most 16 MiB
 	Attempts      int           // 2..100: started again, up to so many times in all, where a crash of the host lost it; 0 and 1: never
+
+	// How carefully it is run. Hosts of a version before REFUSE a job that sets one
+	// of the last four.
+	Limits           Limits
+	Umask            *uint32           // 0..0777; nil: 022
+	Rlimits          map[string]uint64 // limits of each process, soft and hard, by name: see Resources; Unlimited lifts one
+	OOMScoreAdj      int               // 0..1000: how much sooner the kernel kills it when memory ends
+	LeaveDescendants bool              // what outlives its own process goes on; else it is killed. A timeout and a cancel end all of it
 }
 
 // Request is a job to be made. Hosts, Selector and All say where it runs: one of

@@ -13,7 +13,7 @@ import (
 func jobFrom(j *typesv1.Job) Job {
 	out := Job{
 		ID: j.GetId(), State: word(j.GetState().String(), "JOB_STATE_"), Pool: j.GetPool(), Class: j.GetClass(),
-		Account: j.GetAccount(), Submitter: j.GetSubmitter(), Command: j.GetCommand(), Selector: j.GetSelector(), Note: j.GetNote(),
+		Account: j.GetAccount(), Submitter: j.GetSubmitter(), Command: j.GetCommand(), Settings: j.GetSettings(), Selector: j.GetSelector(), Note: j.GetNote(),
 		Targets: int(j.GetTargets()), InFlight: int(j.GetInFlight()), Counts: map[string]int{},
 		Revision: j.GetRevision(), ControlRevision: j.GetControlRevision(),
 		Concurrency: Amount{Count: j.GetRollout().GetConcurrency().GetCount(), Percent: j.GetRollout().GetConcurrency().GetPercent()},

@@ -12,6 +12,7 @@ type Job struct {
 	Account         string         // charged with it; may be empty
 	Submitter       string         // the user by whose certificate it came
 	Command         string         // in one line, for a person; at most 200 characters
+	Settings        string         // how it is run, likewise: account, directory, names of the environment, limits; at most 1,000 characters; may be empty
 	Selector        string         // as signed; may be empty
 	Note            string         // as given; may be empty
 	Targets         int            // hosts; 1 to 500,000

@@ -169,6 +169,6 @@ func commandOf(c Command) (capsule.Command, error) {
 		return out, invalid("a command is a program with arguments, or a script, or a ping: give exactly one of the three")
 	}
 	out.Env, out.Cwd, out.Stdin, out.RunAs = c.Env, c.Cwd, c.Stdin, c.RunAs
-	out.Limits.OutputBytes = c.OutputLimit
-	return out, nil
+	err := settingsOf(c, &out)
+	return out, err
 }

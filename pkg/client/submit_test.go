@@ -298,12 +298,53 @@ func TestAJobThatCannotBeIsNotSigned(t *testing.T) {
 			"env has an entry that is not":  func(q *client.Request) { q.Command.Env = []string{"A"} },
 			"timeout is":                    func(q *client.Request) { q.Command.Timeout = -1 },
 			"output limit":                  func(q *client.Request) { q.Command.OutputLimit = 1 << 40 },
+			"umask is 01000":                func(q *client.Request) { umask := uint32(0o1000); q.Command.Umask = &umask },
+			"must be 0 to 1000, not 1001":   func(q *client.Request) { q.Command.OOMScoreAdj = 1001 },
+			"must be 0 to 1000, not -1":     func(q *client.Request) { q.Command.OOMScoreAdj = -1 },
+			"there is no rlimit \"CORE\"":   func(q *client.Request) { q.Command.Rlimits = map[string]uint64{"CORE": 1} },
+			"and no rlimit nofile":          func(q *client.Request) { q.Command.Rlimits = map[string]uint64{"nofile": 1} },
 			"class":                         func(q *client.Request) { q.Class = "no such!" },
 		} {
 			q := uptime()
 			change(&q)
 			_, err := r.Sign(q, targets)
 			wantError(t, err, client.Invalid, says)
+		}
+	})
+}
+
+func TestSettingsAreSignedAsTheyWereGiven(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		t := r.t
+		umask := uint32(0o27)
+		q := uptime()
+		q.Command.Limits = client.Limits{MemoryBytes: 1 << 30, CPUMillis: 1500, PIDs: 10, OpenFiles: 64}
+		q.Command.Umask, q.Command.OOMScoreAdj, q.Command.LeaveDescendants = &umask, 300, true
+		q.Command.Rlimits = map[string]uint64{"stack": client.Unlimited, "as": 1 << 40, "core": 0}
+		for i, name := range client.Resources() {
+			q.Command.Rlimits[name] = max(q.Command.Rlimits[name], uint64(i))
+		}
+		targets, err := r.Resolve(t.Context(), q)
+		must(t, err)
+		signed, err := r.Sign(q, targets)
+		must(t, err)
+		umask = 0 // what is signed does not change with it
+		_, err = r.Submit(t.Context(), signed)
+		must(t, err)
+		p, err := capsule.Open(wire.EnvelopeFromProto(r.access.submitted[0].header.GetCapsule()))
+		must(t, err)
+		c := p.Command
+		if (c.Limits != capsule.Limits{MemoryBytes: 1 << 30, CPUMillis: 1500, PIDs: 10, OpenFiles: 64}) ||
+			c.Umask == nil || *c.Umask != 0o27 || c.OOMScoreAdj != 300 || !c.LeaveDescendants {
+			t.Errorf("signed was %+v", c)
+		}
+		if len(c.Rlimits) != len(client.Resources()) {
+			t.Fatalf("signed were %v", c.Rlimits)
+		}
+		for i, l := range c.Rlimits {
+			if l.Resource.String() != client.Resources()[i] || l.Value != q.Command.Rlimits[l.Resource.String()] {
+				t.Errorf("limit %d is %v", i, l)
+			}
 		}
 	})
 }

@@ -25,6 +25,7 @@ func JobToProto(spec job.Spec, targets int, row job.Row) *typesv1.Job {
 		Rollout:         RolloutToProto(spec.Rollout),
 		StartBy:         TimeToProto(spec.StartBy),
 		Command:         spec.Command,
+		Settings:        spec.Settings,
 		Selector:        spec.Selector,
 		Note:            spec.Note,
 		InFlight:        uint32(row.InFlight()), //nolint:gosec // at most job.MaxTargets

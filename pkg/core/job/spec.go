@@ -13,6 +13,7 @@ type Spec struct {
 	Selector  string // as signed, at most 4 KiB; may be empty
 	Note      string // why the user wants it, at most 1 KiB; may be empty
 	Command   string // one line for a person; never acted on
+	Settings  string // how it is run, likewise; may be empty
 	Parent    ID     // job that this one retries; zero if none
 	Ping      bool   // the command is a ping: no process, no record at the host
 

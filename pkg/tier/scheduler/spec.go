@@ -19,7 +19,7 @@ import (
 func specOf(p capsule.Payload, r job.Rollout, pool, submitter, note string, now time.Time) job.Spec {
 	return job.Spec{
 		ID: p.JobID, Pool: pool, Class: p.Class, Account: p.Account, Submitter: submitter,
-		Selector: p.Selector, Note: note, Command: commandLine(p.Command), Parent: p.Parent,
+		Selector: p.Selector, Note: note, Command: commandLine(p.Command), Settings: settingsLine(p.Command), Parent: p.Parent,
 		Ping:      p.Command.Kind == capsule.Ping,
 		NotBefore: p.NotBefore, StartBy: p.NotAfter, RerunUntil: p.RerunUntil,
 		Timeout: p.Command.Timeout, TimeoutReportOnly: p.Command.TimeoutAction == capsule.TimeoutReport,

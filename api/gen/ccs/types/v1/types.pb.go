@@ -1980,8 +1980,12 @@ type Job struct {
 	Wish Wish `protobuf:"varint,29,opt,name=wish,proto3,enum=ccs.types.v1.Wish" json:"wish,omitempty"`
 	// Why it is set aside, for a person, at most 1 KiB; only in JOB_STATE_QUARANTINED.
 	QuarantineText string `protobuf:"bytes,30,opt,name=quarantine_text,json=quarantineText,proto3" json:"quarantine_text,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// How the command is run, beside its program: account, directory, names of its
+	// environment, limits; in one line for a person, at most 1,000 characters. Empty
+	// if nothing was asked for, and from a scheduler of the version before.
+	Settings      string `protobuf:"bytes,31,opt,name=settings,proto3" json:"settings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Job) Reset() {
@@ -2220,6 +2224,13 @@ func (x *Job) GetWish() Wish {
 func (x *Job) GetQuarantineText() string {
 	if x != nil {
 		return x.QuarantineText
+	}
+	return ""
+}
+
+func (x *Job) GetSettings() string {
+	if x != nil {
+		return x.Settings
 	}
 	return ""
 }
@@ -2650,7 +2661,7 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\n" +
 	"StateCount\x12-\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x17.ccs.types.v1.TaskStateR\x05state\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\rR\x05count\"\xb4\b\n" +
+	"\x05count\x18\x02 \x01(\rR\x05count\"\xd0\b\n" +
 	"\x03Job\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\tR\x04pool\x12\x14\n" +
@@ -2684,7 +2695,8 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\ttolerates\x18\x1b \x01(\rR\ttolerates\x127\n" +
 	"\tpaused_at\x18\x1c \x01(\v2\x1a.google.protobuf.TimestampR\bpausedAt\x12&\n" +
 	"\x04wish\x18\x1d \x01(\x0e2\x12.ccs.types.v1.WishR\x04wish\x12'\n" +
-	"\x0fquarantine_text\x18\x1e \x01(\tR\x0equarantineText\"\xf4\x02\n" +
+	"\x0fquarantine_text\x18\x1e \x01(\tR\x0equarantineText\x12\x1a\n" +
+	"\bsettings\x18\x1f \x01(\tR\bsettings\"\xf4\x02\n" +
 	"\x04Task\x12\x18\n" +
 	"\aordinal\x18\x01 \x01(\rR\aordinal\x12\x17\n" +
 	"\ahost_id\x18\x02 \x01(\tR\x06hostId\x12\x12\n" +
