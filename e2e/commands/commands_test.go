@@ -14,6 +14,9 @@ import (
 
 const hosts = 2
 
+// cluster is what the parts of the test share.
+type cluster struct{ *rig.Cluster }
+
 // secrets are what no log may have.
 var secrets = map[string]string{
 	"env": "enV-hunter2-7f3a", "stdin": "stdIn-hunter2-91bc", "script": "scrIpt-hunter2-44de",
@@ -26,9 +29,9 @@ func TestACommandIsRunAsItWasAskedForAndItsSecretsReachNoLog(t *testing.T) {
 	for _, tier := range []string{"access", "scheduler", "aggregator", "agent", "executor", "issuer"} {
 		settings[tier] = map[string]any{"log.level": "debug"}
 	}
-	c := rig.Start(t, devcluster.Options{Hosts: hosts, Settings: settings})
-	t.Run("has its limits and settings", func(t *testing.T) { hasItsSettings(t, c) })
-	t.Run("fails with its secrets", func(t *testing.T) { failsWithSecrets(t, c) })
+	c := cluster{rig.Start(t, devcluster.Options{Hosts: hosts, Settings: settings})}
+	t.Run("has its limits and settings", c.hasItsSettings)
+	t.Run("fails with its secrets", c.failsWithSecrets)
 	for _, name := range c.Processes() {
 		text, err := c.Log(name)
 		if err != nil {
@@ -42,7 +45,7 @@ func TestACommandIsRunAsItWasAskedForAndItsSecretsReachNoLog(t *testing.T) {
 	}
 }
 
-func hasItsSettings(t *testing.T, c *rig.Cluster) {
+func (c cluster) hasItsSettings(t *testing.T) {
 	script := "# " + secrets["script"] + `
 umask; cat /proc/self/oom_score_adj; pwd; echo "$SECRET"; cat; grep -E 'stack|open files|core' /proc/self/limits | tr -s ' '`
 	j := c.Run(t, client.Request{Command: client.Command{
@@ -72,7 +75,7 @@ umask; cat /proc/self/oom_score_adj; pwd; echo "$SECRET"; cat; grep -E 'stack|op
 
 // failsWithSecrets runs what is refused or cannot be started: a fault is what is
 // logged most.
-func failsWithSecrets(t *testing.T, c *rig.Cluster) {
+func (c cluster) failsWithSecrets(t *testing.T) {
 	env, stdin := []string{"SECRET=" + secrets["env"]}, []byte(secrets["stdin"])
 	for word, command := range map[string]client.Command{
 		"START_FAILED no_file":       {Argv: []string{"/no/such/program"}, Env: env, Stdin: stdin},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -73,9 +74,17 @@ func (s *Socket) Start(ctx context.Context, o wire.StartOrder) (Answer, error) {
 	if trace := obs.TraceParent(ctx); trace != "" {
 		ctx = metadata.AppendToOutgoingContext(ctx, "traceparent", trace)
 	}
-	r, err := s.api.Start(ctx, wire.StartToProto(o))
+	request := wire.StartToProto(o)
+	r, err := s.api.Start(ctx, request)
+	if request.GetFullSpec() != nil && status.Code(err) == codes.InvalidArgument && strings.Contains(err.Error(), nothingToRun) {
+		err = status.Error(codes.InvalidArgument, "it is of a version that knows no limits and settings of a command: upgrade it, then run the command again")
+	}
 	return answerFrom(r.GetAcceptance(), r.GetCommand(), err)
 }
+
+// nothingToRun is what an executor of the version before says of an order whose
+// full_spec it does not see. One that sees it has no reason to.
+const nothingToRun = "argv is empty and there is no script"
 
 // Decline implements Executor.
 func (s *Socket) Decline(ctx context.Context, n Named, report task.Report) (Answer, error) {

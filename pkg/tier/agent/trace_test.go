@@ -200,14 +200,15 @@ func (l listening) Start(ctx context.Context, _ *executorv1.StartRequest) (*exec
 	return &executorv1.StartResponse{Acceptance: executorv1.Acceptance_ACCEPTANCE_BUSY}, nil
 }
 
-func TestTheSocketCarriesTheTrace(t *testing.T) {
+// behind serves an executor on a socket until the test ends.
+func behind(t *testing.T, executor executorv1.ExecutorServiceServer) *agent.Socket {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "ccs") //nolint:usetesting // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
 	path := filepath.Join(dir, "x.sock")
-	server, executor := grpc.NewServer(), listening{told: make(chan []string, 1)}
+	server := grpc.NewServer()
 	executorv1.RegisterExecutorServiceServer(server, executor)
 	lis, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", path)
 	if err != nil {
@@ -219,6 +220,22 @@ func TestTheSocketCarriesTheTrace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := socket.Close(); err != nil {
+			t.Error(err)
+		}
+		server.Stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+		_ = os.RemoveAll(dir)
+	})
+	return socket
+}
+
+func TestTheSocketCarriesTheTrace(t *testing.T) {
+	executor := listening{told: make(chan []string, 1)}
+	socket := behind(t, executor)
 	for _, trace := range []string{delivered, ""} {
 		if _, err := socket.Start(obs.WithTraceParent(t.Context(), trace), wire.StartOrder{Attempt: 1}); err != nil {
 			t.Fatal(err)
@@ -226,12 +243,5 @@ func TestTheSocketCarriesTheTrace(t *testing.T) {
 		if got := strings.Join(<-executor.told, " and "); got != trace {
 			t.Errorf("the executor is told %q, want %q", got, trace)
 		}
-	}
-	if err := socket.Close(); err != nil {
-		t.Error(err)
-	}
-	server.Stop()
-	if err := <-served; err != nil {
-		t.Error(err)
 	}
 }
