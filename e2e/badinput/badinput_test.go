@@ -131,6 +131,12 @@ func wireTranscript(t *testing.T, c *rig.Cluster, w rig.Witness) string {
 		what  string
 		spoil func(*submission)
 	}{
+		{"a capsule of version 3", func(s *submission) { s.tamper = func(payload []byte) []byte { payload[0] = 3; return payload } }},
+		{"an extension that nobody knows", func(s *submission) { s.tamper = extended(77) }},
+		{"an umask of 1000", func(s *submission) { s.tamper = extended(1, 2, 0) }},
+		{"an rlimit of a resource that there is not", func(s *submission) { s.tamper = extended(2, 99, 0, 0, 0, 0, 0, 0, 0, 1) }},
+		{"an rlimit without its value", func(s *submission) { s.tamper = extended(2, 1) }},
+		{"an OOM score of 1001", func(s *submission) { s.tamper = extended(3, 1001>>8, 1001&0xff) }},
 		{"an id of 25 hours ago", func(s *submission) { s.payload.JobID = idOf(-25 * time.Hour) }},
 		{"an id of 25 hours ahead", func(s *submission) { s.payload.JobID = idOf(25 * time.Hour) }},
 		{"a resolution of 11 minutes ago", func(s *submission) { s.resolved.ResolvedAt = timestamppb.New(time.Now().Add(-11 * time.Minute)) }},

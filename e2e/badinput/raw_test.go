@@ -61,6 +61,7 @@ type submission struct {
 	rollout  *typesv1.Rollout
 	note     string
 	rooms    []*typesv1.RoomTargets
+	tamper   func(payload []byte) []byte // what is signed instead; nil: the payload
 }
 
 // good is a submission with nothing wrong, of a command that tells a witness.
@@ -105,6 +106,16 @@ func (r rawClient) good(t *testing.T, w rig.Witness) submission {
 	return s
 }
 
+// extended is a tamper that makes a payload one of version 2 with such an
+// extension.
+func extended(kind byte, data ...byte) func([]byte) []byte {
+	return func(payload []byte) []byte {
+		payload[0] = 2
+		n := byte(len(data))
+		return append(append(payload, 0, n+4, 0, kind, 0, n), data...)
+	}
+}
+
 func rootOf(list *job.Targets) capsule.Hash {
 	leaves := make([]capsule.Hash, list.Len())
 	for i := range leaves {
@@ -117,10 +128,14 @@ func rootOf(list *job.Targets) capsule.Hash {
 // submit signs and sends it.
 func (r rawClient) submit(t *testing.T, s submission) (*accessv1.SubmitJobResponse, error) {
 	t.Helper()
-	envelope, err := capsule.Sign(s.payload, r.key)
+	payload, err := s.payload.Marshal()
 	if err != nil {
 		t.Fatal(err)
 	}
+	if s.tamper != nil {
+		payload = s.tamper(payload)
+	}
+	envelope := capsule.Seal(capsule.PayloadType, payload, r.key)
 	stream, err := r.access.SubmitJob(t.Context())
 	if err != nil {
 		return nil, err
