@@ -233,13 +233,7 @@ func (c *Command) DropDamagedExit(n uint32) error {
 func (c *Command) Removed() bool { return !c.dir.has(specFile) }
 
 // Stop makes the wish to stop durable. It may be repeated.
-func (c *Command) Stop() error {
-	err := c.dir.create(stopFile, newRecord("stop").encode(), true)
-	if errors.Is(err, ErrExists) {
-		return nil
-	}
-	return err
-}
+func (c *Command) Stop() error { return c.StopBecause("") }
 
 // Stopped reports whether a stop is wished. A damaged wish is a wish.
 func (c *Command) Stopped() bool {
@@ -345,11 +339,14 @@ func (c *Command) setDamagedSpecAside() error {
 
 // Bell tells the executor, if there is one, that the command has news. It may
 // be lost: the executor also looks by itself.
-func (c *Command) Bell() {
-	fd, err := unix.Open(filepath.Join(c.dir.path, "..", "..", bellFile), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+func (c *Command) Bell() { ring(filepath.Join(c.dir.path, "..", "..", bellFile), c.id) }
+
+// ring writes one line to the bell, if anybody listens.
+func ring(path, line string) {
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return
 	}
-	_, _ = unix.Write(fd, []byte(c.id+"\n"))
+	_, _ = unix.Write(fd, []byte(line+"\n"))
 	unix.Close(fd)
 }
