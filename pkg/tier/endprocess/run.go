@@ -75,7 +75,7 @@ func Run(path string, attempt uint32, mark string) int {
 func (p *endProcess) claim(now time.Time) (bool, error) {
 	record := spool.Attempt{At: now}
 	if state, reason := p.forbidden(now); state != task.Unspecified {
-		record.Decided = spool.Outcome{State: state, Exit: task.Exit{Reason: reason}, Ended: now}
+		record.Decided = p.dir.Explain(spool.Outcome{State: state, Exit: task.Exit{Reason: reason}, Ended: now})
 		return false, unlessExists(p.dir.Decide(p.attempt, record))
 	}
 	var err error
@@ -189,6 +189,7 @@ func (p *endProcess) end(out spool.Outcome) {
 	if out.Ended.IsZero() {
 		out.Ended = time.Now()
 	}
+	out = p.dir.Explain(out)
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, 10*time.Second) {
 		err := p.dir.End(p.attempt, out)
 		if err == nil || errors.Is(err, spool.ErrExists) || errors.Is(err, spool.ErrMissing) {

@@ -149,7 +149,7 @@ func (e *Executor) record(ctx context.Context, c *command, action adopt.Action, 
 func (e *Executor) decide(ctx context.Context, c *command, o spool.Outcome) {
 	attempt := c.attempt
 	e.beside(ctx, c, func(dir *spool.Command) error {
-		return dir.Decide(attempt, spool.Attempt{At: o.Ended, Decided: o})
+		return dir.Decide(attempt, spool.Attempt{At: o.Ended, Decided: dir.Explain(o)})
 	})
 }
 

@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/credentials"
+
+	"github.com/ccs-project/ccs/pkg/host/spool"
 )
 
 // listen takes the ids that end-processes ring with.
@@ -29,7 +31,10 @@ func (e *Executor) listen(bell *os.File) {
 		}
 		id := strings.TrimSuffix(string(line), "\n")
 		if whole {
-			e.post(func(context.Context) {
+			e.post(func(ctx context.Context) {
+				if id == spool.ReleaseRing {
+					e.heedReleases(ctx)
+				}
 				if c := e.commands[id]; c != nil && !c.busy {
 					e.look(c)
 				}

@@ -71,7 +71,7 @@ const (
 // Why it starts nothing.
 var (
 	errNotLoaded = errors.New("what is in the state directory has not been taken up yet; this takes a moment")
-	errForeign   = errors.New("end-processes of a state directory that is gone still run, and nothing is started until they have ended: wait, or end them (the log names their pids)")
+	errForeign   = errors.New("end-processes of a state directory that is gone still run, and nothing is started until they have ended: wait, end them, or release them with ccshost release")
 )
 
 // Check is an [obs.Check]: it says why the executor is not ready now.

@@ -93,7 +93,7 @@ func (e *Executor) passLive(c *command, v verdict, reply replier) {
 					return err
 				}
 			}
-			err := dir.Decide(attempt, spool.Attempt{At: v.outcome.Ended, Decided: v.outcome})
+			err := dir.Decide(attempt, spool.Attempt{At: v.outcome.Ended, Decided: dir.Explain(v.outcome)})
 			if v.stop && errors.Is(err, spool.ErrExists) {
 				return knock(dir, attempt)
 			}

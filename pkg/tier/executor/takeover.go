@@ -132,6 +132,7 @@ func (e *Executor) conclude(ctx context.Context, dir *spool.Command, attempt uin
 		out.State, out.Exit = task.Lost, task.Exit{Reason: task.SupervisorLost}
 	}
 	out.Started, out.Overdue = s.run.At, dir.Overdue(attempt)
+	out = dir.Explain(out)
 	for i := range spool.Streams {
 		out.Kept[i], out.Cut[i] = dir.Drained(attempt, i)
 	}
