@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ccs-project/ccs/cmd/internal/setup"
+	"github.com/ccs-project/ccs/pkg/host/spool"
 	"github.com/ccs-project/ccs/pkg/tier/agent"
 	"github.com/ccs-project/ccs/pkg/trust/identity"
 )
@@ -55,6 +56,7 @@ func run(ctx context.Context, p setup.Process, cfg agent.Config) (err error) {
 		Log: p.Log, Executor: executor, State: state, Operator: operator,
 		Enrol:     agent.Enrolment{Config: cfg, State: state, Log: p.Log}.Credential,
 		Facts:     agent.HostFacts(p.Version),
+		Frozen:    func() (spool.Freeze, error) { return spool.Frozen(cfg.OperatorDir) },
 		Telemetry: p.Telemetry,
 	})
 	if err != nil {

@@ -69,6 +69,7 @@ func (pl *plan) tierSettings(p part, s map[string]any) {
 		s["host"] = p.host.id
 		s["state_dir"] = pl.layout.state(p.name)
 		s["aggregators"] = pl.addresses(tierAggregator, p.room, "session_listen")
+		s["operator_dir"] = pl.layout.state("operator-" + p.host.id)
 		s["executor_socket"] = pl.layout.socket(p.host.id)
 		s["issuer"] = pl.addresses(tierIssuer, "", "listen")[0]
 		s["issuer_ca"] = pl.layout.pki("ca.crt")

@@ -17,6 +17,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/link"
+	"github.com/ccs-project/ccs/pkg/host/spool"
 	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/trust/policy"
 )
@@ -33,6 +34,9 @@ type Deps struct {
 	// Enrol returns what the host is known by, and gets it if there is none yet.
 	// It is called again, with pauses, until it succeeds.
 	Enrol func(ctx context.Context, incarnation fleet.Incarnation) (Credential, error)
+	// Frozen is asked for every command that would start something; nil: this
+	// host is never frozen. It is called in the loop and must not block.
+	Frozen func() (spool.Freeze, error)
 	// Facts is what the host says of itself, without the prefix `fact.`.
 	Facts map[string]string
 	// Dial reaches an aggregator; nil: TCP.
@@ -83,10 +87,11 @@ type Agent struct {
 	retries map[job.ID]struct{}  // tasks whose retryAt is set
 	cached  int                  // tasks in the cache that the executor does not have
 
-	dialer   dialer
-	session  *session // nil: there is none
-	sessions uint64   // opened in this process
-	wake     *time.Timer
+	dialer    dialer
+	session   *session  // nil: there is none
+	linkNoted time.Time // when the last word of it was written down
+	sessions  uint64    // opened in this process
+	wake      *time.Timer
 }
 
 // diskWorkers is how many copies are written side by side.

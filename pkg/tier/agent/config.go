@@ -21,6 +21,9 @@ type Config struct {
 	Address string `mapstructure:"address"`
 	// StateDir is the directory that it keeps things in; absolute, its own.
 	StateDir string `mapstructure:"state_dir"`
+	// OperatorDir is the directory in which an operator freezes this host
+	// (ccshost freeze); absolute. Only root should write it.
+	OperatorDir string `mapstructure:"operator_dir"`
 	// Aggregators is the session addresses of its room, host:port. Names are
 	// resolved again for every session.
 	Aggregators []string `mapstructure:"aggregators"`
@@ -41,7 +44,7 @@ type Config struct {
 
 // DefaultConfig is the configuration of a host that says only the rest.
 func DefaultConfig() Config {
-	return Config{StateDir: "/var/lib/ccs/agent", ExecutorSocket: "/run/ccs/executor.sock"}
+	return Config{StateDir: "/var/lib/ccs/agent", OperatorDir: "/var/lib/ccs/operator", ExecutorSocket: "/run/ccs/executor.sock"}
 }
 
 // maxSocketPath is what the kernel takes, less some.
@@ -63,6 +66,7 @@ func (c Config) Validate() error {
 	}
 	fault(c.Address != "" && net.ParseIP(c.Address) == nil, "address: %q is not an IP address such as 10.1.2.3", c.Address)
 	fault(!filepath.IsAbs(c.StateDir), "state_dir: %q is not an absolute path; name a directory on a local disk", c.StateDir)
+	fault(!filepath.IsAbs(c.OperatorDir), "operator_dir: %q is not an absolute path; name the directory that ccshost freeze writes", c.OperatorDir)
 	if len(c.Aggregators) == 0 {
 		faults = append(faults, errNoAggregators)
 	}

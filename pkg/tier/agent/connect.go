@@ -201,6 +201,8 @@ func (a *Agent) opened(ctx context.Context, s *session, w *sessionv1.Welcome) {
 	a.session = s
 	s.begin(now, w)
 	a.hear(wire.TimeFromProto(w.GetServerTime()))
+	s.aggregator = w.GetAggregator()
+	a.noteLink(ctx, now)
 	a.outbox.Open(w.GetSpoolId())
 	for id := range a.held.all() {
 		a.outbox.Put(id)
@@ -225,6 +227,7 @@ func (a *Agent) lost(ctx context.Context, s *session, err error) {
 		if now.Sub(s.opened) >= s.interval {
 			a.dialer.lasted()
 		}
+		a.noteLink(ctx, now)
 		a.abandon()
 	}
 	if status.Code(err) == codes.FailedPrecondition {

@@ -54,7 +54,7 @@ func (a *Agent) judge(ctx context.Context, e *entry) (more bool) {
 	ctx, span := a.judging(ctx, e)
 	now := time.Now()
 	d := e.asked
-	v := judge{a.host, a.incarnation, a.bundle}.verify(now, *d)
+	v := judge{a.host, a.incarnation, a.bundle, a.deps.Frozen}.verify(now, *d)
 	e.ticket, e.remember = v.ticket, v.remember
 	e.seen, e.detail = task.Report{Attempt: d.Attempt, State: task.Dispatched}, job.Detail{}
 	e.refusal, e.why, e.told = v.refusal, v.why, 0

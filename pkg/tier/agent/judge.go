@@ -9,6 +9,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/host/spool"
 	"github.com/ccs-project/ccs/pkg/run/planted"
 	"github.com/ccs-project/ccs/pkg/trust/capsule"
 	"github.com/ccs-project/ccs/pkg/trust/policy"
@@ -24,6 +25,7 @@ type judge struct {
 	host        fleet.HostID
 	incarnation fleet.Incarnation
 	bundle      policy.Bundle
+	frozen      func() (spool.Freeze, error) // the operator's word, as spool.Frozen tells it; nil: there is none
 }
 
 // verdict is what a delivery is found to be.
@@ -38,7 +40,7 @@ type verdict struct {
 func (v verdict) taken() bool { return v.refusal == task.Report{} }
 
 // verify judges in the order of architecture section 7: bundle, signature, form,
-// time, target. Whatever is refused keeps as much of E as can be believed, so
+// time, target, local freeze. Whatever is refused keeps as much of E as can be believed, so
 // that the refusal is remembered at least as long as anybody could start it.
 func (j judge) verify(now time.Time, d wire.Delivery) verdict {
 	v := verdict{ticket: ticketFor(d.Pool, d.Class, d.Proof.Index)}
@@ -50,6 +52,8 @@ func (j judge) verify(now time.Time, d wire.Delivery) verdict {
 		return v
 	case errors.Is(v.why, errStaleBundle):
 		reason = refused(task.BundleStale)
+	case errors.Is(v.why, errFrozen):
+		reason = refused(task.Frozen)
 	case state != task.Unspecified:
 		reason = task.Report{State: state, Exit: task.Exit{Reason: why}}
 	default:
@@ -102,7 +106,39 @@ func (j judge) check(now time.Time, d wire.Delivery) (capsule.Payload, error) {
 	case d.Attempt > uint32(p.Command.MaxAttempts):
 		return capsule.Payload{}, fmt.Errorf("%w: this is attempt %d of %d", errAttempt, d.Attempt, p.Command.MaxAttempts)
 	}
+	if err := j.thawed(now, p); err != nil {
+		return capsule.Payload{}, err
+	}
 	return p, nil
+}
+
+// errFrozen: an operator of the host has said that it starts nothing new.
+var errFrozen = errors.New("this host is frozen")
+
+// thawed lets pass what starts nothing. A word that cannot be read is one all the
+// same.
+func (j judge) thawed(now time.Time, p capsule.Payload) error {
+	if j.frozen == nil || p.Command.Kind == capsule.Ping {
+		return nil
+	}
+	f, err := j.frozen()
+	switch {
+	case errors.Is(err, spool.ErrMissing), err == nil && f.Over(now):
+		return nil
+	case err != nil:
+		return fmt.Errorf("%w, and what its operator has written of it cannot be read: %w", errFrozen, err)
+	}
+	text := " since " + f.Since.UTC().Format(time.RFC3339)
+	if f.By != "" {
+		text += " by " + f.By
+	}
+	if !f.Until.IsZero() {
+		text += " until " + f.Until.UTC().Format(time.RFC3339)
+	}
+	if f.Why != "" {
+		text += ": " + f.Why
+	}
+	return fmt.Errorf("%w%s", errFrozen, text)
 }
 
 // rememberRefused is E of what was refused: nobody vouches for the bytes, so an

@@ -37,9 +37,11 @@ type session struct {
 	place   uint64 // among the sessions of this process, from 1
 	number  uint64 // the host's, as in the hello
 	address string
-	api     sessionv1.SessionServiceClient
-	stream  grpc.BidiStreamingClient[sessionv1.ConnectRequest, sessionv1.ConnectResponse]
-	end     context.CancelCauseFunc // and with it the stream's context, on which all is done that is for this session
+	// aggregator is its name, as it says; the loop alone touches it.
+	aggregator string
+	api        sessionv1.SessionServiceClient
+	stream     grpc.BidiStreamingClient[sessionv1.ConnectRequest, sessionv1.ConnectResponse]
+	end        context.CancelCauseFunc // and with it the stream's context, on which all is done that is for this session
 
 	// The loop alone touches what follows.
 	opened   time.Time
@@ -131,6 +133,9 @@ func (a *Agent) replied(ctx context.Context, s *session, r *sessionv1.Reply) {
 	}
 	s.heard = time.Now()
 	a.hear(wire.TimeFromProto(r.GetServerTime()))
+	if s.heard.Sub(a.linkNoted) >= linkEvery {
+		a.noteLink(ctx, s.heard)
+	}
 	s.setInterval(wire.DurationFromProto(r.GetHeartbeatInterval()))
 	s.taken.arrived(r.GetNumber(), len(r.GetCommands())+len(r.GetStops())+len(r.GetWithdrawals()))
 	a.outbox.Have(r.GetHaveHeartbeat())

@@ -54,6 +54,8 @@ type world struct {
 	recorder *obstest.Recorder // what the agent tells of itself
 	traces   sync.Map          // of what was handed over: traceparents by command id
 
+	operatorDir string // where this host is frozen; empty: it never is
+
 	slowStart chan struct{} // answers of Start wait until it is closed; nil: they do not
 
 	agent   *agent.Agent
@@ -153,7 +155,7 @@ func (w *world) boot() {
 			config := &tls.Config{MinVersion: tls.VersionTLS13, InsecureSkipVerify: true, Certificates: []tls.Certificate{cert}}
 			return agent.Credential{TLS: config, Key: w.hostKey, NotAfter: func() time.Time { return cert.Leaf.NotAfter }}, nil
 		},
-		Facts: map[string]string{"os": "linux"},
+		Facts: map[string]string{"os": "linux", "agent_version": "v1"}, Frozen: w.frozen(),
 		Dial:  w.dial,
 	})
 	if err != nil {
@@ -164,6 +166,14 @@ func (w *world) boot() {
 	w.stop, w.stopped = stop, make(chan error, 1)
 	go func() { w.stopped <- made.Run(ctx) }()
 	synctest.Wait()
+}
+
+// frozen is how the agent asks whether its host is.
+func (w *world) frozen() func() (spool.Freeze, error) {
+	if w.operatorDir == "" {
+		return nil
+	}
+	return func() (spool.Freeze, error) { return spool.Frozen(w.operatorDir) }
 }
 
 // crash ends the agent; what it kept stays.
