@@ -16,7 +16,7 @@ LDFLAGS := -s -w -X github.com/ccs-project/ccs/cmd/internal/setup.version=$(VERS
 
 # Servers are bin/ccs-<name>, what a person types is bin/<name>; only what exists is built.
 SERVERS  := $(foreach c,access scheduler aggregator agent executor endprocess issuer,$(if $(wildcard cmd/$c/main.go),bin/ccs-$c))
-COMMANDS := $(foreach c,ccsctl devcluster swarm,$(if $(wildcard cmd/$c/main.go),bin/$c))
+COMMANDS := $(foreach c,ccsctl ccshost devcluster swarm,$(if $(wildcard cmd/$c/main.go),bin/$c))
 BINARIES := $(SERVERS) $(COMMANDS)
 
 GOLANGCI_LINT := .tools/bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
