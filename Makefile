@@ -24,7 +24,7 @@ BUF_INSTALLED := .tools/buf/installed
 BUF           := .tools/buf/node_modules/.bin/buf
 CHECKS        := check-format check-lint check-vet check-mod check-proto check-gen check-arch
 
-.PHONY: help build $(BINARIES) gen format check $(CHECKS) test race sim planted-bugs torture-jobs e2e degrade cover demo smoke sim-scale bench-core bench-store bench-history bench-swarm bench-latency clean
+.PHONY: help build $(BINARIES) gen format check $(CHECKS) test race sim planted-bugs torture-jobs e2e degrade cover demo smoke sim-scale bench-core bench-store bench-host bench-history bench-swarm bench-latency clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -98,6 +98,9 @@ degrade: build ## etcd, the store, both and a room away for minutes, with real p
 
 bench-store: ## task results a second that SQLite and PostgreSQL make durable, beside bare COPY and upsert; ARGS="-rounds=100"
 	@set -o pipefail; go test ./internal/benchstore -count=1 -v -timeout 30m -args -judge -rounds=30 $(ARGS) | grep -v '^=== '
+
+bench-host: build ## durable commands a second through the executor, 1, 8 and 64 at a time, beside bare fork+exec and a floor of the same fsyncs; ARGS="-rounds=50"
+	@set -o pipefail; CCS_BIN=$(CURDIR)/bin go test ./internal/benchhost -count=1 -v -timeout 30m -args -judge -rounds=15 $(ARGS) | grep -v '^=== '
 
 cover: build ## test coverage of pkg into coverage.out
 	go test -coverpkg=./pkg/... -coverprofile=coverage.out ./pkg/... ./internal/...
