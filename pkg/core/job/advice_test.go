@@ -42,7 +42,7 @@ var reasonAdvice = map[task.Reason]advice{
 		"ask for the role, or have somebody run it who has it",
 	},
 	task.Frozen: {
-		"an operator has frozen the host (`ccshost freeze`). Nothing was started. The message says who and why",
+		"an operator has frozen the host (ccshost freeze). Nothing was started. The message says who and why",
 		"ask who froze it; run it again afterwards",
 	},
 	task.Malformed: {
