@@ -166,7 +166,7 @@ func kernel() Check {
 // that is signed is taken in time (capsule.ClockSkew).
 const (
 	someSkew = 30 * time.Second
-	mostSkew = 5 * time.Minute
+	badSkew  = 5 * time.Minute
 )
 
 func clock(l *spool.Link) Check {
@@ -180,7 +180,7 @@ func clock(l *spool.Link) Check {
 		text = "is " + skew.Abs().Truncate(time.Millisecond).String() + " behind the servers'"
 	}
 	switch {
-	case skew.Abs() > mostSkew:
+	case skew.Abs() > badSkew:
 		return faulty(name, text, "set it: commands are refused, or start after their time")
 	case skew.Abs() > someSkew:
 		return warn(name, text, "see to NTP")

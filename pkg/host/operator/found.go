@@ -8,14 +8,14 @@ import (
 	"github.com/ccs-project/ccs/pkg/host/spool"
 )
 
-// mostNamed is how many of a kind a line names.
-const mostNamed = 5
+// named is how many of a kind a line names.
+const named = 5
 
 func some(names []string) string {
-	if len(names) <= mostNamed {
+	if len(names) <= named {
 		return strings.Join(names, ", ")
 	}
-	return strings.Join(names[:mostNamed], ", ") + " and " + strconv.Itoa(len(names)-mostNamed) + " more"
+	return strings.Join(names[:named], ", ") + " and " + strconv.Itoa(len(names)-named) + " more"
 }
 
 // records names what cannot be read.

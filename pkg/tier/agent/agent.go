@@ -128,6 +128,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		close(a.stopped)
 		return err
 	}
+	a.noteLink(ctx, time.Now()) // that of an agent before is over
 	ctx, cancel := context.WithCancelCause(ctx)
 	a.work.Go(func() { a.follow(ctx) })
 	a.loop(ctx)
