@@ -138,7 +138,7 @@ func (a *app) endProcess(ctx context.Context) operator.Check {
 	}
 	ctx, cancel := context.WithTimeout(ctx, callBudget)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, path, "--version").Output() //nolint:gosec // the operator names the program
+	out, err := exec.CommandContext(ctx, path, "--version").Output()
 	version := strings.TrimSpace(strings.TrimPrefix(string(out), "ccs-endprocess "))
 	switch {
 	case err != nil:
@@ -156,7 +156,7 @@ func (a *app) endProcess(ctx context.Context) operator.Check {
 func (a *app) certificate() operator.Check {
 	path := a.agent.CertificateFile()
 	c := operator.Check{Name: "certificate", Level: operator.Fault, Do: "see the agent's log: it enrols and renews by itself where it can"}
-	text, err := os.ReadFile(path) //nolint:gosec // a path of the agent's configuration
+	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		c.Level, c.Text = operator.Warn, "there is none yet at "+path
 		return c

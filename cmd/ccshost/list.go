@@ -87,11 +87,12 @@ func stateText(e operator.Entry) string {
 }
 
 func careText(e operator.Entry) string {
-	switch {
-	case e.Care == operator.ByEndProcess:
+	switch e.Care {
+	case operator.ByEndProcess:
 		return "end-process " + strconv.Itoa(e.Supervisor)
-	case e.Care == operator.NoCare:
+	case operator.NoCare:
 		return "-"
+	case operator.ByExecutor, operator.ByNobody:
 	}
 	return string(e.Care)
 }

@@ -65,8 +65,11 @@ func startExecutor(t *testing.T, wrap ...string) *executor {
 	}
 	e.await(t)
 	ctx, cancel := context.WithCancel(context.Background())
-	watched := make(chan error, 1)
-	go func() { watched <- e.socket.Watch(ctx, e.hear) }()
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		_ = e.socket.Watch(ctx, e.hear) // whoever waits in vain says so
+	}()
 	t.Cleanup(func() {
 		cancel()
 		<-watched

@@ -100,7 +100,7 @@ func room(name, path string) Check {
 	if err := unix.Statfs(path, &st); err != nil {
 		return warn(name, path+": "+err.Error(), "see to the disk")
 	}
-	free := st.Bavail * uint64(st.Bsize) //nolint:gosec // not negative
+	free := st.Bavail * uint64(st.Bsize)
 	text := strconv.FormatUint(free>>20, 10) + " MiB free"
 	switch {
 	case st.Flags&unix.ST_RDONLY != 0:

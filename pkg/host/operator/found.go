@@ -65,14 +65,10 @@ func (h Host) strangers(s Status) Check {
 	if err != nil {
 		return warn(name, "cannot read the process table: "+err.Error(), "try again as root")
 	}
-	known := h.marks(s)
-	foreign := map[int]bool{}
-	for _, f := range s.Foreign {
-		foreign[f.Process.PID] = true
-	}
+	known, ours := h.marks(s), h.endProcesses()
 	var lost []string
 	for _, c := range carriers {
-		if known[c.Value] || foreign[c.PID] {
+		if known[c.Value] || ours[c.PID] {
 			continue
 		}
 		lost = append(lost, strconv.Itoa(c.PID)+" ("+c.Name+")")
@@ -82,6 +78,22 @@ func (h Host) strangers(s Status) Check {
 			"if no other executor runs on this machine they were left behind: see what they are and end them")
 	}
 	return ok(name, "none")
+}
+
+// endProcesses are the pids of those of this place: our own, which may not have
+// written their records yet, and foreign ones, of which another line tells.
+func (h Host) endProcesses() map[int]bool {
+	ours := map[int]bool{}
+	carriers, err := proc.Carriers(spool.OwnerName)
+	if err != nil {
+		return ours
+	}
+	for _, c := range carriers {
+		if strings.HasSuffix(c.Value, "@"+h.StateDir) {
+			ours[c.PID] = true
+		}
+	}
+	return ours
 }
 
 // marks are those of the commands that run.

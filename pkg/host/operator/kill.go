@@ -104,8 +104,7 @@ func (h Host) killBegun(dir *spool.Command, attempt uint32, spec spool.Spec) (Wa
 		return LeftToExecutor, nil
 	}
 	root, err := spool.Open(h.StateDir)
-	var locked *spool.LockedError
-	if errors.As(err, &locked) {
+	if _, locked := errors.AsType[*spool.LockedError](err); locked {
 		return "", ErrExecutorHangs
 	}
 	if err != nil {

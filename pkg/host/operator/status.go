@@ -129,7 +129,7 @@ func bytesBelow(dir string) (total uint64) {
 			return nil //nolint:nilerr // the others count all the same
 		}
 		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
-			total += uint64(info.Size()) //nolint:gosec // not negative
+			total += uint64(info.Size())
 		}
 		return nil
 	})

@@ -30,7 +30,7 @@ func Foreign(value string, incarnation [16]byte, dir string) bool {
 // end-process: nothing waits for it any more.
 const releasedPrefix = "released."
 
-// Ring of the bell that says that something was released; no command has this id.
+// ReleaseRing rings the bell to say that something was released; no command has this id.
 const ReleaseRing = "!released"
 
 // Release is the operator's word that one foreign end-process holds nothing up.

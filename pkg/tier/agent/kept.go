@@ -14,7 +14,7 @@ import (
 // KeptBundle reads the bundle that an agent keeps in its state directory, beside
 // that agent; the zero bundle, which is stale, if it keeps none.
 func KeptBundle(dir string, operator ed25519.PublicKey) (policy.Bundle, error) {
-	text, err := os.ReadFile(filepath.Join(dir, bundleName))
+	text, err := os.ReadFile(filepath.Join(dir, bundleName)) //nolint:gosec // the operator names the directory
 	if errors.Is(err, fs.ErrNotExist) {
 		return policy.Bundle{}, nil
 	}

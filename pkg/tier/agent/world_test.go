@@ -156,7 +156,7 @@ func (w *world) boot() {
 			return agent.Credential{TLS: config, Key: w.hostKey, NotAfter: func() time.Time { return cert.Leaf.NotAfter }}, nil
 		},
 		Facts: map[string]string{"os": "linux", "agent_version": "v1"}, Frozen: w.frozen(),
-		Dial:  w.dial,
+		Dial: w.dial,
 	})
 	if err != nil {
 		w.Fatal(err)
