@@ -26,7 +26,7 @@ var tree = map[string][]string{
 	"pkg/state/store":     {"codec", "memory", "postgres", "sqlite", "storetest"},
 	"pkg/state/coord":     {"coordtest", "etcd", "memory"},
 	"pkg/state/roomspool": {"disk", "memory", "roomspooltest"},
-	"pkg/host":            {"operator", "proc", "spool"},
+	"pkg/host":            {"cgroup", "operator", "proc", "spool"},
 	"pkg/tier":            {"access", "agent", "aggregator", "endprocess", "executor", "issuer", "scheduler"},
 	"pkg/run":             {"failpoint", "lifecycle", "obs", "planted"},
 	"internal":            {"archtest", "benchhost", "benchstore", "bugs", "cctest", "devcluster", "etcdserver", "fakehost", "postgresserver", "sim"},
