@@ -8,8 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Tree is the processes that a command has started. A cgroup will be a third
-// kind of it. An error says that nothing is known: nobody may be taken for dead.
+// Tree is the processes that a command has started: Offspring, Orphans, or
+// Grouped with one of them. An error says that nothing is known: nobody may be
+// taken for dead.
 type Tree interface {
 	// Signal sends the signal to every living process of the tree that may be
 	// signaled. An error: some may not have got it.
@@ -50,8 +51,8 @@ func (Offspring) Living() ([]Stat, error) {
 // everything that carries the mark in its environment, and all their
 // descendants. The supervisor carries the mark too, and so does what it has
 // forked and not yet made another program of. It can miss a process that
-// cleared its environment and lost its parent and its session's leader; a
-// cgroup will not. It never takes a stranger for one of them.
+// cleared its environment and lost its parent and its session's leader;
+// Grouped does not. It never takes a stranger for one of them.
 type Orphans struct {
 	Leader Identity // may be zero: it is not known
 	Since  uint64   // nothing that started earlier belongs to it; clock ticks since boot
