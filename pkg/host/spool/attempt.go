@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/host/cgroup"
 	"github.com/ccs-project/ccs/pkg/host/proc"
 )
 
@@ -23,12 +24,17 @@ type Outcome struct {
 type Attempt struct {
 	Supervisor proc.Identity // the end-process that runs it; zero: decided without a start
 	Mark       string        // random; stands in the environment of all it starts (MarkName)
+	Group      cgroup.Group  // that it makes for all it starts; zero: none
 	At         time.Time
 	Decided    Outcome // set if there is no supervisor: the outcome
 }
 
 // MarkName is the environment variable that carries an attempt's mark.
 const MarkName = "CCS_MARK"
+
+// PlaceName is the environment variable that tells an end-process where to make
+// its cgroup: the entries of a cgroup.Place, one a line; empty or absent: nowhere.
+const PlaceName = "CCS_CGROUP"
 
 // MarkEntry is the entry of the environment by which orphans are found.
 func (a Attempt) MarkEntry() string {
@@ -98,7 +104,7 @@ func (a Attempt) encode() []byte {
 	if a.Supervisor.IsZero() {
 		return r.text("by", "executor").outcome(a.Decided).encode()
 	}
-	return r.text("by", "end-process").identity(a.Supervisor).text("mark", a.Mark).encode()
+	return r.text("by", "end-process").identity(a.Supervisor).text("mark", a.Mark).list("cgroup", a.Group.Entries()).encode()
 }
 
 func decodeAttempt(data []byte) (Attempt, error) {
@@ -112,6 +118,8 @@ func decodeAttempt(data []byte) (Attempt, error) {
 		a.Decided = r.outcome()
 	case "end-process":
 		a.Supervisor, a.Mark = r.identity(), r.text("mark")
+		a.Group, err = cgroup.ParseGroup(r.list("cgroup"))
+		r.failed = r.failed || err != nil
 	default:
 		return Attempt{}, ErrDamaged
 	}

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/host/cgroup"
 	"github.com/ccs-project/ccs/pkg/host/proc"
 )
 
@@ -29,7 +30,35 @@ func Ended(e proc.Ending) Outcome {
 	return out
 }
 
-// stuck names what could not be ended; "" if nothing.
+// Note adds words for a person.
+func (o *Outcome) Note(text string) {
+	switch {
+	case text == "":
+	case o.Message == "":
+		o.Message = text
+	default:
+		o.Message += "; " + text
+	}
+}
+
+// NoteMemory says that the group was at its memory limit, if processes of it
+// were ended for that.
+func (o *Outcome) NoteMemory(g cgroup.Group, l Limits) {
+	kills, err := g.OOMKills()
+	if l.MemoryBytes == 0 || kills == 0 || err != nil {
+		return
+	}
+	o.Note("it reached its memory limit of " + strconv.FormatUint(l.MemoryBytes, 10) +
+		" bytes: the kernel ended processes of it, " + strconv.FormatUint(kills, 10) + " in all")
+}
+
+// Tree is what a cgroup of the attempt would hold.
+func (l Limits) Tree() cgroup.Limits {
+	return cgroup.Limits{Memory: l.MemoryBytes, CPU: l.CPUMillis, PIDs: l.PIDs}
+}
+
+// stuck names what could not be ended, with its state by the letter of proc(5);
+// "" if nothing.
 func stuck(left []proc.Stat) string {
 	if len(left) == 0 {
 		return ""
@@ -40,7 +69,7 @@ func stuck(left []proc.Stat) string {
 		if i == named {
 			return text + " and " + strconv.Itoa(len(left)-named) + " more"
 		}
-		text += " " + strconv.Itoa(st.PID) + " (" + st.Name + ")"
+		text += " " + strconv.Itoa(st.PID) + " (" + st.Name + ", state " + string(rune(st.State)) + ")"
 	}
 	return text
 }

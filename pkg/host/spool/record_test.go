@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/host/cgroup"
 	"github.com/ccs-project/ccs/pkg/host/proc"
 )
 
@@ -31,6 +32,17 @@ func drawList(t *rapid.T, name string) []string {
 		list = append(list, drawBytes(t, name))
 	}
 	return list
+}
+
+func drawGroup(t *rapid.T) cgroup.Group {
+	if rapid.Bool().Draw(t, "group") {
+		return cgroup.Group{}
+	}
+	g, err := cgroup.ParseGroup([]string{"unified=/" + drawBytes(t, "unified"), "freezer=/" + drawBytes(t, "freezer")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
 }
 
 func drawSpec(t *rapid.T) Spec {
@@ -102,7 +114,7 @@ func TestEveryRecordIsReadAsItWasWritten(t *testing.T) {
 			t.Fatalf("outcome %+v was read as %+v, %v", outcome, got, err)
 		}
 		id := proc.Identity{Boot: drawBytes(t, "boot"), PID: rapid.IntRange(1, 1<<22).Draw(t, "pid"), Start: rapid.Uint64().Draw(t, "ticks")}
-		for _, a := range []Attempt{{Supervisor: id, Mark: "mark", At: drawTime(t, "at")}, {At: drawTime(t, "at"), Decided: outcome}} {
+		for _, a := range []Attempt{{Supervisor: id, Mark: "mark", Group: drawGroup(t), At: drawTime(t, "at")}, {At: drawTime(t, "at"), Decided: outcome}} {
 			if got, err := decodeAttempt(a.encode()); err != nil || got != a {
 				t.Fatalf("attempt %+v was read as %+v, %v", a, got, err)
 			}
