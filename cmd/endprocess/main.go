@@ -5,7 +5,9 @@ package main
 import (
 	"os"
 	"strconv"
+	"strings"
 
+	"github.com/ccs-project/ccs/pkg/host/cgroup"
 	"github.com/ccs-project/ccs/pkg/host/spool"
 	"github.com/ccs-project/ccs/pkg/tier/endprocess"
 )
@@ -37,5 +39,19 @@ func main() {
 		_, _ = os.Stderr.WriteString(usage)
 		os.Exit(2)
 	}
-	os.Exit(endprocess.Run(os.Args[1], uint32(attempt), mark))
+	os.Exit(endprocess.Run(os.Args[1], uint32(attempt), mark, place()))
+}
+
+// place is where the executor lets cgroups be made. One that cannot be read is
+// none: what needs a cgroup is not started then, and says so.
+func place() cgroup.Place {
+	text := os.Getenv(spool.PlaceName)
+	if text == "" {
+		return cgroup.Place{}
+	}
+	p, err := cgroup.ParsePlace(strings.Split(text, "\n"))
+	if err != nil {
+		return cgroup.Place{}
+	}
+	return p
 }

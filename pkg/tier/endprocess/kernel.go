@@ -56,16 +56,12 @@ func limitsOf(run spool.Run) (limits []kernelLimit) {
 	return limits
 }
 
-// fallbackLimits is limitsOf with what holds the limits of the whole tree where
+// fallbackLimits is limitsOf with what holds those limits of the whole tree that
 // no cgroup does: memory by the address space of each process, and processes by
 // the number that the account may have on the host. What nothing can hold keeps
 // the command from being started: CPU time by the second, and processes of root.
-func fallbackLimits(run spool.Run, root, inCgroup bool) ([]kernelLimit, *fault) {
+func fallbackLimits(run spool.Run, tree spool.Limits, root bool) ([]kernelLimit, *fault) {
 	limits := limitsOf(run)
-	if inCgroup {
-		return limits, nil
-	}
-	tree := run.Limits
 	switch {
 	case tree.CPUMillis > 0:
 		return nil, unheld("CPU")

@@ -5,12 +5,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/ccs-project/ccs/internal/bugs"
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/host/cgroup"
 	"github.com/ccs-project/ccs/pkg/host/proc"
 	"github.com/ccs-project/ccs/pkg/host/spool"
 )
@@ -19,6 +22,9 @@ import (
 var program string
 
 func TestMain(m *testing.M) {
+	if stage, err := strconv.Atoi(os.Args[min(2, len(os.Args)-1)]); err == nil && os.Args[1] == "escape" {
+		escapeArtist(stage, os.Args[3])
+	}
 	bugs.Plant()
 	os.Exit(build(m))
 }
@@ -44,8 +50,9 @@ func build(m *testing.M) int {
 // disk is a state directory without an executor.
 type disk struct {
 	*testing.T
-	root *spool.Root
-	path string
+	root  *spool.Root
+	path  string
+	place cgroup.Place
 }
 
 func newDisk(t *testing.T) *disk {
@@ -56,7 +63,7 @@ func newDisk(t *testing.T) *disk {
 		t.Fatal(err)
 	}
 	t.Cleanup(root.Close)
-	return &disk{t, root, path}
+	return &disk{T: t, root: root, path: path}
 }
 
 // accept writes the specification of command c, with defaults.
@@ -104,7 +111,7 @@ func marked() []string {
 func (d *disk) begin() *exec.Cmd {
 	d.Helper()
 	cmd := exec.Command(program, d.root.Path("c"), "1")
-	cmd.Env = marked()
+	cmd.Env = append(marked(), spool.PlaceName+"="+strings.Join(d.place.Entries(), "\n"))
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		d.Fatal(err)

@@ -89,7 +89,11 @@ func TestWithoutACgroupTheKernelsLimitsHoldWhatTheyCan(t *testing.T) {
 		"processes of root":    {run: spool.Run{Limits: all}, root: true, unheld: "processes of root"},
 		"CPU without a cgroup": {run: spool.Run{Limits: spool.Limits{CPUMillis: 5}}, unheld: "CPU"},
 	} {
-		got, bad := fallbackLimits(c.run, c.root, c.cgroup)
+		tree := c.run.Limits
+		if c.cgroup {
+			tree = spool.Limits{}
+		}
+		got, bad := fallbackLimits(c.run, tree, c.root)
 		if !reflect.DeepEqual(got, c.want) || (bad != nil) != (c.unheld != "") {
 			t.Errorf("%s: %v, %+v, want %v", name, got, bad, c.want)
 		}

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ccs-project/ccs/pkg/core/task"
+	"github.com/ccs-project/ccs/pkg/host/cgroup"
 	"github.com/ccs-project/ccs/pkg/host/proc"
 	"github.com/ccs-project/ccs/pkg/host/spool"
 	"github.com/ccs-project/ccs/pkg/run/planted"
@@ -30,15 +31,16 @@ type endProcess struct {
 	self    proc.Identity
 	signals *signals
 
-	inCgroup bool // a cgroup holds the limits of the whole tree
+	group  cgroup.Group // of all that is started; zero: none
+	unheld []string     // the limits of the whole tree that it does not hold
 }
 
 // Run carries the attempt of the command in the directory to its outcome and
 // returns an exit status. The mark must stand in the environment of this very
 // process (spool.MarkName): a child of it that is not the command yet is known
 // by nothing else. It takes over signals, children, session and umask of the
-// whole process.
-func Run(path string, attempt uint32, mark string) int {
+// whole process. The cgroup of what it starts is made at the place.
+func Run(path string, attempt uint32, mark string, place cgroup.Place) int {
 	_, _ = unix.Setsid() // fails if the executor has done it
 	unix.Umask(ownUmask)
 	signals := catchSignals()
@@ -57,6 +59,7 @@ func Run(path string, attempt uint32, mark string) int {
 		return NotThere
 	}
 	p := &endProcess{dir: dir, attempt: attempt, spec: spec, mark: mark, signals: signals}
+	p.group = place.Group(spec.ID, attempt, spec.Run.Limits.Tree())
 	mine, err := p.claim(time.Now())
 	switch {
 	case errors.Is(err, spool.ErrMissing):
@@ -65,6 +68,7 @@ func Run(path string, attempt uint32, mark string) int {
 		return NoRecord
 	case mine:
 		p.live()
+		defer p.removeGroup() // after the bell: nobody waits for it
 	}
 	dir.Bell()
 	return Done
@@ -82,7 +86,7 @@ func (p *endProcess) claim(now time.Time) (bool, error) {
 	if p.self, err = proc.Self(); err != nil {
 		return false, err
 	}
-	record.Supervisor, record.Mark = p.self, p.mark
+	record.Supervisor, record.Mark, record.Group = p.self, p.mark, p.group
 	if err = p.dir.Decide(p.attempt, record); err != nil {
 		return false, unlessExists(err)
 	}
@@ -149,7 +153,7 @@ func (p *endProcess) live() {
 // endAll returns when nothing that was started lives.
 func (p *endProcess) endAll() {
 	for pause := 20 * time.Millisecond; proc.HaveLivingChildren(); pause = min(2*pause, time.Second) {
-		_ = proc.Offspring{}.Signal(unix.SIGKILL) // and again
+		_ = p.tree().Signal(unix.SIGKILL) // and again
 		p.signals.pause(pause)
 		proc.ReapOrphans(0)
 	}
@@ -159,7 +163,7 @@ func (p *endProcess) supervise(leader *proc.Process, sinks [2]*spool.Sink) spool
 	run := p.spec.Run
 	overdue := false
 	s := &proc.Supervision{
-		Leader: leader, Tree: proc.Offspring{}, Outputs: []proc.Output{sinks[0], sinks[1]},
+		Leader: leader, Tree: p.tree(), Outputs: []proc.Output{sinks[0], sinks[1]},
 		Reap: func() { proc.ReapOrphans(leader.Identity().PID) },
 		Wake: p.signals.fd(),
 		Stopped: func() bool {
@@ -175,6 +179,8 @@ func (p *endProcess) supervise(leader *proc.Process, sinks [2]*spool.Sink) spool
 	}
 	end := s.Run()
 	out := spool.Ended(end)
+	out.NoteMemory(p.group, run.Limits)
+	out.Note(p.fallback())
 	out.Overdue = overdue
 	for i, sink := range sinks {
 		out.Kept[i], out.Cut[i] = sink.Kept(), sink.Cut()

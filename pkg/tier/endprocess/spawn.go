@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/ccs-project/ccs/pkg/host/cgroup"
 	"github.com/ccs-project/ccs/pkg/host/spool"
 )
 
@@ -16,17 +17,20 @@ type launch struct {
 	inherited
 	files stdio
 	mark  string // by which its processes are known, as it stands in an environment
+	group cgroup.Group
+	tree  cgroup.Limits // that the group holds
 }
 
 // launchOf settles what can be settled before a fork.
 func (p *endProcess) launchOf(argv []string, who account, files stdio) (launch, *fault) {
 	run := p.spec.Run
 	root := who.uid == 0 || !who.other() && os.Geteuid() == 0
-	limits, bad := fallbackLimits(run, root, p.inCgroup)
+	limits, bad := fallbackLimits(run, p.ungrouped(), root)
 	l := launch{
 		plan:      plan{argv: argv, env: p.environment(who), dir: p.cwd(), limits: limits, who: who.credential()},
 		inherited: inherited{umask: ownUmask, oom: scoreFor(run.OOMScoreAdj)},
 		files:     files, mark: spool.MarkName + "=" + p.mark,
+		group: p.group, tree: run.Limits.Tree(),
 	}
 	if run.Umask != nil {
 		l.umask = int(*run.Umask)
@@ -47,12 +51,18 @@ func (l launch) spawn() (pid, pidfd int, about string, err error) {
 		return 0, -1, "its OOM score", err
 	}
 	defer giveBack()
-	if l.staged() {
-		pid, about, err = l.stage(sys)
-	} else {
+	err = l.group.Fork(sys, l.tree, func() error {
+		if l.staged() {
+			pid, about, err = l.stage(sys)
+			return err
+		}
 		about = l.argv[0]
 		sys.Credential = l.who
 		pid, err = syscall.ForkExec(l.argv[0], l.argv, &syscall.ProcAttr{Dir: l.dir, Env: l.env, Files: l.files.given(), Sys: sys}) //nolint:gosec // to run what the user signed is what we are for
+		return err
+	})
+	if errors.Is(err, cgroup.ErrBirth) {
+		about = "its cgroup"
 	}
 	if err != nil && pidfd >= 0 {
 		unix.Close(pidfd)

@@ -78,6 +78,7 @@ func (p *endProcess) start() (leader *proc.Process, sinks [2]*spool.Sink, at tim
 	}
 	closeOnExec()
 	noCore()
+	p.makeGroup()
 	l, bad := p.launchOf(argv, who, files)
 	if bad != nil {
 		return nil, sinks, at, bad
