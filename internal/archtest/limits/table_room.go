@@ -48,6 +48,7 @@ func hostLimits() []Limit {
 		{"tier/agent", "maxRouteName", "bytes", "a pool or class in the record of a command", Cut, "", "TestNamesThatAreTooLongForATicketAreCutBetweenCharacters"},
 		{"tier/agent", "maxSocketPath", "bytes", "the path of the executor's socket", Held, "", "TestAConfigurationSaysAllItsFaultsAtOnce"},
 		{"tier/executor", "slots", "commands", "commands of one slot group that run", Waits, "in their order", "TestSlotsHoldBackWhatIsTooMuchAndKeepTheOrder"},
+		{"tier/executor", "slots_total", "commands", "commands of all slot groups together that run", Waits, "the group of which least runs comes first", "TestOneClassCannotFillAHostAndAllTogetherHaveALimit"},
 		{"tier/executor", "max_records", "commands", "commands that are remembered, tombstones included", Refused, "BUSY, which is no outcome: it comes again", "TestWithNoRoomForAnotherRecordTheAnswerIsBusy"},
 		{"tier/executor", "maxSessions", "numbers", "session numbers that are reserved at once", Refused, "INVALID_ARGUMENT", "TestSessionNumbersNeverRepeat"},
 		{"host/spool", "DefaultKept", "bytes", "what is kept of an output, unless the user says otherwise", Cut, "and said so, with how much", "tier/endprocess.TestFiveMegabytesAreCutAtTheLimitAndTheRestIsCounted"},

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/ccs-project/ccs/pkg/host/cgroup"
 )
 
 // Config is what an executor is told.
@@ -17,16 +19,25 @@ type Config struct {
 	EndProcess string `mapstructure:"endprocess"`
 	// Slots is how many commands of one slot group run at a time, 1..10000.
 	Slots int `mapstructure:"slots"`
+	// SlotsTotal is how many commands of all groups together run at a time,
+	// slots..100000. 0: each group counts alone.
+	SlotsTotal int `mapstructure:"slots_total"`
 	// MaxRecords is how many commands are remembered, tombstones included,
 	// 100..1000000. At the limit new ones are answered BUSY.
 	MaxRecords int `mapstructure:"max_records"`
+	// Cgroup says which cgroups commands are put in: auto (what limits most),
+	// v1, v2 or none. Empty: none.
+	Cgroup string `mapstructure:"cgroup"`
+	// CgroupParent is the group below which they are made, as a path within the
+	// hierarchies such as /ccs.slice. Empty: the executor's own.
+	CgroupParent string `mapstructure:"cgroup_parent"`
 }
 
 // Default is the configuration of a host that says nothing.
 func Default() Config {
 	c := Config{
 		StateDir: "/var/lib/ccs/executor", Socket: "/run/ccs/executor.sock",
-		Slots: 64, MaxRecords: 50_000,
+		Slots: 64, SlotsTotal: 256, MaxRecords: 50_000, Cgroup: string(cgroup.UseAuto),
 	}
 	if self, err := os.Executable(); err == nil {
 		c.EndProcess = filepath.Join(filepath.Dir(self), "ccs-endprocess")
@@ -48,6 +59,9 @@ func (c Config) Validate() error {
 	fault(!filepath.IsAbs(c.Socket), "socket: %q is not an absolute path; name a file such as /run/ccs/executor.sock", c.Socket)
 	fault(len(c.Socket) > socketLen, "socket: the path has %d bytes, the kernel takes about %d; choose a shorter one", len(c.Socket), socketLen)
 	fault(c.Slots < 1 || c.Slots > 10_000, "slots: %d is not within 1..10000", c.Slots)
+	fault(c.SlotsTotal != 0 && (c.SlotsTotal < c.Slots || c.SlotsTotal > 100_000), "slots_total: %d is not 0 and not within %d..100000; it begins at slots", c.SlotsTotal, c.Slots)
+	fault(!cgroup.Choice(c.Cgroup).Valid(), "cgroup: %q is none of auto, none, v1, v2", c.Cgroup)
+	fault(c.CgroupParent != "" && !filepath.IsAbs(c.CgroupParent), "cgroup_parent: %q does not begin with a slash; it is a path below the cgroup mounts, such as /ccs.slice", c.CgroupParent)
 	fault(c.MaxRecords < 100 || c.MaxRecords > 1_000_000, "max_records: %d is not within 100..1000000", c.MaxRecords)
 	if st, err := os.Stat(c.EndProcess); err != nil || st.IsDir() || st.Mode()&0o111 == 0 || !filepath.IsAbs(c.EndProcess) {
 		fault(true, "endprocess: %q is not the absolute path of a program; it is installed as ccs-endprocess beside ccs-executor", c.EndProcess)

@@ -11,6 +11,7 @@ import (
 
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/ccs-project/ccs/pkg/host/cgroup"
 	"github.com/ccs-project/ccs/pkg/host/proc"
 	"github.com/ccs-project/ccs/pkg/host/spool"
 	"github.com/ccs-project/ccs/pkg/run/obs"
@@ -49,6 +50,9 @@ type Executor struct {
 	phase   atomic.Int32
 	barred  atomic.Int64 // len(foreign)
 
+	groupsAt    cgroup.Place // where commands have their cgroups
+	groupLimits []string     // the limits that those hold
+
 	calls   chan func(ctx context.Context) // run by the loop, one at a time
 	stopped chan struct{}                  // closed when the loop takes no more calls
 	work    sync.WaitGroup                 // everything that runs beside the loop
@@ -63,6 +67,7 @@ type Executor struct {
 	serverTime time.Time            // the greatest that a caller told
 	purging    bool
 	groups     map[string]*group
+	running    int // in all groups
 	watchers   map[*watcher]struct{}
 	foreign    map[proc.Identity]struct{} // end-processes of an earlier incarnation that live
 }
@@ -92,6 +97,9 @@ func Open(cfg Config, d Deps) (*Executor, error) {
 	if err == nil {
 		err = e.findForeign()
 	}
+	if err == nil {
+		e.findGroups()
+	}
 	if err != nil {
 		root.Close()
 		return nil, fmt.Errorf("cannot read the state directory %s: %w", cfg.StateDir, err)
@@ -115,6 +123,7 @@ func (e *Executor) Run(ctx context.Context) error {
 	e.work.Go(func() { e.listen(bell) })
 	e.waitForForeign(ctx)
 	e.adoptAll(ctx)
+	e.sweep()
 	e.phase.CompareAndSwap(opened, serving)
 	e.loop(ctx)
 	e.phase.Store(stopping)
@@ -132,14 +141,17 @@ func (e *Executor) HangUp() {
 }
 
 func (e *Executor) loop(ctx context.Context) {
-	again := time.NewTicker(lookAgainEvery)
+	again, sweep := time.NewTicker(lookAgainEvery), time.NewTicker(sweepEvery)
 	defer again.Stop()
+	defer sweep.Stop()
 	for {
 		select {
 		case call := <-e.calls:
 			call(ctx)
 		case <-again.C:
 			e.lookAgain()
+		case <-sweep.C:
+			e.sweep()
 		case <-ctx.Done():
 			return
 		}

@@ -115,7 +115,5 @@ func (e *Executor) awaitEnd(ctx context.Context, id proc.Identity) bool {
 func (e *Executor) unforeign(ctx context.Context, id proc.Identity) {
 	delete(e.foreign, id)
 	e.barred.Store(int64(len(e.foreign)))
-	for name := range e.groups {
-		e.pump(ctx, name)
-	}
+	e.pumpAll(ctx)
 }

@@ -34,7 +34,8 @@ var patience = bugs.Patience(30 * time.Second)
 type host struct {
 	*testing.T
 	state, socket, end string
-	slots              int
+	slots, total       int
+	cgroup             string // empty: none
 	process            *exec.Cmd
 	logs               string // file
 	conn               *grpc.ClientConn
@@ -90,7 +91,8 @@ func (h *host) launch() {
 	defer func() { _ = logs.Close() }()
 	h.process = exec.Command(os.Args[0])
 	h.process.Env = append(os.Environ(), "TEST_EXECUTOR_STATE="+h.state, "TEST_EXECUTOR_SOCKET="+h.socket,
-		"TEST_EXECUTOR_ENDPROCESS="+h.end, "TEST_EXECUTOR_SLOTS="+strconv.Itoa(h.slots))
+		"TEST_EXECUTOR_ENDPROCESS="+h.end, "TEST_EXECUTOR_SLOTS="+strconv.Itoa(h.slots),
+		"TEST_EXECUTOR_SLOTS_TOTAL="+strconv.Itoa(h.total), "TEST_EXECUTOR_CGROUP="+h.cgroup)
 	h.process.Stderr = logs
 	if err := h.process.Start(); err != nil {
 		h.Fatal(err)
@@ -185,10 +187,14 @@ func (h *host) killTrees() (living int) {
 			if err != nil || a.Supervisor.IsZero() {
 				continue
 			}
-			tree := proc.Orphans{Since: a.Supervisor.Start, Mark: a.MarkEntry()}
-			if left, err := tree.Living(); err == nil && len(left) > 0 {
+			tree := proc.Grouped{Group: a.Group, Also: proc.Orphans{Since: a.Supervisor.Start, Mark: a.MarkEntry()}}
+			left, err := tree.Living()
+			if err == nil && len(left) > 0 {
 				living += len(left)
 				_ = tree.Signal(syscall.SIGKILL)
+			}
+			if a.Group.Remove() != nil && len(left) == 0 {
+				living++ // on its way out
 			}
 		}
 		dir.Close()

@@ -96,7 +96,7 @@ func (e *Executor) spawn(id string, attempt uint32) (*proc.Process, error) {
 	pid, err := syscall.ForkExec(e.cfg.EndProcess, //nolint:gosec // the operator names the program, and the id was checked
 		[]string{"ccs-endprocess", e.root.Path(id), strconv.FormatUint(uint64(attempt), 10)},
 		&syscall.ProcAttr{
-			Dir: "/", Env: []string{"GOMAXPROCS=1", spool.MarkName + "=" + mark, e.owner()}, // fewer threads
+			Dir: "/", Env: []string{"GOMAXPROCS=1", spool.MarkName + "=" + mark, e.owner(), e.placeEntry()}, // fewer threads
 			Files: []uintptr{null.Fd(), null.Fd(), null.Fd()},
 			Sys:   &syscall.SysProcAttr{Setsid: true, PidFD: &pidfd},
 		})

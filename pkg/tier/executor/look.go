@@ -217,11 +217,6 @@ func alive(id proc.Identity) adopt.Process {
 	return adopt.Alive
 }
 
-// tree is what the attempt may have left behind without its end-process.
-func (e *Executor) tree(s sight) proc.Orphans {
-	return proc.Orphans{Leader: s.run.Leader, Since: s.claim.Supervisor.Start, Mark: s.claim.MarkEntry()}
-}
-
 // canTell reports whether we can still say how the leader ended.
 func (e *Executor) canTell(leader proc.Identity) (bool, error) {
 	if leader.IsZero() {

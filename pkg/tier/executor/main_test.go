@@ -61,9 +61,14 @@ func serveForTest(dir string) int {
 	if err != nil {
 		return 1
 	}
+	total, err := strconv.Atoi(os.Getenv("TEST_EXECUTOR_SLOTS_TOTAL"))
+	if err != nil {
+		return 1
+	}
 	cfg := Config{
-		StateDir: dir, Socket: os.Getenv("TEST_EXECUTOR_SOCKET"), EndProcess: os.Getenv("TEST_EXECUTOR_ENDPROCESS"),
-		Slots: slots, MaxRecords: 100,
+		SlotsTotal: total,
+		StateDir:   dir, Socket: os.Getenv("TEST_EXECUTOR_SOCKET"), EndProcess: os.Getenv("TEST_EXECUTOR_ENDPROCESS"),
+		Slots: slots, MaxRecords: 100, Cgroup: os.Getenv("TEST_EXECUTOR_CGROUP"),
 	}
 	if err := runForTest(ctx, cfg, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, err)

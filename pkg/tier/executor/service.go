@@ -44,6 +44,7 @@ func (s *service) GetInfo(ctx context.Context, r *executorv1.GetInfoRequest) (*e
 		incarnation := e.root.Incarnation()
 		reply(&executorv1.GetInfoResponse{
 			Incarnation: incarnation[:], BootId: e.boot, Version: e.version, PurgedUntil: wire.TimeToProto(e.watermark),
+			Cgroup: e.groupsAt.Version(), CgroupLimits: e.groupLimits,
 		}, nil)
 	})
 	return info, wire.StatusError(err)

@@ -1,6 +1,11 @@
 package executor
 
-import "context"
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+)
 
 // group is the commands that share slots: so many run, the rest wait in the
 // order in which they were accepted.
@@ -38,6 +43,7 @@ func (e *Executor) occupy(c *command) {
 	if !c.slot {
 		c.slot = true
 		e.group(c.slotGroup).running++
+		e.running++
 	}
 }
 
@@ -46,7 +52,23 @@ func (e *Executor) vacate(ctx context.Context, c *command) {
 	if c.slot {
 		c.slot = false
 		e.group(c.slotGroup).running--
-		e.pump(ctx, c.slotGroup)
+		e.running--
+		e.pumpAll(ctx)
+	}
+}
+
+// fullHouse reports whether all groups together run as much as they may.
+func (e *Executor) fullHouse() bool { return e.cfg.SlotsTotal > 0 && e.running >= e.cfg.SlotsTotal }
+
+// pumpAll starts what waits in any group, first in those of which least runs:
+// when the host is full, a group that has many waiting takes no more turns than
+// one that has few.
+func (e *Executor) pumpAll(ctx context.Context) {
+	names := slices.SortedFunc(maps.Keys(e.groups), func(a, b string) int {
+		return cmp.Or(cmp.Compare(e.groups[a].running, e.groups[b].running), cmp.Compare(a, b))
+	})
+	for _, name := range names {
+		e.pump(ctx, name)
 	}
 }
 
@@ -54,7 +76,7 @@ func (e *Executor) vacate(ctx context.Context, c *command) {
 // while they waited take none.
 func (e *Executor) pump(ctx context.Context, name string) {
 	g := e.group(name)
-	for len(g.waiting) > 0 && g.running < e.cfg.Slots && len(e.foreign) == 0 {
+	for len(g.waiting) > 0 && g.running < e.cfg.Slots && !e.fullHouse() && len(e.foreign) == 0 {
 		c := g.waiting[0]
 		g.waiting[0] = nil
 		g.waiting = g.waiting[1:]

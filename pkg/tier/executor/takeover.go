@@ -101,9 +101,8 @@ func (e *Executor) succeed(ctx context.Context, id string, attempt uint32, s sig
 		return errShutdown
 	}
 	out := spool.Ended(end)
-	if out.Message == "" {
-		out.Message = message
-	}
+	out.NoteMemory(s.claim.Group, run.Limits)
+	out.Note(message)
 	return e.conclude(ctx, dir, attempt, s, out, leader)
 }
 

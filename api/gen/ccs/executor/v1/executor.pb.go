@@ -224,7 +224,13 @@ type GetInfoResponse struct {
 	// Version of the program.
 	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
 	// W: the greatest remember-until that was purged; absent: none was.
-	PurgedUntil   *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=purged_until,json=purgedUntil,proto3" json:"purged_until,omitempty"`
+	PurgedUntil *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=purged_until,json=purgedUntil,proto3" json:"purged_until,omitempty"`
+	// The cgroups that commands are in: "v1", "v2" or "none"; empty: it is not
+	// known.
+	Cgroup string `protobuf:"bytes,5,opt,name=cgroup,proto3" json:"cgroup,omitempty"`
+	// The limits of a command's whole tree that they hold, of "memory", "cpu" and
+	// "pids".
+	CgroupLimits  []string `protobuf:"bytes,6,rep,name=cgroup_limits,json=cgroupLimits,proto3" json:"cgroup_limits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -283,6 +289,20 @@ func (x *GetInfoResponse) GetVersion() string {
 func (x *GetInfoResponse) GetPurgedUntil() *timestamppb.Timestamp {
 	if x != nil {
 		return x.PurgedUntil
+	}
+	return nil
+}
+
+func (x *GetInfoResponse) GetCgroup() string {
+	if x != nil {
+		return x.Cgroup
+	}
+	return ""
+}
+
+func (x *GetInfoResponse) GetCgroupLimits() []string {
+	if x != nil {
+		return x.CgroupLimits
 	}
 	return nil
 }
@@ -1606,12 +1626,14 @@ const file_ccs_executor_v1_executor_proto_rawDesc = "" +
 	"\x1eccs/executor/v1/executor.proto\x12\x0fccs.executor.v1\x1a\x18ccs/types/v1/types.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"M\n" +
 	"\x0eGetInfoRequest\x12;\n" +
 	"\vserver_time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"serverTime\"\xa5\x01\n" +
+	"serverTime\"\xe2\x01\n" +
 	"\x0fGetInfoResponse\x12 \n" +
 	"\vincarnation\x18\x01 \x01(\fR\vincarnation\x12\x17\n" +
 	"\aboot_id\x18\x02 \x01(\tR\x06bootId\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\tR\aversion\x12=\n" +
-	"\fpurged_until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vpurgedUntil\".\n" +
+	"\fpurged_until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vpurgedUntil\x12\x16\n" +
+	"\x06cgroup\x18\x05 \x01(\tR\x06cgroup\x12#\n" +
+	"\rcgroup_limits\x18\x06 \x03(\tR\fcgroupLimits\".\n" +
 	"\x16ReserveSessionsRequest\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\rR\x05count\"E\n" +
 	"\x17ReserveSessionsResponse\x12\x14\n" +
