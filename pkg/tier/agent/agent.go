@@ -73,11 +73,12 @@ type Agent struct {
 	incarnation fleet.Incarnation // zero: not known yet
 	numbers     numbers
 	bundle      policy.Bundle
-	credential  *Credential // nil: not enrolled yet
-	heard       time.Time   // the last time that came from above
-	heardTold   time.Time   // when the executor was last told it
-	away        bool        // the executor cannot be reached
-	snapshot    bool        // all that the executor knows has been seen
+	credential  *Credential       // nil: not enrolled yet
+	heard       time.Time         // the last time that came from above
+	heardTold   time.Time         // when the executor was last told it
+	away        bool              // the executor cannot be reached
+	snapshot    bool              // all that the executor knows has been seen
+	learnt      map[string]string // facts that the executor tells; nil: it has not said anything yet
 
 	tasks   map[job.ID]*entry
 	outbox  *link.Outbox[job.ID] // reports

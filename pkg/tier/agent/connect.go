@@ -33,6 +33,7 @@ var (
 	errNoWelcome   = errors.New("the aggregator did not answer in time")
 	errSilent      = errors.New("the aggregator has been silent for too long")
 	errIncarnation = errors.New("the host has a new incarnation")
+	errFacts       = errors.New("the host has other facts than it has told")
 )
 
 // advance takes the next step towards a session: incarnation, certificate,
@@ -116,7 +117,7 @@ func (a *Agent) connect(ctx context.Context) {
 	}
 	addr := a.dialer.take()
 	hello := wire.Hello{
-		Versions: wire.SessionVersions, Host: a.host, Incarnation: a.incarnation, Session: number, Facts: a.deps.Facts,
+		Versions: wire.SessionVersions, Host: a.host, Incarnation: a.incarnation, Session: number, Facts: a.facts(),
 		Bundle: a.bundle.Version, BundleStale: a.bundle.Stale(time.Now()), Spool: a.outbox.Spool(),
 		Credits: wire.Credits{wire.EveryClass: commandWindow},
 	}

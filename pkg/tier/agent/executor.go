@@ -48,6 +48,9 @@ type Info struct {
 	Incarnation fleet.Incarnation
 	Version     string
 	PurgedUntil time.Time // W; zero: nothing was purged
+
+	Cgroup       string   // that commands are in: v1, v2 or none; empty: it does not say
+	CgroupLimits []string // of a whole tree that it holds: memory, cpu, pids
 }
 
 // Named is an attempt of a command that is not to be started.

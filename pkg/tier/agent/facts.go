@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"maps"
 	"os"
 	"runtime"
 	"strconv"
@@ -30,6 +31,40 @@ func HostFacts(version string) map[string]string {
 		facts[key] = clean(value)
 	}
 	return facts
+}
+
+// factsOf is what the executor says of the host: cgroup, and cgroup_limits if
+// there are any. Never nil.
+func factsOf(info Info) map[string]string {
+	facts := map[string]string{}
+	if info.Cgroup != "" {
+		facts["cgroup"] = clean(info.Cgroup)
+	}
+	if len(info.CgroupLimits) > 0 {
+		facts["cgroup_limits"] = clean(strings.Join(info.CgroupLimits, ","))
+	}
+	return facts
+}
+
+// learn takes the facts that the executor tells, before its snapshot without
+// which no session begins. One that began while the executor was away has told
+// others: it ends, and the next one tells these.
+func (a *Agent) learn(facts map[string]string) {
+	told := a.learnt
+	a.learnt = facts
+	if a.session != nil && !maps.Equal(told, facts) {
+		a.session.stop(errFacts)
+	}
+}
+
+// facts is what the host says of itself now.
+func (a *Agent) facts() map[string]string {
+	all := maps.Clone(a.deps.Facts)
+	if all == nil {
+		all = map[string]string{}
+	}
+	maps.Copy(all, a.learnt)
+	return all
 }
 
 // maxFact bounds a value, in bytes.

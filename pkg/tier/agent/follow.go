@@ -57,6 +57,7 @@ func pause(ctx context.Context, d time.Duration) {
 // executorFound: it answers. Another incarnation means that its state was lost,
 // and so all that was known here is of a host that is no more.
 func (a *Agent) executorFound(ctx context.Context, info Info) {
+	a.learn(factsOf(info))
 	if a.incarnation == info.Incarnation {
 		return
 	}

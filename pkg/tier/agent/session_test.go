@@ -33,6 +33,43 @@ func TestAHelloSaysWhoTheHostIs(t *testing.T) {
 	})
 }
 
+func TestAHelloSaysWhatTheExecutorTellsOfTheHost(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		w.cgroup = "v1"
+		w.boot()
+		if facts := w.aggs[0].sessions()[0].Facts; facts["cgroup"] != "v1" || facts["cgroup_limits"] != "memory,pids" || facts["os"] != "linux" {
+			w.Errorf("the facts are %v", facts)
+		}
+		w.crash()
+
+		w.cgroup = "v2"
+		w.host.GoAway()
+		w.boot()
+		if facts := w.aggs[0].sessions()[1].Facts; facts["cgroup"] != "" || facts["os"] != "linux" {
+			w.Errorf("while the executor is away the facts are %v", facts)
+		}
+		w.host.ComeBack()
+		w.pass(time.Minute)
+		if all := w.aggs[0].sessions(); len(all) != 3 || all[2].Facts["cgroup"] != "v2" {
+			w.Errorf("when it is back there are %d sessions, the last with %v", len(all), all[len(all)-1].Facts)
+		}
+	})
+}
+
+func TestAnExecutorThatComesBackAsItWasEndsNoSession(t *testing.T) {
+	inWorld(t, 1, func(w *world) {
+		w.cgroup = "v1"
+		w.boot()
+		w.host.GoAway()
+		w.pass(5 * time.Second)
+		w.host.ComeBack()
+		w.pass(time.Minute)
+		if n := len(w.aggs[0].sessions()); n != 1 {
+			w.Errorf("there were %d sessions", n)
+		}
+	})
+}
+
 func TestSessionNumbersGrowOverRestartsAndALostStateDirectory(t *testing.T) {
 	inWorld(t, 1, func(w *world) {
 		for i := range 130 { // more than a block

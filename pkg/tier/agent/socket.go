@@ -57,7 +57,10 @@ func (s *Socket) Info(ctx context.Context, heard time.Time) (Info, error) {
 		return Info{}, executorError(err)
 	}
 	incarnation, err := wire.Incarnation(r.GetIncarnation())
-	return Info{Incarnation: incarnation, Version: r.GetVersion(), PurgedUntil: wire.TimeFromProto(r.GetPurgedUntil())}, err
+	return Info{
+		Incarnation: incarnation, Version: r.GetVersion(), PurgedUntil: wire.TimeFromProto(r.GetPurgedUntil()),
+		Cgroup: r.GetCgroup(), CgroupLimits: r.GetCgroupLimits(),
+	}, err
 }
 
 // ReserveSessions implements Executor.

@@ -57,6 +57,7 @@ type world struct {
 	operatorDir string // where this host is frozen; empty: it never is
 
 	slowStart chan struct{} // answers of Start wait until it is closed; nil: they do not
+	cgroup    string        // that the executor tells
 
 	agent   *agent.Agent
 	stop    context.CancelFunc
@@ -380,7 +381,9 @@ func (h slowHost) Info(ctx context.Context, heard time.Time) (agent.Info, error)
 	if !heard.IsZero() {
 		h.w.told.Store(&heard)
 	}
-	return h.Host.Info(ctx, heard)
+	info, err := h.Host.Info(ctx, heard)
+	info.Cgroup, info.CgroupLimits = h.w.cgroup, []string{"memory", "pids"}
+	return info, err
 }
 
 // Start notes the trace, and answers late.
