@@ -38,7 +38,7 @@ func TestCgroupsOfVersionTwoHoldAllLimitsOnAKernelThatHasThem(t *testing.T) {
 		t.Fatalf("cannot build the tests: %v\n%s", err, out)
 	}
 	script := strings.ReplaceAll(begin, "$DIR", dir)
-	if err := os.WriteFile(filepath.Join(dir, "init"), []byte(script), 0o700); err != nil { //nolint:gosec // it is executed, by another kernel
+	if err := os.WriteFile(filepath.Join(dir, "init"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
