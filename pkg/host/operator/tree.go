@@ -17,7 +17,7 @@ func endTree(dir *spool.Command, attempt uint32, claim spool.Attempt, spec spool
 	if err != nil && !errors.Is(err, spool.ErrMissing) && !errors.Is(err, spool.ErrDamaged) {
 		return "", err
 	}
-	tree := proc.Orphans{Leader: run.Leader, Since: claim.Supervisor.Start, Mark: claim.MarkEntry()}
+	tree := claim.Tree(run.Leader)
 	alive, err := tree.Alive()
 	if err != nil {
 		return "", err
@@ -55,6 +55,7 @@ func endTree(dir *spool.Command, attempt uint32, claim spool.Attempt, spec spool
 		watch.Outputs = append(watch.Outputs, sink)
 	}
 	out := spool.Ended(watch.Run())
+	out.NoteMemory(claim.Group, spec.Run.Limits)
 	if !known { // it may not even have begun
 		out.State, out.Exit = task.Lost, task.Exit{Reason: task.SupervisorLost}
 	}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/host/cgroup"
-	"github.com/ccs-project/ccs/pkg/host/proc"
 	"github.com/ccs-project/ccs/pkg/host/spool"
 )
 
@@ -43,16 +42,6 @@ func groupPrefix(stateDir string) string {
 // placeEntry tells an end-process where to make its group.
 func (e *Executor) placeEntry() string {
 	return spool.PlaceName + "=" + strings.Join(e.groupsAt.Entries(), "\n")
-}
-
-// tree is what the attempt may have left behind without its end-process. The
-// group is the one of its record: the configuration may be another by now.
-func (e *Executor) tree(s sight) proc.Tree {
-	orphans := proc.Orphans{Leader: s.run.Leader, Since: s.claim.Supervisor.Start, Mark: s.claim.MarkEntry()}
-	if s.claim.Group.IsZero() {
-		return orphans
-	}
-	return proc.Grouped{Group: s.claim.Group, Also: orphans}
 }
 
 // removeGroup removes the group of an attempt that has ended, beside the loop,

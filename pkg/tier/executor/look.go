@@ -195,7 +195,7 @@ func (e *Executor) liveness(s sight, ours bool) (l adopt.Liveness, err error) {
 		l.EndProcess = alive(supervisor)
 	}
 	if l.EndProcess == adopt.Dead && s.found.Claim != adopt.NoClaim && !l.OtherBoot && !planted.Bug("lost while its tree lives") {
-		if l.Tree, err = e.tree(s).Alive(); err == nil && !l.Tree {
+		if l.Tree, err = s.claim.Tree(s.run.Leader).Alive(); err == nil && !l.Tree {
 			l.Tree, err = e.canTell(leader)
 		}
 	}

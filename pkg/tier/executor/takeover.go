@@ -82,7 +82,7 @@ func (e *Executor) succeed(ctx context.Context, id string, attempt uint32, s sig
 	}
 	watch := &proc.Supervision{
 		Leader: leader, Gone: leader == nil && s.found.Run == adopt.Whole,
-		Tree: e.tree(s), Reap: func() {}, Learn: func() (proc.Status, bool) { return e.learn(s.run.Leader) },
+		Tree: s.claim.Tree(s.run.Leader), Reap: func() {}, Learn: func() (proc.Status, bool) { return e.learn(s.run.Leader) },
 		Wake: wake.reader, Stopped: dir.Stopped,
 		Abandon: func() bool { return ctx.Err() != nil },
 		Overdue: func() { _ = dir.MarkOverdue(attempt); dir.Bell() },
