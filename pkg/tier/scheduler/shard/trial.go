@@ -51,8 +51,11 @@ func (s *Shard) charge(rec *store.Record) (changed bool) {
 		trial.Deaths, trial.Why, changed = mark.before.Deaths, mark.before.Why, true
 	}
 	why, crashed := s.unwritten[rec.ID]
-	if crashed { // that of one that cannot be written is known here alone
+	switch {
+	case crashed: // that of one that cannot be written is known here alone
 		trial.Crashes, trial.Why = uint8(min(max(int(trial.Crashes)+1, s.crashes[rec.ID]), math.MaxUint8)), why
+	case trial.Crashes == 0: // an operator has reinstated it since
+		delete(s.crashes, rec.ID)
 	}
 	return changed || crashed
 }
