@@ -166,7 +166,7 @@ func TestNothingIsWrittenOver(t *testing.T) {
 	if _, err := Restore(t.Context(), backup, at(path), 0); !errors.Is(err, ErrInTheWay) {
 		t.Errorf("a restore over a store: %v", err)
 	}
-	for _, suffix := range []string{"-wal", "-shm"} { // what is left of a store would be played into the next
+	for _, suffix := range []string{"-wal", "-shm", "-journal"} { // what is left of a store would be played into the next
 		other := filepath.Join(t.TempDir(), "store.db")
 		if err := os.WriteFile(other+suffix, []byte("left"), 0o600); err != nil {
 			t.Fatal(err)

@@ -14,7 +14,7 @@ import (
 // be there, for the WAL of another one would be played into this. The generation
 // is raised above the one given before the file has its name, so that no
 // scheduler can ever own anything in a store that was restored and not raised.
-// Errors wrap ErrInTheWay and those of Open and Backup.
+// Errors wrap ErrInTheWay, ErrNotWhole and those of Open and Backup.
 func Restore(ctx context.Context, from string, config Config, above uint64) (c Contents, err error) {
 	if err := config.Validate(); err != nil {
 		return c, fmt.Errorf("cannot restore the store: %w", err)
@@ -26,7 +26,10 @@ func Restore(ctx context.Context, from string, config Config, above uint64) (c C
 	if err != nil {
 		return c, fmt.Errorf("cannot restore the store: %w", err)
 	}
-	for _, suffix := range []string{"", "-wal", "-shm"} {
+	if err := whole(from); err != nil {
+		return c, fmt.Errorf("cannot restore the store: %w", err)
+	}
+	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
 		if err := notThere(to + suffix); err != nil {
 			return c, fmt.Errorf("cannot restore the store: %w; stop every scheduler, and move what is left of the store away, with its -wal and -shm", err)
 		}
@@ -52,6 +55,19 @@ func Restore(ctx context.Context, from string, config Config, above uint64) (c C
 		return c, fmt.Errorf("cannot restore the store: %w", err)
 	}
 	return c, nil
+}
+
+// ErrNotWhole says that a file is no backup, but part of a store that was in use.
+var ErrNotWhole = errors.New("what was written last is not in the file, but beside it")
+
+// whole refuses a file beside which is a log that belongs to it: Backup leaves none.
+func whole(from string) error {
+	for _, suffix := range []string{"-wal", "-journal"} {
+		if info, err := os.Stat(from + suffix); err == nil && info.Size() > 0 {
+			return fmt.Errorf("%w, in %s: to go on with that store move its files back; to take it for a backup name it as store.dsn, and run ccs-scheduler store backup", ErrNotWhole, from+suffix)
+		}
+	}
+	return nil
 }
 
 // raise opens a file, which migrates it, and raises its generation; when it is
