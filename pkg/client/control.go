@@ -10,7 +10,7 @@ import (
 
 // Cancel says how a job is to be stopped; its zero value stops all of it.
 type Cancel struct {
-	RequestID               string // 16 to 64 characters; empty: a new one. The same again has no second effect
+	RequestID               string // 16 to 64 characters, no control characters; empty: a new one. The same again has no second effect
 	ExpectedControlRevision uint64 // of the job as the caller saw it; 0: any
 	KeepRunning             bool   // what has started goes on; what has not does not start
 }

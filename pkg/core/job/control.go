@@ -1,6 +1,8 @@
 package job
 
 import (
+	"strings"
+
 	"github.com/ccs-project/ccs/pkg/core/task"
 )
 
@@ -21,7 +23,7 @@ func (c ControlRow) request() request { return request{c.Kind, c.KeepRunning, c.
 // admitted looks at a control request before it has an effect; done: it had it
 // already.
 func (m *Machine) admitted(id string, expected uint64, r request) (done bool, err error) {
-	if n := len(id); n < minRequestID || n > maxRequestID {
+	if n := len(id); n < minRequestID || n > maxRequestID || strings.ContainsFunc(id, isControl) {
 		return false, ErrRequestID
 	}
 	if before, again := m.answered[id]; again && !bug("resume repeated") {
@@ -38,6 +40,9 @@ func (m *Machine) admitted(id string, expected uint64, r request) (done bool, er
 	}
 	return false, nil
 }
+
+// isControl: not every store can write such characters.
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 // remember records a control request together with its effect.
 func (m *Machine) remember(id string, r request) {

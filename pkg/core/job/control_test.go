@@ -208,7 +208,7 @@ func TestACancelThatChangesNothingIsNotRecorded(t *testing.T) {
 
 func TestACancelNeedsAName(t *testing.T) {
 	r := newRig(t, aSpec(), targetsOf(t, "r1: a"))
-	for _, id := range []string{"", "short", strings.Repeat("x", 65)} {
+	for _, id := range []string{"", "short", strings.Repeat("x", 65), "request-number-\x001", "request-number\n-1", "request-number-1\x7f"} {
 		r.wantError(ErrRequestID, Cancel{RequestID: id})
 	}
 }

@@ -43,8 +43,8 @@ var (
 	ErrAttempt = errors.New("the job allows no such attempt")
 	// ErrReport: not a report, or not one that a host may say.
 	ErrReport = errors.New("not a report that a host may make")
-	// ErrRequestID: a control request is not named.
-	ErrRequestID = errors.New("a request id has 16 to 64 characters")
+	// ErrRequestID: a control request is not named, or not by a word.
+	ErrRequestID = errors.New("a request id has 16 to 64 characters, and no control characters")
 	// ErrRequestReused: the same request id came with another request.
 	ErrRequestReused = errors.New("this request id was used for another request: make a new one")
 	// ErrControlRevision: the job's control state is not what the client saw.
