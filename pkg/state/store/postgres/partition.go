@@ -35,10 +35,18 @@ const partitionLock = 0x636373_0001
 // ahead is how long before its day begins a partition is there.
 const ahead = 24 * time.Hour
 
+// Nobody waits for a partition that is not needed yet: others may hold a lock
+// that is in its way, such as that of ANALYZE, for minutes.
+const (
+	waitAhead  = "50ms"
+	laterAhead = time.Minute // until it is tried again
+)
+
 // days are the partitions that are known to be there.
 type days struct {
 	mu    sync.Mutex
 	known map[day]bool // under mu
+	later time.Time    // under mu: nothing is made ahead before
 }
 
 // day is a day of UTC, counted from 1 January 1970.
@@ -92,19 +100,49 @@ func (p *days) forget() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	clear(p.known)
+	p.later = time.Time{}
 }
 
-// ensure makes the partitions of the wanted days, and that of the day to come.
+// ensure makes the partitions of the wanted days and of today, and that of the day
+// to come unless somebody is in the way.
 func (p *days) ensure(ctx context.Context, pool *pgxpool.Pool, now time.Time, wanted []day) error {
-	lacking := p.lacking(append(wanted, dayOf(now), dayOf(now.Add(ahead))))
-	if len(lacking) == 0 {
+	if err := p.make(ctx, pool, p.lacking(append(wanted, dayOf(now))), ""); err != nil {
+		return err
+	}
+	list := p.lacking([]day{dayOf(now.Add(ahead))})
+	if len(list) == 0 || !p.mayTryAhead(now) {
+		return nil
+	}
+	err := p.make(ctx, pool, list, "SET LOCAL lock_timeout = '"+waitAhead+"'")
+	if isBusy(err) {
+		return nil
+	}
+	return err
+}
+
+// mayTryAhead reports it once in a while, to one.
+func (p *days) mayTryAhead(now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Before(p.later) {
+		return false
+	}
+	p.later = now.Add(laterAhead)
+	return true
+}
+
+func (p *days) make(ctx context.Context, pool *pgxpool.Pool, list []day, first string) error {
+	if len(list) == 0 {
 		return nil
 	}
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, first); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock($1)", int64(partitionLock)); err != nil {
 			return err
 		}
-		for _, d := range lacking {
+		for _, d := range list {
 			for _, table := range partitioned() {
 				if err := makePartition(ctx, tx, table, d); err != nil {
 					return err
@@ -116,7 +154,7 @@ func (p *days) ensure(ctx context.Context, pool *pgxpool.Pool, now time.Time, wa
 	if err != nil {
 		return fmt.Errorf("cannot make partitions: %w", err)
 	}
-	p.add(lacking)
+	p.add(list)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package postgres
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -136,6 +137,32 @@ func TestMakingAPartitionStopsNobody(t *testing.T) {
 	execOn(t, writing, "BEGIN; SELECT count(*) FROM tasks; INSERT INTO bodies SELECT job, capsule, targets FROM bodies ON CONFLICT DO NOTHING; UPDATE tasks SET revision = 9")
 	mustCommit(t, s, aBatch(epoch, 2, jobAt(time.Date(2025, 6, 1, 0, 0, 0, 0, time.UTC), 2)))
 	execOn(t, writing, "COMMIT")
+}
+
+// ANALYZE of a table takes a lock that keeps partitions from being made. That of
+// tomorrow can wait; commits of today cannot.
+func TestNobodyWaitsForThePartitionOfTomorrow(t *testing.T) {
+	dsn := shared.DSN(t)
+	s := openAt(t, dsn)
+	busy := session(t, dsn)
+	execOn(t, busy, "BEGIN; LOCK TABLE tasks IN SHARE UPDATE EXCLUSIVE MODE")
+	tomorrow := time.Now().Add(24 * time.Hour) // has one; the day after has none
+	for range 3 {                              // each is a commit
+		began := time.Now()
+		if err := s.days.ensure(t.Context(), s.writers, tomorrow, nil); err != nil {
+			t.Fatalf("after %v: %v", time.Since(began), err)
+		}
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("it has waited %v", took)
+		}
+	}
+	execOn(t, busy, "COMMIT")
+	if err := s.days.ensure(t.Context(), s.writers, tomorrow.Add(laterAhead), nil); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := partitionsOf(t, s, "tasks"), dayOf(tomorrow.Add(ahead)).name("tasks"); !slices.Contains(got, want) {
+		t.Errorf("%s is never made: there are %q", want, got)
+	}
 }
 
 func TestIdsSortAsPostgreSQLSortsThem(t *testing.T) {
