@@ -19,6 +19,10 @@ const keptDays = 2
 // pass tries again.
 const dropWait = "50ms"
 
+// dropHeld is how long they may have to wait for one who holds the tables and says
+// nothing more: it was stopped, or cut off. Then its session ends.
+const dropHeld = time.Second
+
 // dropEmptyDay drops the oldest partitions that no job is left of, a day of them:
 // a pass is a minute, and brings no more than that.
 //
@@ -36,8 +40,7 @@ func (s *Store) dropEmptyDay(ctx context.Context, sw *store.Sweep) error {
 			return err
 		}
 		group := &pgx.Batch{}
-		group.Queue("SET LOCAL lock_timeout = '" + dropWait + "'")
-		group.Queue("LOCK TABLE bodies, tasks, outputs IN ACCESS EXCLUSIVE MODE")
+		queueLockTables(group)
 		var empty, there bool
 		group.Queue(isEmptyDay, d.first(), (d + 1).first()).QueryRow(one(&there, &empty))
 		if err := t.send(ctx, group); err != nil || !empty {
@@ -55,6 +58,13 @@ func (s *Store) dropEmptyDay(ctx context.Context, sw *store.Sweep) error {
 	}
 	s.days.forget()
 	return err
+}
+
+// queueLockTables keeps everybody from the tables that have partitions.
+func queueLockTables(group *pgx.Batch) {
+	group.Queue("SET LOCAL lock_timeout = '" + dropWait + "'")
+	group.Queue(fmt.Sprintf("SET LOCAL idle_in_transaction_session_timeout = %d", dropHeld.Milliseconds()))
+	group.Queue("LOCK TABLE bodies, tasks, outputs IN ACCESS EXCLUSIVE MODE")
 }
 
 const isEmptyDay = `SELECT NOT EXISTS (SELECT FROM jobs WHERE id >= $1::uuid AND id < $2::uuid)

@@ -1,9 +1,13 @@
 package postgres
 
 import (
+	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/ccs-project/ccs/internal/postgresserver"
 	"github.com/ccs-project/ccs/pkg/core/job"
@@ -173,6 +177,38 @@ func TestAJanitorThatDiesWhenItDropsADayLosesNothing(t *testing.T) {
 		}
 		checkEmpty(t, straight, sweeps(t, straight, 1000))
 	}
+}
+
+// Who drops a day keeps everybody from tasks for a moment; one that is stopped in
+// that moment (SIGSTOP, a cut cable) must not do so for as long as it is stopped.
+func TestAJanitorThatIsStoppedWhenItDropsADayHoldsUpNobodyForLong(t *testing.T) {
+	s := openAt(t, shared.DSN(t))
+	stopped, goOn := make(chan struct{}), make(chan struct{})
+	var janitor sync.WaitGroup
+	janitor.Go(func() {
+		err := s.write(t.Context(), func(ctx context.Context, at *tx) error {
+			group := begin()
+			queueLockTables(group)
+			if err := at.send(ctx, group); err != nil {
+				t.Error(err)
+			}
+			close(stopped)
+			<-goOn
+			return at.commit(ctx, &pgx.Batch{})
+		})
+		if err == nil {
+			t.Error("who was stopped goes on with it")
+		}
+	})
+	<-stopped
+	epoch := claim(t, s, "s1")
+	began := time.Now()
+	mustCommit(t, s, aBatch(epoch, 1, finished(jobAt(time.Now(), 9), 3, 1)))
+	if took := time.Since(began); took > 3*dropHeld {
+		t.Errorf("a commit has waited %v for it: a take-over has 5 s in all", took)
+	}
+	close(goOn)
+	janitor.Wait()
 }
 
 // accepting commits jobs, and tells what came of it.
