@@ -174,7 +174,7 @@ func (t *tenure) untilDue() time.Duration {
 	if len(t.trial.waiting) > 0 {
 		return 0
 	}
-	if t.again.hosts > 0 {
+	if t.again.hosts > 0 && len(t.trial.suspects) == 0 { // with suspects nobody is asked: see askAgain
 		wait = min(wait, time.Until(t.again.next))
 	}
 	return max(wait, 0)

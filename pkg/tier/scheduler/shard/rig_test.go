@@ -45,18 +45,21 @@ type rig struct {
 // flaky is a store that now and then does not do what it is asked.
 type flaky struct {
 	*memory.Store
-	away       atomic.Bool // jobs cannot be read
-	impossible sync.Map    // jobs that cannot be created, or their outcomes written
+	away       atomic.Bool  // jobs cannot be read
+	unread     sync.Map     // jobs that cannot be read
+	slow       atomic.Int64 // how long a commit takes
+	impossible sync.Map     // jobs that cannot be created, or their outcomes written
 }
 
 func (s *flaky) LoadJob(ctx context.Context, id job.ID) (store.Record, error) {
-	if s.away.Load() {
+	if _, unread := s.unread.Load(id); unread || s.away.Load() {
 		return store.Record{}, store.ErrUnavailable
 	}
 	return s.Store.LoadJob(ctx, id)
 }
 
 func (s *flaky) Commit(ctx context.Context, batches []store.Batch) ([]store.Result, error) {
+	<-time.After(time.Duration(s.slow.Load()))
 	results := make([]store.Result, len(batches))
 	for i, b := range batches {
 		if s.refuses(b) {

@@ -341,6 +341,32 @@ func TestASuspectIsNotCondemnedForAStoreThatIsAway(t *testing.T) {
 	})
 }
 
+// In a bubble an owner that does not rest ends no test.
+func TestAnOwnerRestsWhileHostsCannotBeAskedForItsSuspects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t)
+		unread := l.accept(jobOf(t, 1, 1, ""))
+		l.tell(unread)
+		l.pass(2 * keepDone)
+		for n := range 3 {
+			l.accept(jobOf(t, 2+n, 2, ""))
+		}
+		l.next()
+		l.store.unread.Store(unread, true)
+		l.store.slow.Store(int64(4 * time.Second))
+		l.next()
+		l.pass(6 * time.Second) // the marks of all are written, and the first is in hand
+		l.tell(unread)
+		l.pass(time.Minute)
+		l.store.slow.Store(0)
+		l.store.unread.Delete(unread)
+		l.pass(lastAgain)
+		if got := l.all(unread).Query; len(got) == 0 {
+			t.Error("the host that could not be heard is not asked again")
+		}
+	})
+}
+
 func TestARecordOfASuspectThatMakesNoSenseIsSetAside(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLine(t)
