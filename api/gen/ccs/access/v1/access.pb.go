@@ -26,6 +26,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// OutputWait says why an output that is followed does not come.
+type OutputWait int32
+
+const (
+	// It does not wait.
+	OutputWait_OUTPUT_WAIT_UNSPECIFIED OutputWait = 0
+	// The command has not begun on the host.
+	OutputWait_OUTPUT_WAIT_START OutputWait = 1
+	// The host is away, or cannot be asked now.
+	OutputWait_OUTPUT_WAIT_HOST OutputWait = 2
+)
+
+// Enum value maps for OutputWait.
+var (
+	OutputWait_name = map[int32]string{
+		0: "OUTPUT_WAIT_UNSPECIFIED",
+		1: "OUTPUT_WAIT_START",
+		2: "OUTPUT_WAIT_HOST",
+	}
+	OutputWait_value = map[string]int32{
+		"OUTPUT_WAIT_UNSPECIFIED": 0,
+		"OUTPUT_WAIT_START":       1,
+		"OUTPUT_WAIT_HOST":        2,
+	}
+)
+
+func (x OutputWait) Enum() *OutputWait {
+	p := new(OutputWait)
+	*p = x
+	return p
+}
+
+func (x OutputWait) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OutputWait) Descriptor() protoreflect.EnumDescriptor {
+	return file_ccs_access_v1_access_proto_enumTypes[0].Descriptor()
+}
+
+func (OutputWait) Type() protoreflect.EnumType {
+	return &file_ccs_access_v1_access_proto_enumTypes[0]
+}
+
+func (x OutputWait) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OutputWait.Descriptor instead.
+func (OutputWait) EnumDescriptor() ([]byte, []int) {
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{0}
+}
+
 // TargetQuery says which hosts are meant; the parts are combined with AND,
 // hosts among themselves with OR. An empty query matches nothing.
 type TargetQuery struct {
@@ -1158,6 +1211,161 @@ func (x *GetOutputResponse) GetContent() []byte {
 	return nil
 }
 
+// FollowOutputRequest names an output of a host.
+type FollowOutputRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Job id.
+	JobId string `protobuf:"bytes,1,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// Host id, of one of its targets.
+	HostId string `protobuf:"bytes,2,opt,name=host_id,json=hostId,proto3" json:"host_id,omitempty"`
+	// Which output.
+	Stream v1.Stream `protobuf:"varint,3,opt,name=stream,proto3,enum=ccs.types.v1.Stream" json:"stream,omitempty"`
+	// First byte, in what the command wrote; where the last message led to, to go on.
+	Offset uint64 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
+	// Attempt; 0: the present one.
+	Attempt uint32 `protobuf:"varint,5,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// Waits for what comes, until the attempt has ended; else what there is now.
+	Follow        bool `protobuf:"varint,6,opt,name=follow,proto3" json:"follow,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FollowOutputRequest) Reset() {
+	*x = FollowOutputRequest{}
+	mi := &file_ccs_access_v1_access_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FollowOutputRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FollowOutputRequest) ProtoMessage() {}
+
+func (x *FollowOutputRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_access_v1_access_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FollowOutputRequest.ProtoReflect.Descriptor instead.
+func (*FollowOutputRequest) Descriptor() ([]byte, []int) {
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *FollowOutputRequest) GetJobId() string {
+	if x != nil {
+		return x.JobId
+	}
+	return ""
+}
+
+func (x *FollowOutputRequest) GetHostId() string {
+	if x != nil {
+		return x.HostId
+	}
+	return ""
+}
+
+func (x *FollowOutputRequest) GetStream() v1.Stream {
+	if x != nil {
+		return x.Stream
+	}
+	return v1.Stream(0)
+}
+
+func (x *FollowOutputRequest) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *FollowOutputRequest) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *FollowOutputRequest) GetFollow() bool {
+	if x != nil {
+		return x.Follow
+	}
+	return false
+}
+
+// FollowOutputResponse is a piece of the output in order, or why none comes.
+type FollowOutputResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Next bytes, at most 256 KiB.
+	Piece *v1.OutputPiece `protobuf:"bytes,1,opt,name=piece,proto3" json:"piece,omitempty"`
+	// The attempt that it is of.
+	Attempt uint32 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// It waits, and why; further messages follow.
+	WaitsFor      OutputWait `protobuf:"varint,3,opt,name=waits_for,json=waitsFor,proto3,enum=ccs.access.v1.OutputWait" json:"waits_for,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FollowOutputResponse) Reset() {
+	*x = FollowOutputResponse{}
+	mi := &file_ccs_access_v1_access_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FollowOutputResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FollowOutputResponse) ProtoMessage() {}
+
+func (x *FollowOutputResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_access_v1_access_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FollowOutputResponse.ProtoReflect.Descriptor instead.
+func (*FollowOutputResponse) Descriptor() ([]byte, []int) {
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *FollowOutputResponse) GetPiece() *v1.OutputPiece {
+	if x != nil {
+		return x.Piece
+	}
+	return nil
+}
+
+func (x *FollowOutputResponse) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *FollowOutputResponse) GetWaitsFor() OutputWait {
+	if x != nil {
+		return x.WaitsFor
+	}
+	return OutputWait_OUTPUT_WAIT_UNSPECIFIED
+}
+
 // CancelJobRequest stops a job.
 type CancelJobRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1175,7 +1383,7 @@ type CancelJobRequest struct {
 
 func (x *CancelJobRequest) Reset() {
 	*x = CancelJobRequest{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[19]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1187,7 +1395,7 @@ func (x *CancelJobRequest) String() string {
 func (*CancelJobRequest) ProtoMessage() {}
 
 func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[19]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1200,7 +1408,7 @@ func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobRequest.ProtoReflect.Descriptor instead.
 func (*CancelJobRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{19}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CancelJobRequest) GetJobId() string {
@@ -1242,7 +1450,7 @@ type CancelJobResponse struct {
 
 func (x *CancelJobResponse) Reset() {
 	*x = CancelJobResponse{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[20]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1254,7 +1462,7 @@ func (x *CancelJobResponse) String() string {
 func (*CancelJobResponse) ProtoMessage() {}
 
 func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[20]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1267,7 +1475,7 @@ func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobResponse.ProtoReflect.Descriptor instead.
 func (*CancelJobResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{20}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CancelJobResponse) GetJob() *v1.Job {
@@ -1292,7 +1500,7 @@ type PauseJobRequest struct {
 
 func (x *PauseJobRequest) Reset() {
 	*x = PauseJobRequest{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[21]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1304,7 +1512,7 @@ func (x *PauseJobRequest) String() string {
 func (*PauseJobRequest) ProtoMessage() {}
 
 func (x *PauseJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[21]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1317,7 +1525,7 @@ func (x *PauseJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseJobRequest.ProtoReflect.Descriptor instead.
 func (*PauseJobRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{21}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *PauseJobRequest) GetJobId() string {
@@ -1352,7 +1560,7 @@ type PauseJobResponse struct {
 
 func (x *PauseJobResponse) Reset() {
 	*x = PauseJobResponse{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[22]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1364,7 +1572,7 @@ func (x *PauseJobResponse) String() string {
 func (*PauseJobResponse) ProtoMessage() {}
 
 func (x *PauseJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[22]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1377,7 +1585,7 @@ func (x *PauseJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseJobResponse.ProtoReflect.Descriptor instead.
 func (*PauseJobResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{22}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *PauseJobResponse) GetJob() *v1.Job {
@@ -1407,7 +1615,7 @@ type ResumeJobRequest struct {
 
 func (x *ResumeJobRequest) Reset() {
 	*x = ResumeJobRequest{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[23]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1419,7 +1627,7 @@ func (x *ResumeJobRequest) String() string {
 func (*ResumeJobRequest) ProtoMessage() {}
 
 func (x *ResumeJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[23]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1432,7 +1640,7 @@ func (x *ResumeJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeJobRequest.ProtoReflect.Descriptor instead.
 func (*ResumeJobRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{23}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ResumeJobRequest) GetJobId() string {
@@ -1481,7 +1689,7 @@ type ResumeJobResponse struct {
 
 func (x *ResumeJobResponse) Reset() {
 	*x = ResumeJobResponse{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[24]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1493,7 +1701,7 @@ func (x *ResumeJobResponse) String() string {
 func (*ResumeJobResponse) ProtoMessage() {}
 
 func (x *ResumeJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[24]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1506,7 +1714,7 @@ func (x *ResumeJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeJobResponse.ProtoReflect.Descriptor instead.
 func (*ResumeJobResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{24}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ResumeJobResponse) GetJob() *v1.Job {
@@ -1527,7 +1735,7 @@ type SummarizeJobRequest struct {
 
 func (x *SummarizeJobRequest) Reset() {
 	*x = SummarizeJobRequest{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[25]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1539,7 +1747,7 @@ func (x *SummarizeJobRequest) String() string {
 func (*SummarizeJobRequest) ProtoMessage() {}
 
 func (x *SummarizeJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[25]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1552,7 +1760,7 @@ func (x *SummarizeJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SummarizeJobRequest.ProtoReflect.Descriptor instead.
 func (*SummarizeJobRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{25}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SummarizeJobRequest) GetJobId() string {
@@ -1579,7 +1787,7 @@ type ResultGroup struct {
 
 func (x *ResultGroup) Reset() {
 	*x = ResultGroup{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[26]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1591,7 +1799,7 @@ func (x *ResultGroup) String() string {
 func (*ResultGroup) ProtoMessage() {}
 
 func (x *ResultGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[26]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1604,7 +1812,7 @@ func (x *ResultGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResultGroup.ProtoReflect.Descriptor instead.
 func (*ResultGroup) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{26}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ResultGroup) GetStatus() *v1.TaskStatus {
@@ -1657,7 +1865,7 @@ type SummarizeJobResponse struct {
 
 func (x *SummarizeJobResponse) Reset() {
 	*x = SummarizeJobResponse{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[27]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1669,7 +1877,7 @@ func (x *SummarizeJobResponse) String() string {
 func (*SummarizeJobResponse) ProtoMessage() {}
 
 func (x *SummarizeJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[27]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1682,7 +1890,7 @@ func (x *SummarizeJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SummarizeJobResponse.ProtoReflect.Descriptor instead.
 func (*SummarizeJobResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{27}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SummarizeJobResponse) GetJob() *v1.Job {
@@ -1742,7 +1950,7 @@ type ListHostsRequest struct {
 
 func (x *ListHostsRequest) Reset() {
 	*x = ListHostsRequest{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[28]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1754,7 +1962,7 @@ func (x *ListHostsRequest) String() string {
 func (*ListHostsRequest) ProtoMessage() {}
 
 func (x *ListHostsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[28]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1767,7 +1975,7 @@ func (x *ListHostsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHostsRequest.ProtoReflect.Descriptor instead.
 func (*ListHostsRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{28}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListHostsRequest) GetPageSize() uint32 {
@@ -1804,7 +2012,7 @@ type ListHostsResponse struct {
 
 func (x *ListHostsResponse) Reset() {
 	*x = ListHostsResponse{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[29]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1816,7 +2024,7 @@ func (x *ListHostsResponse) String() string {
 func (*ListHostsResponse) ProtoMessage() {}
 
 func (x *ListHostsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[29]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1829,7 +2037,7 @@ func (x *ListHostsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHostsResponse.ProtoReflect.Descriptor instead.
 func (*ListHostsResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{29}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListHostsResponse) GetHosts() []*v1.Host {
@@ -1857,7 +2065,7 @@ type GetHostRequest struct {
 
 func (x *GetHostRequest) Reset() {
 	*x = GetHostRequest{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[30]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1869,7 +2077,7 @@ func (x *GetHostRequest) String() string {
 func (*GetHostRequest) ProtoMessage() {}
 
 func (x *GetHostRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[30]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1882,7 +2090,7 @@ func (x *GetHostRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHostRequest.ProtoReflect.Descriptor instead.
 func (*GetHostRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{30}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GetHostRequest) GetHost() string {
@@ -1903,7 +2111,7 @@ type GetHostResponse struct {
 
 func (x *GetHostResponse) Reset() {
 	*x = GetHostResponse{}
-	mi := &file_ccs_access_v1_access_proto_msgTypes[31]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1915,7 +2123,7 @@ func (x *GetHostResponse) String() string {
 func (*GetHostResponse) ProtoMessage() {}
 
 func (x *GetHostResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_access_v1_access_proto_msgTypes[31]
+	mi := &file_ccs_access_v1_access_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1928,7 +2136,7 @@ func (x *GetHostResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHostResponse.ProtoReflect.Descriptor instead.
 func (*GetHostResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{31}
+	return file_ccs_access_v1_access_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetHostResponse) GetHost() *v1.Host {
@@ -2016,7 +2224,18 @@ const file_ccs_access_v1_access_proto_rawDesc = "" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x16\n" +
 	"\x06digest\x18\x02 \x01(\fR\x06digest\"-\n" +
 	"\x11GetOutputResponse\x12\x18\n" +
-	"\acontent\x18\x01 \x01(\fR\acontent\"\xa7\x01\n" +
+	"\acontent\x18\x01 \x01(\fR\acontent\"\xbd\x01\n" +
+	"\x13FollowOutputRequest\x12\x15\n" +
+	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x17\n" +
+	"\ahost_id\x18\x02 \x01(\tR\x06hostId\x12,\n" +
+	"\x06stream\x18\x03 \x01(\x0e2\x14.ccs.types.v1.StreamR\x06stream\x12\x16\n" +
+	"\x06offset\x18\x04 \x01(\x04R\x06offset\x12\x18\n" +
+	"\aattempt\x18\x05 \x01(\rR\aattempt\x12\x16\n" +
+	"\x06follow\x18\x06 \x01(\bR\x06follow\"\x99\x01\n" +
+	"\x14FollowOutputResponse\x12/\n" +
+	"\x05piece\x18\x01 \x01(\v2\x19.ccs.types.v1.OutputPieceR\x05piece\x12\x18\n" +
+	"\aattempt\x18\x02 \x01(\rR\aattempt\x126\n" +
+	"\twaits_for\x18\x03 \x01(\x0e2\x19.ccs.access.v1.OutputWaitR\bwaitsFor\"\xa7\x01\n" +
 	"\x10CancelJobRequest\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\tR\x05jobId\x12\x1d\n" +
 	"\n" +
@@ -2067,7 +2286,12 @@ const file_ccs_access_v1_access_proto_rawDesc = "" +
 	"\x0eGetHostRequest\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\tR\x04host\"9\n" +
 	"\x0fGetHostResponse\x12&\n" +
-	"\x04host\x18\x01 \x01(\v2\x12.ccs.types.v1.HostR\x04host2\xfd\b\n" +
+	"\x04host\x18\x01 \x01(\v2\x12.ccs.types.v1.HostR\x04host*V\n" +
+	"\n" +
+	"OutputWait\x12\x1b\n" +
+	"\x17OUTPUT_WAIT_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11OUTPUT_WAIT_START\x10\x01\x12\x14\n" +
+	"\x10OUTPUT_WAIT_HOST\x10\x022\xd8\t\n" +
 	"\rAccessService\x12_\n" +
 	"\x0eResolveTargets\x12$.ccs.access.v1.ResolveTargetsRequest\x1a%.ccs.access.v1.ResolveTargetsResponse0\x01\x12P\n" +
 	"\tSubmitJob\x12\x1f.ccs.access.v1.SubmitJobRequest\x1a .ccs.access.v1.SubmitJobResponse(\x01\x12E\n" +
@@ -2076,7 +2300,8 @@ const file_ccs_access_v1_access_proto_rawDesc = "" +
 	"\bListJobs\x12\x1e.ccs.access.v1.ListJobsRequest\x1a\x1f.ccs.access.v1.ListJobsResponse\x12N\n" +
 	"\tListTasks\x12\x1f.ccs.access.v1.ListTasksRequest\x1a .ccs.access.v1.ListTasksResponse\x12T\n" +
 	"\vExplainTask\x12!.ccs.access.v1.ExplainTaskRequest\x1a\".ccs.access.v1.ExplainTaskResponse\x12P\n" +
-	"\tGetOutput\x12\x1f.ccs.access.v1.GetOutputRequest\x1a .ccs.access.v1.GetOutputResponse0\x01\x12N\n" +
+	"\tGetOutput\x12\x1f.ccs.access.v1.GetOutputRequest\x1a .ccs.access.v1.GetOutputResponse0\x01\x12Y\n" +
+	"\fFollowOutput\x12\".ccs.access.v1.FollowOutputRequest\x1a#.ccs.access.v1.FollowOutputResponse0\x01\x12N\n" +
 	"\tCancelJob\x12\x1f.ccs.access.v1.CancelJobRequest\x1a .ccs.access.v1.CancelJobResponse\x12K\n" +
 	"\bPauseJob\x12\x1e.ccs.access.v1.PauseJobRequest\x1a\x1f.ccs.access.v1.PauseJobResponse\x12N\n" +
 	"\tResumeJob\x12\x1f.ccs.access.v1.ResumeJobRequest\x1a .ccs.access.v1.ResumeJobResponse\x12W\n" +
@@ -2096,122 +2321,133 @@ func file_ccs_access_v1_access_proto_rawDescGZIP() []byte {
 	return file_ccs_access_v1_access_proto_rawDescData
 }
 
-var file_ccs_access_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_ccs_access_v1_access_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_ccs_access_v1_access_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_ccs_access_v1_access_proto_goTypes = []any{
-	(*TargetQuery)(nil),            // 0: ccs.access.v1.TargetQuery
-	(*ResolveTargetsRequest)(nil),  // 1: ccs.access.v1.ResolveTargetsRequest
-	(*Resolution)(nil),             // 2: ccs.access.v1.Resolution
-	(*ResolveTargetsResponse)(nil), // 3: ccs.access.v1.ResolveTargetsResponse
-	(*SubmitJobHeader)(nil),        // 4: ccs.access.v1.SubmitJobHeader
-	(*SubmitJobRequest)(nil),       // 5: ccs.access.v1.SubmitJobRequest
-	(*SubmitJobResponse)(nil),      // 6: ccs.access.v1.SubmitJobResponse
-	(*GetJobRequest)(nil),          // 7: ccs.access.v1.GetJobRequest
-	(*GetJobResponse)(nil),         // 8: ccs.access.v1.GetJobResponse
-	(*WatchJobRequest)(nil),        // 9: ccs.access.v1.WatchJobRequest
-	(*WatchJobResponse)(nil),       // 10: ccs.access.v1.WatchJobResponse
-	(*ListJobsRequest)(nil),        // 11: ccs.access.v1.ListJobsRequest
-	(*ListJobsResponse)(nil),       // 12: ccs.access.v1.ListJobsResponse
-	(*ListTasksRequest)(nil),       // 13: ccs.access.v1.ListTasksRequest
-	(*ListTasksResponse)(nil),      // 14: ccs.access.v1.ListTasksResponse
-	(*ExplainTaskRequest)(nil),     // 15: ccs.access.v1.ExplainTaskRequest
-	(*ExplainTaskResponse)(nil),    // 16: ccs.access.v1.ExplainTaskResponse
-	(*GetOutputRequest)(nil),       // 17: ccs.access.v1.GetOutputRequest
-	(*GetOutputResponse)(nil),      // 18: ccs.access.v1.GetOutputResponse
-	(*CancelJobRequest)(nil),       // 19: ccs.access.v1.CancelJobRequest
-	(*CancelJobResponse)(nil),      // 20: ccs.access.v1.CancelJobResponse
-	(*PauseJobRequest)(nil),        // 21: ccs.access.v1.PauseJobRequest
-	(*PauseJobResponse)(nil),       // 22: ccs.access.v1.PauseJobResponse
-	(*ResumeJobRequest)(nil),       // 23: ccs.access.v1.ResumeJobRequest
-	(*ResumeJobResponse)(nil),      // 24: ccs.access.v1.ResumeJobResponse
-	(*SummarizeJobRequest)(nil),    // 25: ccs.access.v1.SummarizeJobRequest
-	(*ResultGroup)(nil),            // 26: ccs.access.v1.ResultGroup
-	(*SummarizeJobResponse)(nil),   // 27: ccs.access.v1.SummarizeJobResponse
-	(*ListHostsRequest)(nil),       // 28: ccs.access.v1.ListHostsRequest
-	(*ListHostsResponse)(nil),      // 29: ccs.access.v1.ListHostsResponse
-	(*GetHostRequest)(nil),         // 30: ccs.access.v1.GetHostRequest
-	(*GetHostResponse)(nil),        // 31: ccs.access.v1.GetHostResponse
-	(v1.TaskState)(0),              // 32: ccs.types.v1.TaskState
-	(*timestamppb.Timestamp)(nil),  // 33: google.protobuf.Timestamp
-	(*v1.RoomTargets)(nil),         // 34: ccs.types.v1.RoomTargets
-	(*v1.Envelope)(nil),            // 35: ccs.types.v1.Envelope
-	(*v1.Rollout)(nil),             // 36: ccs.types.v1.Rollout
-	(*v1.Job)(nil),                 // 37: ccs.types.v1.Job
-	(*v1.Task)(nil),                // 38: ccs.types.v1.Task
-	(v1.JobState)(0),               // 39: ccs.types.v1.JobState
-	(*v1.Cause)(nil),               // 40: ccs.types.v1.Cause
-	(v1.ResumeUntil)(0),            // 41: ccs.types.v1.ResumeUntil
-	(*v1.TaskStatus)(nil),          // 42: ccs.types.v1.TaskStatus
-	(*v1.OutputRef)(nil),           // 43: ccs.types.v1.OutputRef
-	(*v1.Host)(nil),                // 44: ccs.types.v1.Host
+	(OutputWait)(0),                // 0: ccs.access.v1.OutputWait
+	(*TargetQuery)(nil),            // 1: ccs.access.v1.TargetQuery
+	(*ResolveTargetsRequest)(nil),  // 2: ccs.access.v1.ResolveTargetsRequest
+	(*Resolution)(nil),             // 3: ccs.access.v1.Resolution
+	(*ResolveTargetsResponse)(nil), // 4: ccs.access.v1.ResolveTargetsResponse
+	(*SubmitJobHeader)(nil),        // 5: ccs.access.v1.SubmitJobHeader
+	(*SubmitJobRequest)(nil),       // 6: ccs.access.v1.SubmitJobRequest
+	(*SubmitJobResponse)(nil),      // 7: ccs.access.v1.SubmitJobResponse
+	(*GetJobRequest)(nil),          // 8: ccs.access.v1.GetJobRequest
+	(*GetJobResponse)(nil),         // 9: ccs.access.v1.GetJobResponse
+	(*WatchJobRequest)(nil),        // 10: ccs.access.v1.WatchJobRequest
+	(*WatchJobResponse)(nil),       // 11: ccs.access.v1.WatchJobResponse
+	(*ListJobsRequest)(nil),        // 12: ccs.access.v1.ListJobsRequest
+	(*ListJobsResponse)(nil),       // 13: ccs.access.v1.ListJobsResponse
+	(*ListTasksRequest)(nil),       // 14: ccs.access.v1.ListTasksRequest
+	(*ListTasksResponse)(nil),      // 15: ccs.access.v1.ListTasksResponse
+	(*ExplainTaskRequest)(nil),     // 16: ccs.access.v1.ExplainTaskRequest
+	(*ExplainTaskResponse)(nil),    // 17: ccs.access.v1.ExplainTaskResponse
+	(*GetOutputRequest)(nil),       // 18: ccs.access.v1.GetOutputRequest
+	(*GetOutputResponse)(nil),      // 19: ccs.access.v1.GetOutputResponse
+	(*FollowOutputRequest)(nil),    // 20: ccs.access.v1.FollowOutputRequest
+	(*FollowOutputResponse)(nil),   // 21: ccs.access.v1.FollowOutputResponse
+	(*CancelJobRequest)(nil),       // 22: ccs.access.v1.CancelJobRequest
+	(*CancelJobResponse)(nil),      // 23: ccs.access.v1.CancelJobResponse
+	(*PauseJobRequest)(nil),        // 24: ccs.access.v1.PauseJobRequest
+	(*PauseJobResponse)(nil),       // 25: ccs.access.v1.PauseJobResponse
+	(*ResumeJobRequest)(nil),       // 26: ccs.access.v1.ResumeJobRequest
+	(*ResumeJobResponse)(nil),      // 27: ccs.access.v1.ResumeJobResponse
+	(*SummarizeJobRequest)(nil),    // 28: ccs.access.v1.SummarizeJobRequest
+	(*ResultGroup)(nil),            // 29: ccs.access.v1.ResultGroup
+	(*SummarizeJobResponse)(nil),   // 30: ccs.access.v1.SummarizeJobResponse
+	(*ListHostsRequest)(nil),       // 31: ccs.access.v1.ListHostsRequest
+	(*ListHostsResponse)(nil),      // 32: ccs.access.v1.ListHostsResponse
+	(*GetHostRequest)(nil),         // 33: ccs.access.v1.GetHostRequest
+	(*GetHostResponse)(nil),        // 34: ccs.access.v1.GetHostResponse
+	(v1.TaskState)(0),              // 35: ccs.types.v1.TaskState
+	(*timestamppb.Timestamp)(nil),  // 36: google.protobuf.Timestamp
+	(*v1.RoomTargets)(nil),         // 37: ccs.types.v1.RoomTargets
+	(*v1.Envelope)(nil),            // 38: ccs.types.v1.Envelope
+	(*v1.Rollout)(nil),             // 39: ccs.types.v1.Rollout
+	(*v1.Job)(nil),                 // 40: ccs.types.v1.Job
+	(*v1.Task)(nil),                // 41: ccs.types.v1.Task
+	(v1.JobState)(0),               // 42: ccs.types.v1.JobState
+	(*v1.Cause)(nil),               // 43: ccs.types.v1.Cause
+	(v1.Stream)(0),                 // 44: ccs.types.v1.Stream
+	(*v1.OutputPiece)(nil),         // 45: ccs.types.v1.OutputPiece
+	(v1.ResumeUntil)(0),            // 46: ccs.types.v1.ResumeUntil
+	(*v1.TaskStatus)(nil),          // 47: ccs.types.v1.TaskStatus
+	(*v1.OutputRef)(nil),           // 48: ccs.types.v1.OutputRef
+	(*v1.Host)(nil),                // 49: ccs.types.v1.Host
 }
 var file_ccs_access_v1_access_proto_depIdxs = []int32{
-	32, // 0: ccs.access.v1.TargetQuery.outcomes:type_name -> ccs.types.v1.TaskState
-	0,  // 1: ccs.access.v1.ResolveTargetsRequest.query:type_name -> ccs.access.v1.TargetQuery
-	33, // 2: ccs.access.v1.Resolution.resolved_at:type_name -> google.protobuf.Timestamp
-	2,  // 3: ccs.access.v1.ResolveTargetsResponse.resolution:type_name -> ccs.access.v1.Resolution
-	34, // 4: ccs.access.v1.ResolveTargetsResponse.rooms:type_name -> ccs.types.v1.RoomTargets
-	35, // 5: ccs.access.v1.SubmitJobHeader.capsule:type_name -> ccs.types.v1.Envelope
-	36, // 6: ccs.access.v1.SubmitJobHeader.rollout:type_name -> ccs.types.v1.Rollout
-	2,  // 7: ccs.access.v1.SubmitJobHeader.resolution:type_name -> ccs.access.v1.Resolution
-	4,  // 8: ccs.access.v1.SubmitJobRequest.header:type_name -> ccs.access.v1.SubmitJobHeader
-	34, // 9: ccs.access.v1.SubmitJobRequest.rooms:type_name -> ccs.types.v1.RoomTargets
-	37, // 10: ccs.access.v1.SubmitJobResponse.job:type_name -> ccs.types.v1.Job
-	37, // 11: ccs.access.v1.GetJobResponse.job:type_name -> ccs.types.v1.Job
-	37, // 12: ccs.access.v1.WatchJobResponse.job:type_name -> ccs.types.v1.Job
-	38, // 13: ccs.access.v1.WatchJobResponse.tasks:type_name -> ccs.types.v1.Task
-	39, // 14: ccs.access.v1.ListJobsRequest.state:type_name -> ccs.types.v1.JobState
-	37, // 15: ccs.access.v1.ListJobsResponse.jobs:type_name -> ccs.types.v1.Job
-	32, // 16: ccs.access.v1.ListTasksRequest.states:type_name -> ccs.types.v1.TaskState
-	38, // 17: ccs.access.v1.ListTasksResponse.tasks:type_name -> ccs.types.v1.Task
-	37, // 18: ccs.access.v1.ExplainTaskResponse.job:type_name -> ccs.types.v1.Job
-	38, // 19: ccs.access.v1.ExplainTaskResponse.task:type_name -> ccs.types.v1.Task
-	40, // 20: ccs.access.v1.ExplainTaskResponse.causes:type_name -> ccs.types.v1.Cause
-	38, // 21: ccs.access.v1.ExplainTaskResponse.at_work:type_name -> ccs.types.v1.Task
-	37, // 22: ccs.access.v1.CancelJobResponse.job:type_name -> ccs.types.v1.Job
-	37, // 23: ccs.access.v1.PauseJobResponse.job:type_name -> ccs.types.v1.Job
-	41, // 24: ccs.access.v1.ResumeJobRequest.until:type_name -> ccs.types.v1.ResumeUntil
-	37, // 25: ccs.access.v1.ResumeJobResponse.job:type_name -> ccs.types.v1.Job
-	42, // 26: ccs.access.v1.ResultGroup.status:type_name -> ccs.types.v1.TaskStatus
-	43, // 27: ccs.access.v1.ResultGroup.outputs:type_name -> ccs.types.v1.OutputRef
-	37, // 28: ccs.access.v1.SummarizeJobResponse.job:type_name -> ccs.types.v1.Job
-	38, // 29: ccs.access.v1.SummarizeJobResponse.slowest:type_name -> ccs.types.v1.Task
-	38, // 30: ccs.access.v1.SummarizeJobResponse.silent:type_name -> ccs.types.v1.Task
-	26, // 31: ccs.access.v1.SummarizeJobResponse.groups:type_name -> ccs.access.v1.ResultGroup
-	44, // 32: ccs.access.v1.ListHostsResponse.hosts:type_name -> ccs.types.v1.Host
-	44, // 33: ccs.access.v1.GetHostResponse.host:type_name -> ccs.types.v1.Host
-	1,  // 34: ccs.access.v1.AccessService.ResolveTargets:input_type -> ccs.access.v1.ResolveTargetsRequest
-	5,  // 35: ccs.access.v1.AccessService.SubmitJob:input_type -> ccs.access.v1.SubmitJobRequest
-	7,  // 36: ccs.access.v1.AccessService.GetJob:input_type -> ccs.access.v1.GetJobRequest
-	9,  // 37: ccs.access.v1.AccessService.WatchJob:input_type -> ccs.access.v1.WatchJobRequest
-	11, // 38: ccs.access.v1.AccessService.ListJobs:input_type -> ccs.access.v1.ListJobsRequest
-	13, // 39: ccs.access.v1.AccessService.ListTasks:input_type -> ccs.access.v1.ListTasksRequest
-	15, // 40: ccs.access.v1.AccessService.ExplainTask:input_type -> ccs.access.v1.ExplainTaskRequest
-	17, // 41: ccs.access.v1.AccessService.GetOutput:input_type -> ccs.access.v1.GetOutputRequest
-	19, // 42: ccs.access.v1.AccessService.CancelJob:input_type -> ccs.access.v1.CancelJobRequest
-	21, // 43: ccs.access.v1.AccessService.PauseJob:input_type -> ccs.access.v1.PauseJobRequest
-	23, // 44: ccs.access.v1.AccessService.ResumeJob:input_type -> ccs.access.v1.ResumeJobRequest
-	25, // 45: ccs.access.v1.AccessService.SummarizeJob:input_type -> ccs.access.v1.SummarizeJobRequest
-	28, // 46: ccs.access.v1.AccessService.ListHosts:input_type -> ccs.access.v1.ListHostsRequest
-	30, // 47: ccs.access.v1.AccessService.GetHost:input_type -> ccs.access.v1.GetHostRequest
-	3,  // 48: ccs.access.v1.AccessService.ResolveTargets:output_type -> ccs.access.v1.ResolveTargetsResponse
-	6,  // 49: ccs.access.v1.AccessService.SubmitJob:output_type -> ccs.access.v1.SubmitJobResponse
-	8,  // 50: ccs.access.v1.AccessService.GetJob:output_type -> ccs.access.v1.GetJobResponse
-	10, // 51: ccs.access.v1.AccessService.WatchJob:output_type -> ccs.access.v1.WatchJobResponse
-	12, // 52: ccs.access.v1.AccessService.ListJobs:output_type -> ccs.access.v1.ListJobsResponse
-	14, // 53: ccs.access.v1.AccessService.ListTasks:output_type -> ccs.access.v1.ListTasksResponse
-	16, // 54: ccs.access.v1.AccessService.ExplainTask:output_type -> ccs.access.v1.ExplainTaskResponse
-	18, // 55: ccs.access.v1.AccessService.GetOutput:output_type -> ccs.access.v1.GetOutputResponse
-	20, // 56: ccs.access.v1.AccessService.CancelJob:output_type -> ccs.access.v1.CancelJobResponse
-	22, // 57: ccs.access.v1.AccessService.PauseJob:output_type -> ccs.access.v1.PauseJobResponse
-	24, // 58: ccs.access.v1.AccessService.ResumeJob:output_type -> ccs.access.v1.ResumeJobResponse
-	27, // 59: ccs.access.v1.AccessService.SummarizeJob:output_type -> ccs.access.v1.SummarizeJobResponse
-	29, // 60: ccs.access.v1.AccessService.ListHosts:output_type -> ccs.access.v1.ListHostsResponse
-	31, // 61: ccs.access.v1.AccessService.GetHost:output_type -> ccs.access.v1.GetHostResponse
-	48, // [48:62] is the sub-list for method output_type
-	34, // [34:48] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	35, // 0: ccs.access.v1.TargetQuery.outcomes:type_name -> ccs.types.v1.TaskState
+	1,  // 1: ccs.access.v1.ResolveTargetsRequest.query:type_name -> ccs.access.v1.TargetQuery
+	36, // 2: ccs.access.v1.Resolution.resolved_at:type_name -> google.protobuf.Timestamp
+	3,  // 3: ccs.access.v1.ResolveTargetsResponse.resolution:type_name -> ccs.access.v1.Resolution
+	37, // 4: ccs.access.v1.ResolveTargetsResponse.rooms:type_name -> ccs.types.v1.RoomTargets
+	38, // 5: ccs.access.v1.SubmitJobHeader.capsule:type_name -> ccs.types.v1.Envelope
+	39, // 6: ccs.access.v1.SubmitJobHeader.rollout:type_name -> ccs.types.v1.Rollout
+	3,  // 7: ccs.access.v1.SubmitJobHeader.resolution:type_name -> ccs.access.v1.Resolution
+	5,  // 8: ccs.access.v1.SubmitJobRequest.header:type_name -> ccs.access.v1.SubmitJobHeader
+	37, // 9: ccs.access.v1.SubmitJobRequest.rooms:type_name -> ccs.types.v1.RoomTargets
+	40, // 10: ccs.access.v1.SubmitJobResponse.job:type_name -> ccs.types.v1.Job
+	40, // 11: ccs.access.v1.GetJobResponse.job:type_name -> ccs.types.v1.Job
+	40, // 12: ccs.access.v1.WatchJobResponse.job:type_name -> ccs.types.v1.Job
+	41, // 13: ccs.access.v1.WatchJobResponse.tasks:type_name -> ccs.types.v1.Task
+	42, // 14: ccs.access.v1.ListJobsRequest.state:type_name -> ccs.types.v1.JobState
+	40, // 15: ccs.access.v1.ListJobsResponse.jobs:type_name -> ccs.types.v1.Job
+	35, // 16: ccs.access.v1.ListTasksRequest.states:type_name -> ccs.types.v1.TaskState
+	41, // 17: ccs.access.v1.ListTasksResponse.tasks:type_name -> ccs.types.v1.Task
+	40, // 18: ccs.access.v1.ExplainTaskResponse.job:type_name -> ccs.types.v1.Job
+	41, // 19: ccs.access.v1.ExplainTaskResponse.task:type_name -> ccs.types.v1.Task
+	43, // 20: ccs.access.v1.ExplainTaskResponse.causes:type_name -> ccs.types.v1.Cause
+	41, // 21: ccs.access.v1.ExplainTaskResponse.at_work:type_name -> ccs.types.v1.Task
+	44, // 22: ccs.access.v1.FollowOutputRequest.stream:type_name -> ccs.types.v1.Stream
+	45, // 23: ccs.access.v1.FollowOutputResponse.piece:type_name -> ccs.types.v1.OutputPiece
+	0,  // 24: ccs.access.v1.FollowOutputResponse.waits_for:type_name -> ccs.access.v1.OutputWait
+	40, // 25: ccs.access.v1.CancelJobResponse.job:type_name -> ccs.types.v1.Job
+	40, // 26: ccs.access.v1.PauseJobResponse.job:type_name -> ccs.types.v1.Job
+	46, // 27: ccs.access.v1.ResumeJobRequest.until:type_name -> ccs.types.v1.ResumeUntil
+	40, // 28: ccs.access.v1.ResumeJobResponse.job:type_name -> ccs.types.v1.Job
+	47, // 29: ccs.access.v1.ResultGroup.status:type_name -> ccs.types.v1.TaskStatus
+	48, // 30: ccs.access.v1.ResultGroup.outputs:type_name -> ccs.types.v1.OutputRef
+	40, // 31: ccs.access.v1.SummarizeJobResponse.job:type_name -> ccs.types.v1.Job
+	41, // 32: ccs.access.v1.SummarizeJobResponse.slowest:type_name -> ccs.types.v1.Task
+	41, // 33: ccs.access.v1.SummarizeJobResponse.silent:type_name -> ccs.types.v1.Task
+	29, // 34: ccs.access.v1.SummarizeJobResponse.groups:type_name -> ccs.access.v1.ResultGroup
+	49, // 35: ccs.access.v1.ListHostsResponse.hosts:type_name -> ccs.types.v1.Host
+	49, // 36: ccs.access.v1.GetHostResponse.host:type_name -> ccs.types.v1.Host
+	2,  // 37: ccs.access.v1.AccessService.ResolveTargets:input_type -> ccs.access.v1.ResolveTargetsRequest
+	6,  // 38: ccs.access.v1.AccessService.SubmitJob:input_type -> ccs.access.v1.SubmitJobRequest
+	8,  // 39: ccs.access.v1.AccessService.GetJob:input_type -> ccs.access.v1.GetJobRequest
+	10, // 40: ccs.access.v1.AccessService.WatchJob:input_type -> ccs.access.v1.WatchJobRequest
+	12, // 41: ccs.access.v1.AccessService.ListJobs:input_type -> ccs.access.v1.ListJobsRequest
+	14, // 42: ccs.access.v1.AccessService.ListTasks:input_type -> ccs.access.v1.ListTasksRequest
+	16, // 43: ccs.access.v1.AccessService.ExplainTask:input_type -> ccs.access.v1.ExplainTaskRequest
+	18, // 44: ccs.access.v1.AccessService.GetOutput:input_type -> ccs.access.v1.GetOutputRequest
+	20, // 45: ccs.access.v1.AccessService.FollowOutput:input_type -> ccs.access.v1.FollowOutputRequest
+	22, // 46: ccs.access.v1.AccessService.CancelJob:input_type -> ccs.access.v1.CancelJobRequest
+	24, // 47: ccs.access.v1.AccessService.PauseJob:input_type -> ccs.access.v1.PauseJobRequest
+	26, // 48: ccs.access.v1.AccessService.ResumeJob:input_type -> ccs.access.v1.ResumeJobRequest
+	28, // 49: ccs.access.v1.AccessService.SummarizeJob:input_type -> ccs.access.v1.SummarizeJobRequest
+	31, // 50: ccs.access.v1.AccessService.ListHosts:input_type -> ccs.access.v1.ListHostsRequest
+	33, // 51: ccs.access.v1.AccessService.GetHost:input_type -> ccs.access.v1.GetHostRequest
+	4,  // 52: ccs.access.v1.AccessService.ResolveTargets:output_type -> ccs.access.v1.ResolveTargetsResponse
+	7,  // 53: ccs.access.v1.AccessService.SubmitJob:output_type -> ccs.access.v1.SubmitJobResponse
+	9,  // 54: ccs.access.v1.AccessService.GetJob:output_type -> ccs.access.v1.GetJobResponse
+	11, // 55: ccs.access.v1.AccessService.WatchJob:output_type -> ccs.access.v1.WatchJobResponse
+	13, // 56: ccs.access.v1.AccessService.ListJobs:output_type -> ccs.access.v1.ListJobsResponse
+	15, // 57: ccs.access.v1.AccessService.ListTasks:output_type -> ccs.access.v1.ListTasksResponse
+	17, // 58: ccs.access.v1.AccessService.ExplainTask:output_type -> ccs.access.v1.ExplainTaskResponse
+	19, // 59: ccs.access.v1.AccessService.GetOutput:output_type -> ccs.access.v1.GetOutputResponse
+	21, // 60: ccs.access.v1.AccessService.FollowOutput:output_type -> ccs.access.v1.FollowOutputResponse
+	23, // 61: ccs.access.v1.AccessService.CancelJob:output_type -> ccs.access.v1.CancelJobResponse
+	25, // 62: ccs.access.v1.AccessService.PauseJob:output_type -> ccs.access.v1.PauseJobResponse
+	27, // 63: ccs.access.v1.AccessService.ResumeJob:output_type -> ccs.access.v1.ResumeJobResponse
+	30, // 64: ccs.access.v1.AccessService.SummarizeJob:output_type -> ccs.access.v1.SummarizeJobResponse
+	32, // 65: ccs.access.v1.AccessService.ListHosts:output_type -> ccs.access.v1.ListHostsResponse
+	34, // 66: ccs.access.v1.AccessService.GetHost:output_type -> ccs.access.v1.GetHostResponse
+	52, // [52:67] is the sub-list for method output_type
+	37, // [37:52] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_ccs_access_v1_access_proto_init() }
@@ -2224,13 +2460,14 @@ func file_ccs_access_v1_access_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ccs_access_v1_access_proto_rawDesc), len(file_ccs_access_v1_access_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   32,
+			NumEnums:      1,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_ccs_access_v1_access_proto_goTypes,
 		DependencyIndexes: file_ccs_access_v1_access_proto_depIdxs,
+		EnumInfos:         file_ccs_access_v1_access_proto_enumTypes,
 		MessageInfos:      file_ccs_access_v1_access_proto_msgTypes,
 	}.Build()
 	File_ccs_access_v1_access_proto = out.File

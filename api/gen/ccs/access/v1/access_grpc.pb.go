@@ -30,6 +30,7 @@ const (
 	AccessService_ListTasks_FullMethodName      = "/ccs.access.v1.AccessService/ListTasks"
 	AccessService_ExplainTask_FullMethodName    = "/ccs.access.v1.AccessService/ExplainTask"
 	AccessService_GetOutput_FullMethodName      = "/ccs.access.v1.AccessService/GetOutput"
+	AccessService_FollowOutput_FullMethodName   = "/ccs.access.v1.AccessService/FollowOutput"
 	AccessService_CancelJob_FullMethodName      = "/ccs.access.v1.AccessService/CancelJob"
 	AccessService_PauseJob_FullMethodName       = "/ccs.access.v1.AccessService/PauseJob"
 	AccessService_ResumeJob_FullMethodName      = "/ccs.access.v1.AccessService/ResumeJob"
@@ -62,6 +63,10 @@ type AccessServiceClient interface {
 	ExplainTask(ctx context.Context, in *ExplainTaskRequest, opts ...grpc.CallOption) (*ExplainTaskResponse, error)
 	// GetOutput streams one kept output by its content.
 	GetOutput(ctx context.Context, in *GetOutputRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetOutputResponse], error)
+	// FollowOutput streams an output of one host as it is written, from an offset.
+	// When the attempt has ended it comes from the store, or from the host as long
+	// as that has not been told to forget it.
+	FollowOutput(ctx context.Context, in *FollowOutputRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FollowOutputResponse], error)
 	// CancelJob stops a job: what is not released is skipped, what runs is killed.
 	CancelJob(ctx context.Context, in *CancelJobRequest, opts ...grpc.CallOption) (*CancelJobResponse, error)
 	// PauseJob stops releasing until a resume. What is released goes on.
@@ -195,6 +200,25 @@ func (c *accessServiceClient) GetOutput(ctx context.Context, in *GetOutputReques
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AccessService_GetOutputClient = grpc.ServerStreamingClient[GetOutputResponse]
 
+func (c *accessServiceClient) FollowOutput(ctx context.Context, in *FollowOutputRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FollowOutputResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AccessService_ServiceDesc.Streams[4], AccessService_FollowOutput_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[FollowOutputRequest, FollowOutputResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AccessService_FollowOutputClient = grpc.ServerStreamingClient[FollowOutputResponse]
+
 func (c *accessServiceClient) CancelJob(ctx context.Context, in *CancelJobRequest, opts ...grpc.CallOption) (*CancelJobResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CancelJobResponse)
@@ -279,6 +303,10 @@ type AccessServiceServer interface {
 	ExplainTask(context.Context, *ExplainTaskRequest) (*ExplainTaskResponse, error)
 	// GetOutput streams one kept output by its content.
 	GetOutput(*GetOutputRequest, grpc.ServerStreamingServer[GetOutputResponse]) error
+	// FollowOutput streams an output of one host as it is written, from an offset.
+	// When the attempt has ended it comes from the store, or from the host as long
+	// as that has not been told to forget it.
+	FollowOutput(*FollowOutputRequest, grpc.ServerStreamingServer[FollowOutputResponse]) error
 	// CancelJob stops a job: what is not released is skipped, what runs is killed.
 	CancelJob(context.Context, *CancelJobRequest) (*CancelJobResponse, error)
 	// PauseJob stops releasing until a resume. What is released goes on.
@@ -325,6 +353,9 @@ func (UnimplementedAccessServiceServer) ExplainTask(context.Context, *ExplainTas
 }
 func (UnimplementedAccessServiceServer) GetOutput(*GetOutputRequest, grpc.ServerStreamingServer[GetOutputResponse]) error {
 	return status.Error(codes.Unimplemented, "method GetOutput not implemented")
+}
+func (UnimplementedAccessServiceServer) FollowOutput(*FollowOutputRequest, grpc.ServerStreamingServer[FollowOutputResponse]) error {
+	return status.Error(codes.Unimplemented, "method FollowOutput not implemented")
 }
 func (UnimplementedAccessServiceServer) CancelJob(context.Context, *CancelJobRequest) (*CancelJobResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelJob not implemented")
@@ -476,6 +507,17 @@ func _AccessService_GetOutput_Handler(srv interface{}, stream grpc.ServerStream)
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type AccessService_GetOutputServer = grpc.ServerStreamingServer[GetOutputResponse]
+
+func _AccessService_FollowOutput_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(FollowOutputRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AccessServiceServer).FollowOutput(m, &grpc.GenericServerStream[FollowOutputRequest, FollowOutputResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AccessService_FollowOutputServer = grpc.ServerStreamingServer[FollowOutputResponse]
 
 func _AccessService_CancelJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CancelJobRequest)
@@ -652,6 +694,11 @@ var AccessService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "GetOutput",
 			Handler:       _AccessService_GetOutput_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "FollowOutput",
+			Handler:       _AccessService_FollowOutput_Handler,
 			ServerStreams: true,
 		},
 	},

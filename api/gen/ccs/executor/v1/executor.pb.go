@@ -1408,8 +1408,11 @@ type FetchOutputRequest struct {
 	Attempt uint32 `protobuf:"varint,2,opt,name=attempt,proto3" json:"attempt,omitempty"`
 	// Which stream.
 	Stream v1.Stream `protobuf:"varint,3,opt,name=stream,proto3,enum=ccs.types.v1.Stream" json:"stream,omitempty"`
-	// First byte.
-	Offset        uint64 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
+	// First byte, in what the command wrote; what is not kept there is passed over.
+	Offset uint64 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
+	// Goes on until the attempt has ended, also from an offset that is not reached
+	// yet. Else the stream ends with what there is now.
+	Follow        bool `protobuf:"varint,5,opt,name=follow,proto3" json:"follow,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1472,11 +1475,23 @@ func (x *FetchOutputRequest) GetOffset() uint64 {
 	return 0
 }
 
+func (x *FetchOutputRequest) GetFollow() bool {
+	if x != nil {
+		return x.Follow
+	}
+	return false
+}
+
 // FetchOutputResponse is a piece of output in order.
 type FetchOutputResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// At most 64 KiB.
-	Content       []byte `protobuf:"bytes,1,opt,name=content,proto3" json:"content,omitempty"`
+	Content []byte `protobuf:"bytes,1,opt,name=content,proto3" json:"content,omitempty"`
+	// Of the first byte of the content, in what the command wrote; 0 also: it
+	// follows what came before. What lies between is not there any more.
+	Offset uint64 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`
+	// The last message. An executor that knows no `follow` yet does not send it.
+	End           *v1.OutputEnd `protobuf:"bytes,3,opt,name=end,proto3" json:"end,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1514,6 +1529,20 @@ func (*FetchOutputResponse) Descriptor() ([]byte, []int) {
 func (x *FetchOutputResponse) GetContent() []byte {
 	if x != nil {
 		return x.Content
+	}
+	return nil
+}
+
+func (x *FetchOutputResponse) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *FetchOutputResponse) GetEnd() *v1.OutputEnd {
+	if x != nil {
+		return x.End
 	}
 	return nil
 }
@@ -1723,15 +1752,18 @@ const file_ccs_executor_v1_executor_proto_rawDesc = "" +
 	"\fWatchRequest\"r\n" +
 	"\rWatchResponse\x124\n" +
 	"\bcommands\x18\x01 \x03(\v2\x18.ccs.executor.v1.CommandR\bcommands\x12+\n" +
-	"\x11snapshot_complete\x18\x02 \x01(\bR\x10snapshotComplete\"\x93\x01\n" +
+	"\x11snapshot_complete\x18\x02 \x01(\bR\x10snapshotComplete\"\xab\x01\n" +
 	"\x12FetchOutputRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12\x18\n" +
 	"\aattempt\x18\x02 \x01(\rR\aattempt\x12,\n" +
 	"\x06stream\x18\x03 \x01(\x0e2\x14.ccs.types.v1.StreamR\x06stream\x12\x16\n" +
-	"\x06offset\x18\x04 \x01(\x04R\x06offset\"/\n" +
+	"\x06offset\x18\x04 \x01(\x04R\x06offset\x12\x16\n" +
+	"\x06follow\x18\x05 \x01(\bR\x06follow\"r\n" +
 	"\x13FetchOutputResponse\x12\x18\n" +
-	"\acontent\x18\x01 \x01(\fR\acontent\"l\n" +
+	"\acontent\x18\x01 \x01(\fR\acontent\x12\x16\n" +
+	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12)\n" +
+	"\x03end\x18\x03 \x01(\v2\x17.ccs.types.v1.OutputEndR\x03end\"l\n" +
 	"\x0eReleaseRequest\x12\x1d\n" +
 	"\n" +
 	"command_id\x18\x01 \x01(\tR\tcommandId\x12;\n" +
@@ -1810,6 +1842,7 @@ var file_ccs_executor_v1_executor_proto_goTypes = []any{
 	(*v1.TaskStatus)(nil),           // 25: ccs.types.v1.TaskStatus
 	(*v1.OutputRef)(nil),            // 26: ccs.types.v1.OutputRef
 	(v1.Stream)(0),                  // 27: ccs.types.v1.Stream
+	(*v1.OutputEnd)(nil),            // 28: ccs.types.v1.OutputEnd
 }
 var file_ccs_executor_v1_executor_proto_depIdxs = []int32{
 	23, // 0: ccs.executor.v1.GetInfoRequest.server_time:type_name -> google.protobuf.Timestamp
@@ -1839,30 +1872,31 @@ var file_ccs_executor_v1_executor_proto_depIdxs = []int32{
 	14, // 24: ccs.executor.v1.ListResponse.commands:type_name -> ccs.executor.v1.Command
 	14, // 25: ccs.executor.v1.WatchResponse.commands:type_name -> ccs.executor.v1.Command
 	27, // 26: ccs.executor.v1.FetchOutputRequest.stream:type_name -> ccs.types.v1.Stream
-	23, // 27: ccs.executor.v1.ReleaseRequest.server_time:type_name -> google.protobuf.Timestamp
-	2,  // 28: ccs.executor.v1.ExecutorService.GetInfo:input_type -> ccs.executor.v1.GetInfoRequest
-	4,  // 29: ccs.executor.v1.ExecutorService.ReserveSessions:input_type -> ccs.executor.v1.ReserveSessionsRequest
-	8,  // 30: ccs.executor.v1.ExecutorService.Start:input_type -> ccs.executor.v1.StartRequest
-	10, // 31: ccs.executor.v1.ExecutorService.Decline:input_type -> ccs.executor.v1.DeclineRequest
-	12, // 32: ccs.executor.v1.ExecutorService.Signal:input_type -> ccs.executor.v1.SignalRequest
-	15, // 33: ccs.executor.v1.ExecutorService.List:input_type -> ccs.executor.v1.ListRequest
-	17, // 34: ccs.executor.v1.ExecutorService.Watch:input_type -> ccs.executor.v1.WatchRequest
-	19, // 35: ccs.executor.v1.ExecutorService.FetchOutput:input_type -> ccs.executor.v1.FetchOutputRequest
-	21, // 36: ccs.executor.v1.ExecutorService.Release:input_type -> ccs.executor.v1.ReleaseRequest
-	3,  // 37: ccs.executor.v1.ExecutorService.GetInfo:output_type -> ccs.executor.v1.GetInfoResponse
-	5,  // 38: ccs.executor.v1.ExecutorService.ReserveSessions:output_type -> ccs.executor.v1.ReserveSessionsResponse
-	9,  // 39: ccs.executor.v1.ExecutorService.Start:output_type -> ccs.executor.v1.StartResponse
-	11, // 40: ccs.executor.v1.ExecutorService.Decline:output_type -> ccs.executor.v1.DeclineResponse
-	13, // 41: ccs.executor.v1.ExecutorService.Signal:output_type -> ccs.executor.v1.SignalResponse
-	16, // 42: ccs.executor.v1.ExecutorService.List:output_type -> ccs.executor.v1.ListResponse
-	18, // 43: ccs.executor.v1.ExecutorService.Watch:output_type -> ccs.executor.v1.WatchResponse
-	20, // 44: ccs.executor.v1.ExecutorService.FetchOutput:output_type -> ccs.executor.v1.FetchOutputResponse
-	22, // 45: ccs.executor.v1.ExecutorService.Release:output_type -> ccs.executor.v1.ReleaseResponse
-	37, // [37:46] is the sub-list for method output_type
-	28, // [28:37] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	28, // 27: ccs.executor.v1.FetchOutputResponse.end:type_name -> ccs.types.v1.OutputEnd
+	23, // 28: ccs.executor.v1.ReleaseRequest.server_time:type_name -> google.protobuf.Timestamp
+	2,  // 29: ccs.executor.v1.ExecutorService.GetInfo:input_type -> ccs.executor.v1.GetInfoRequest
+	4,  // 30: ccs.executor.v1.ExecutorService.ReserveSessions:input_type -> ccs.executor.v1.ReserveSessionsRequest
+	8,  // 31: ccs.executor.v1.ExecutorService.Start:input_type -> ccs.executor.v1.StartRequest
+	10, // 32: ccs.executor.v1.ExecutorService.Decline:input_type -> ccs.executor.v1.DeclineRequest
+	12, // 33: ccs.executor.v1.ExecutorService.Signal:input_type -> ccs.executor.v1.SignalRequest
+	15, // 34: ccs.executor.v1.ExecutorService.List:input_type -> ccs.executor.v1.ListRequest
+	17, // 35: ccs.executor.v1.ExecutorService.Watch:input_type -> ccs.executor.v1.WatchRequest
+	19, // 36: ccs.executor.v1.ExecutorService.FetchOutput:input_type -> ccs.executor.v1.FetchOutputRequest
+	21, // 37: ccs.executor.v1.ExecutorService.Release:input_type -> ccs.executor.v1.ReleaseRequest
+	3,  // 38: ccs.executor.v1.ExecutorService.GetInfo:output_type -> ccs.executor.v1.GetInfoResponse
+	5,  // 39: ccs.executor.v1.ExecutorService.ReserveSessions:output_type -> ccs.executor.v1.ReserveSessionsResponse
+	9,  // 40: ccs.executor.v1.ExecutorService.Start:output_type -> ccs.executor.v1.StartResponse
+	11, // 41: ccs.executor.v1.ExecutorService.Decline:output_type -> ccs.executor.v1.DeclineResponse
+	13, // 42: ccs.executor.v1.ExecutorService.Signal:output_type -> ccs.executor.v1.SignalResponse
+	16, // 43: ccs.executor.v1.ExecutorService.List:output_type -> ccs.executor.v1.ListResponse
+	18, // 44: ccs.executor.v1.ExecutorService.Watch:output_type -> ccs.executor.v1.WatchResponse
+	20, // 45: ccs.executor.v1.ExecutorService.FetchOutput:output_type -> ccs.executor.v1.FetchOutputResponse
+	22, // 46: ccs.executor.v1.ExecutorService.Release:output_type -> ccs.executor.v1.ReleaseResponse
+	38, // [38:47] is the sub-list for method output_type
+	29, // [29:38] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_ccs_executor_v1_executor_proto_init() }

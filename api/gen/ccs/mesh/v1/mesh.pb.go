@@ -1755,6 +1755,143 @@ func (x *FetchBlobResponse) GetContent() []byte {
 	return nil
 }
 
+// FollowOutputRequest names output of a host.
+type FollowOutputRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The host.
+	HostId string `protobuf:"bytes,1,opt,name=host_id,json=hostId,proto3" json:"host_id,omitempty"`
+	// Job id; 16 bytes.
+	JobId []byte `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// Attempt, from 1.
+	Attempt uint32 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// Which output.
+	Stream v1.Stream `protobuf:"varint,4,opt,name=stream,proto3,enum=ccs.types.v1.Stream" json:"stream,omitempty"`
+	// First byte, in what the command wrote.
+	Offset uint64 `protobuf:"varint,5,opt,name=offset,proto3" json:"offset,omitempty"`
+	// Until the attempt has ended; else what there is now.
+	Follow        bool `protobuf:"varint,6,opt,name=follow,proto3" json:"follow,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FollowOutputRequest) Reset() {
+	*x = FollowOutputRequest{}
+	mi := &file_ccs_mesh_v1_mesh_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FollowOutputRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FollowOutputRequest) ProtoMessage() {}
+
+func (x *FollowOutputRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_mesh_v1_mesh_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FollowOutputRequest.ProtoReflect.Descriptor instead.
+func (*FollowOutputRequest) Descriptor() ([]byte, []int) {
+	return file_ccs_mesh_v1_mesh_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *FollowOutputRequest) GetHostId() string {
+	if x != nil {
+		return x.HostId
+	}
+	return ""
+}
+
+func (x *FollowOutputRequest) GetJobId() []byte {
+	if x != nil {
+		return x.JobId
+	}
+	return nil
+}
+
+func (x *FollowOutputRequest) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *FollowOutputRequest) GetStream() v1.Stream {
+	if x != nil {
+		return x.Stream
+	}
+	return v1.Stream(0)
+}
+
+func (x *FollowOutputRequest) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *FollowOutputRequest) GetFollow() bool {
+	if x != nil {
+		return x.Follow
+	}
+	return false
+}
+
+// FollowOutputResponse is a piece of the output in order.
+type FollowOutputResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// At most 32 KiB.
+	Piece         *v1.OutputPiece `protobuf:"bytes,1,opt,name=piece,proto3" json:"piece,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FollowOutputResponse) Reset() {
+	*x = FollowOutputResponse{}
+	mi := &file_ccs_mesh_v1_mesh_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FollowOutputResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FollowOutputResponse) ProtoMessage() {}
+
+func (x *FollowOutputResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_mesh_v1_mesh_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FollowOutputResponse.ProtoReflect.Descriptor instead.
+func (*FollowOutputResponse) Descriptor() ([]byte, []int) {
+	return file_ccs_mesh_v1_mesh_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *FollowOutputResponse) GetPiece() *v1.OutputPiece {
+	if x != nil {
+		return x.Piece
+	}
+	return nil
+}
+
 var File_ccs_mesh_v1_mesh_proto protoreflect.FileDescriptor
 
 const file_ccs_mesh_v1_mesh_proto_rawDesc = "" +
@@ -1880,10 +2017,20 @@ const file_ccs_mesh_v1_mesh_proto_rawDesc = "" +
 	"\x10FetchBlobRequest\x12\x16\n" +
 	"\x06digest\x18\x01 \x01(\fR\x06digest\"-\n" +
 	"\x11FetchBlobResponse\x12\x18\n" +
-	"\acontent\x18\x01 \x01(\fR\acontent2\xa5\x01\n" +
+	"\acontent\x18\x01 \x01(\fR\acontent\"\xbd\x01\n" +
+	"\x13FollowOutputRequest\x12\x17\n" +
+	"\ahost_id\x18\x01 \x01(\tR\x06hostId\x12\x15\n" +
+	"\x06job_id\x18\x02 \x01(\fR\x05jobId\x12\x18\n" +
+	"\aattempt\x18\x03 \x01(\rR\aattempt\x12,\n" +
+	"\x06stream\x18\x04 \x01(\x0e2\x14.ccs.types.v1.StreamR\x06stream\x12\x16\n" +
+	"\x06offset\x18\x05 \x01(\x04R\x06offset\x12\x16\n" +
+	"\x06follow\x18\x06 \x01(\bR\x06follow\"G\n" +
+	"\x14FollowOutputResponse\x12/\n" +
+	"\x05piece\x18\x01 \x01(\v2\x19.ccs.types.v1.OutputPieceR\x05piece2\xfc\x01\n" +
 	"\vMeshService\x12H\n" +
 	"\aConnect\x12\x1b.ccs.mesh.v1.ConnectRequest\x1a\x1c.ccs.mesh.v1.ConnectResponse(\x010\x01\x12L\n" +
-	"\tFetchBlob\x12\x1d.ccs.mesh.v1.FetchBlobRequest\x1a\x1e.ccs.mesh.v1.FetchBlobResponse0\x01B7Z5github.com/ccs-project/ccs/api/gen/ccs/mesh/v1;meshv1b\x06proto3"
+	"\tFetchBlob\x12\x1d.ccs.mesh.v1.FetchBlobRequest\x1a\x1e.ccs.mesh.v1.FetchBlobResponse0\x01\x12U\n" +
+	"\fFollowOutput\x12 .ccs.mesh.v1.FollowOutputRequest\x1a!.ccs.mesh.v1.FollowOutputResponse0\x01B7Z5github.com/ccs-project/ccs/api/gen/ccs/mesh/v1;meshv1b\x06proto3"
 
 var (
 	file_ccs_mesh_v1_mesh_proto_rawDescOnce sync.Once
@@ -1897,7 +2044,7 @@ func file_ccs_mesh_v1_mesh_proto_rawDescGZIP() []byte {
 	return file_ccs_mesh_v1_mesh_proto_rawDescData
 }
 
-var file_ccs_mesh_v1_mesh_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_ccs_mesh_v1_mesh_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_ccs_mesh_v1_mesh_proto_goTypes = []any{
 	(*Epoch)(nil),                 // 0: ccs.mesh.v1.Epoch
 	(*ConnectRequest)(nil),        // 1: ccs.mesh.v1.ConnectRequest
@@ -1922,15 +2069,19 @@ var file_ccs_mesh_v1_mesh_proto_goTypes = []any{
 	(*Returns)(nil),               // 20: ccs.mesh.v1.Returns
 	(*FetchBlobRequest)(nil),      // 21: ccs.mesh.v1.FetchBlobRequest
 	(*FetchBlobResponse)(nil),     // 22: ccs.mesh.v1.FetchBlobResponse
-	nil,                           // 23: ccs.mesh.v1.Attachment.FactsEntry
-	(*v1.VersionRange)(nil),       // 24: ccs.types.v1.VersionRange
-	(*v1.ClassCredit)(nil),        // 25: ccs.types.v1.ClassCredit
-	(*v1.Envelope)(nil),           // 26: ccs.types.v1.Envelope
-	(*v1.Target)(nil),             // 27: ccs.types.v1.Target
-	(*v1.RangeProof)(nil),         // 28: ccs.types.v1.RangeProof
-	(*timestamppb.Timestamp)(nil), // 29: google.protobuf.Timestamp
-	(*v1.Blob)(nil),               // 30: ccs.types.v1.Blob
-	(*v1.TaskResult)(nil),         // 31: ccs.types.v1.TaskResult
+	(*FollowOutputRequest)(nil),   // 23: ccs.mesh.v1.FollowOutputRequest
+	(*FollowOutputResponse)(nil),  // 24: ccs.mesh.v1.FollowOutputResponse
+	nil,                           // 25: ccs.mesh.v1.Attachment.FactsEntry
+	(*v1.VersionRange)(nil),       // 26: ccs.types.v1.VersionRange
+	(*v1.ClassCredit)(nil),        // 27: ccs.types.v1.ClassCredit
+	(*v1.Envelope)(nil),           // 28: ccs.types.v1.Envelope
+	(*v1.Target)(nil),             // 29: ccs.types.v1.Target
+	(*v1.RangeProof)(nil),         // 30: ccs.types.v1.RangeProof
+	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
+	(*v1.Blob)(nil),               // 32: ccs.types.v1.Blob
+	(*v1.TaskResult)(nil),         // 33: ccs.types.v1.TaskResult
+	(v1.Stream)(0),                // 34: ccs.types.v1.Stream
+	(*v1.OutputPiece)(nil),        // 35: ccs.types.v1.OutputPiece
 }
 var file_ccs_mesh_v1_mesh_proto_depIdxs = []int32{
 	2,  // 0: ccs.mesh.v1.ConnectRequest.hello:type_name -> ccs.mesh.v1.SchedulerHello
@@ -1940,45 +2091,49 @@ var file_ccs_mesh_v1_mesh_proto_depIdxs = []int32{
 	10, // 4: ccs.mesh.v1.ConnectRequest.have:type_name -> ccs.mesh.v1.HaveReports
 	11, // 5: ccs.mesh.v1.ConnectRequest.query:type_name -> ccs.mesh.v1.Query
 	12, // 6: ccs.mesh.v1.ConnectRequest.credits:type_name -> ccs.mesh.v1.Credits
-	24, // 7: ccs.mesh.v1.SchedulerHello.versions:type_name -> ccs.types.v1.VersionRange
-	25, // 8: ccs.mesh.v1.SchedulerHello.credits:type_name -> ccs.types.v1.ClassCredit
+	26, // 7: ccs.mesh.v1.SchedulerHello.versions:type_name -> ccs.types.v1.VersionRange
+	27, // 8: ccs.mesh.v1.SchedulerHello.credits:type_name -> ccs.types.v1.ClassCredit
 	4,  // 9: ccs.mesh.v1.Owns.shards:type_name -> ccs.mesh.v1.ShardEpoch
 	0,  // 10: ccs.mesh.v1.ShardEpoch.epoch:type_name -> ccs.mesh.v1.Epoch
 	0,  // 11: ccs.mesh.v1.Dispatch.epoch:type_name -> ccs.mesh.v1.Epoch
 	6,  // 12: ccs.mesh.v1.Dispatch.payload:type_name -> ccs.mesh.v1.Payload
 	7,  // 13: ccs.mesh.v1.Dispatch.releases:type_name -> ccs.mesh.v1.Release
-	26, // 14: ccs.mesh.v1.Payload.capsule:type_name -> ccs.types.v1.Envelope
-	27, // 15: ccs.mesh.v1.Payload.targets:type_name -> ccs.types.v1.Target
-	28, // 16: ccs.mesh.v1.Payload.proof:type_name -> ccs.types.v1.RangeProof
+	28, // 14: ccs.mesh.v1.Payload.capsule:type_name -> ccs.types.v1.Envelope
+	29, // 15: ccs.mesh.v1.Payload.targets:type_name -> ccs.types.v1.Target
+	30, // 16: ccs.mesh.v1.Payload.proof:type_name -> ccs.types.v1.RangeProof
 	7,  // 17: ccs.mesh.v1.Wishes.stop:type_name -> ccs.mesh.v1.Release
 	9,  // 18: ccs.mesh.v1.Wishes.forget:type_name -> ccs.mesh.v1.HostOrdinal
 	7,  // 19: ccs.mesh.v1.Wishes.withdraw:type_name -> ccs.mesh.v1.Release
 	9,  // 20: ccs.mesh.v1.Query.tasks:type_name -> ccs.mesh.v1.HostOrdinal
-	25, // 21: ccs.mesh.v1.Credits.credits:type_name -> ccs.types.v1.ClassCredit
+	27, // 21: ccs.mesh.v1.Credits.credits:type_name -> ccs.types.v1.ClassCredit
 	14, // 22: ccs.mesh.v1.ConnectResponse.hello:type_name -> ccs.mesh.v1.AggregatorHello
 	15, // 23: ccs.mesh.v1.ConnectResponse.attachments:type_name -> ccs.mesh.v1.Attachments
 	17, // 24: ccs.mesh.v1.ConnectResponse.reports:type_name -> ccs.mesh.v1.Reports
 	20, // 25: ccs.mesh.v1.ConnectResponse.returns:type_name -> ccs.mesh.v1.Returns
 	12, // 26: ccs.mesh.v1.ConnectResponse.credits:type_name -> ccs.mesh.v1.Credits
-	25, // 27: ccs.mesh.v1.AggregatorHello.credits:type_name -> ccs.types.v1.ClassCredit
+	27, // 27: ccs.mesh.v1.AggregatorHello.credits:type_name -> ccs.types.v1.ClassCredit
 	16, // 28: ccs.mesh.v1.Attachments.items:type_name -> ccs.mesh.v1.Attachment
-	23, // 29: ccs.mesh.v1.Attachment.facts:type_name -> ccs.mesh.v1.Attachment.FactsEntry
-	29, // 30: ccs.mesh.v1.Attachment.since:type_name -> google.protobuf.Timestamp
+	25, // 29: ccs.mesh.v1.Attachment.facts:type_name -> ccs.mesh.v1.Attachment.FactsEntry
+	31, // 30: ccs.mesh.v1.Attachment.since:type_name -> google.protobuf.Timestamp
 	18, // 31: ccs.mesh.v1.Reports.jobs:type_name -> ccs.mesh.v1.JobReports
-	30, // 32: ccs.mesh.v1.Reports.blobs:type_name -> ccs.types.v1.Blob
+	32, // 32: ccs.mesh.v1.Reports.blobs:type_name -> ccs.types.v1.Blob
 	19, // 33: ccs.mesh.v1.JobReports.items:type_name -> ccs.mesh.v1.HostReport
-	31, // 34: ccs.mesh.v1.HostReport.result:type_name -> ccs.types.v1.TaskResult
+	33, // 34: ccs.mesh.v1.HostReport.result:type_name -> ccs.types.v1.TaskResult
 	9,  // 35: ccs.mesh.v1.Returns.not_here:type_name -> ccs.mesh.v1.HostOrdinal
 	9,  // 36: ccs.mesh.v1.Returns.not_known:type_name -> ccs.mesh.v1.HostOrdinal
-	1,  // 37: ccs.mesh.v1.MeshService.Connect:input_type -> ccs.mesh.v1.ConnectRequest
-	21, // 38: ccs.mesh.v1.MeshService.FetchBlob:input_type -> ccs.mesh.v1.FetchBlobRequest
-	13, // 39: ccs.mesh.v1.MeshService.Connect:output_type -> ccs.mesh.v1.ConnectResponse
-	22, // 40: ccs.mesh.v1.MeshService.FetchBlob:output_type -> ccs.mesh.v1.FetchBlobResponse
-	39, // [39:41] is the sub-list for method output_type
-	37, // [37:39] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	34, // 37: ccs.mesh.v1.FollowOutputRequest.stream:type_name -> ccs.types.v1.Stream
+	35, // 38: ccs.mesh.v1.FollowOutputResponse.piece:type_name -> ccs.types.v1.OutputPiece
+	1,  // 39: ccs.mesh.v1.MeshService.Connect:input_type -> ccs.mesh.v1.ConnectRequest
+	21, // 40: ccs.mesh.v1.MeshService.FetchBlob:input_type -> ccs.mesh.v1.FetchBlobRequest
+	23, // 41: ccs.mesh.v1.MeshService.FollowOutput:input_type -> ccs.mesh.v1.FollowOutputRequest
+	13, // 42: ccs.mesh.v1.MeshService.Connect:output_type -> ccs.mesh.v1.ConnectResponse
+	22, // 43: ccs.mesh.v1.MeshService.FetchBlob:output_type -> ccs.mesh.v1.FetchBlobResponse
+	24, // 44: ccs.mesh.v1.MeshService.FollowOutput:output_type -> ccs.mesh.v1.FollowOutputResponse
+	42, // [42:45] is the sub-list for method output_type
+	39, // [39:42] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_ccs_mesh_v1_mesh_proto_init() }
@@ -2008,7 +2163,7 @@ func file_ccs_mesh_v1_mesh_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ccs_mesh_v1_mesh_proto_rawDesc), len(file_ccs_mesh_v1_mesh_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,8 +22,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	MeshService_Connect_FullMethodName   = "/ccs.mesh.v1.MeshService/Connect"
-	MeshService_FetchBlob_FullMethodName = "/ccs.mesh.v1.MeshService/FetchBlob"
+	MeshService_Connect_FullMethodName      = "/ccs.mesh.v1.MeshService/Connect"
+	MeshService_FetchBlob_FullMethodName    = "/ccs.mesh.v1.MeshService/FetchBlob"
+	MeshService_FollowOutput_FullMethodName = "/ccs.mesh.v1.MeshService/FollowOutput"
 )
 
 // MeshServiceClient is the client API for MeshService service.
@@ -37,6 +38,9 @@ type MeshServiceClient interface {
 	Connect(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ConnectRequest, ConnectResponse], error)
 	// FetchBlob streams output that is too large for a report.
 	FetchBlob(ctx context.Context, in *FetchBlobRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FetchBlobResponse], error)
+	// FollowOutput streams output from a host that has a session here, as it is
+	// written. It ends with UNAVAILABLE when the session does.
+	FollowOutput(ctx context.Context, in *FollowOutputRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FollowOutputResponse], error)
 }
 
 type meshServiceClient struct {
@@ -79,6 +83,25 @@ func (c *meshServiceClient) FetchBlob(ctx context.Context, in *FetchBlobRequest,
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type MeshService_FetchBlobClient = grpc.ServerStreamingClient[FetchBlobResponse]
 
+func (c *meshServiceClient) FollowOutput(ctx context.Context, in *FollowOutputRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FollowOutputResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &MeshService_ServiceDesc.Streams[2], MeshService_FollowOutput_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[FollowOutputRequest, FollowOutputResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type MeshService_FollowOutputClient = grpc.ServerStreamingClient[FollowOutputResponse]
+
 // MeshServiceServer is the server API for MeshService service.
 // All implementations must embed UnimplementedMeshServiceServer
 // for forward compatibility.
@@ -90,6 +113,9 @@ type MeshServiceServer interface {
 	Connect(grpc.BidiStreamingServer[ConnectRequest, ConnectResponse]) error
 	// FetchBlob streams output that is too large for a report.
 	FetchBlob(*FetchBlobRequest, grpc.ServerStreamingServer[FetchBlobResponse]) error
+	// FollowOutput streams output from a host that has a session here, as it is
+	// written. It ends with UNAVAILABLE when the session does.
+	FollowOutput(*FollowOutputRequest, grpc.ServerStreamingServer[FollowOutputResponse]) error
 	mustEmbedUnimplementedMeshServiceServer()
 }
 
@@ -105,6 +131,9 @@ func (UnimplementedMeshServiceServer) Connect(grpc.BidiStreamingServer[ConnectRe
 }
 func (UnimplementedMeshServiceServer) FetchBlob(*FetchBlobRequest, grpc.ServerStreamingServer[FetchBlobResponse]) error {
 	return status.Error(codes.Unimplemented, "method FetchBlob not implemented")
+}
+func (UnimplementedMeshServiceServer) FollowOutput(*FollowOutputRequest, grpc.ServerStreamingServer[FollowOutputResponse]) error {
+	return status.Error(codes.Unimplemented, "method FollowOutput not implemented")
 }
 func (UnimplementedMeshServiceServer) mustEmbedUnimplementedMeshServiceServer() {}
 func (UnimplementedMeshServiceServer) testEmbeddedByValue()                     {}
@@ -145,6 +174,17 @@ func _MeshService_FetchBlob_Handler(srv interface{}, stream grpc.ServerStream) e
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type MeshService_FetchBlobServer = grpc.ServerStreamingServer[FetchBlobResponse]
 
+func _MeshService_FollowOutput_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(FollowOutputRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(MeshServiceServer).FollowOutput(m, &grpc.GenericServerStream[FollowOutputRequest, FollowOutputResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type MeshService_FollowOutputServer = grpc.ServerStreamingServer[FollowOutputResponse]
+
 // MeshService_ServiceDesc is the grpc.ServiceDesc for MeshService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -162,6 +202,11 @@ var MeshService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "FetchBlob",
 			Handler:       _MeshService_FetchBlob_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "FollowOutput",
+			Handler:       _MeshService_FollowOutput_Handler,
 			ServerStreams: true,
 		},
 	},

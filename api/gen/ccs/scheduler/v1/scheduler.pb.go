@@ -891,6 +891,107 @@ func (x *GetOutputResponse) GetResponse() *v11.GetOutputResponse {
 	return nil
 }
 
+// FollowOutputRequest is the access request and its caller.
+type FollowOutputRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The user.
+	Caller *v1.Caller `protobuf:"bytes,1,opt,name=caller,proto3" json:"caller,omitempty"`
+	// What the user asked.
+	Request       *v11.FollowOutputRequest `protobuf:"bytes,2,opt,name=request,proto3" json:"request,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FollowOutputRequest) Reset() {
+	*x = FollowOutputRequest{}
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FollowOutputRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FollowOutputRequest) ProtoMessage() {}
+
+func (x *FollowOutputRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FollowOutputRequest.ProtoReflect.Descriptor instead.
+func (*FollowOutputRequest) Descriptor() ([]byte, []int) {
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *FollowOutputRequest) GetCaller() *v1.Caller {
+	if x != nil {
+		return x.Caller
+	}
+	return nil
+}
+
+func (x *FollowOutputRequest) GetRequest() *v11.FollowOutputRequest {
+	if x != nil {
+		return x.Request
+	}
+	return nil
+}
+
+// FollowOutputResponse is the answer for access.
+type FollowOutputResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The answer.
+	Response      *v11.FollowOutputResponse `protobuf:"bytes,1,opt,name=response,proto3" json:"response,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FollowOutputResponse) Reset() {
+	*x = FollowOutputResponse{}
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FollowOutputResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FollowOutputResponse) ProtoMessage() {}
+
+func (x *FollowOutputResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FollowOutputResponse.ProtoReflect.Descriptor instead.
+func (*FollowOutputResponse) Descriptor() ([]byte, []int) {
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *FollowOutputResponse) GetResponse() *v11.FollowOutputResponse {
+	if x != nil {
+		return x.Response
+	}
+	return nil
+}
+
 // CancelJobRequest is the access request and its caller.
 type CancelJobRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -904,7 +1005,7 @@ type CancelJobRequest struct {
 
 func (x *CancelJobRequest) Reset() {
 	*x = CancelJobRequest{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[17]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -916,7 +1017,7 @@ func (x *CancelJobRequest) String() string {
 func (*CancelJobRequest) ProtoMessage() {}
 
 func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[17]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -929,7 +1030,7 @@ func (x *CancelJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobRequest.ProtoReflect.Descriptor instead.
 func (*CancelJobRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{17}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CancelJobRequest) GetCaller() *v1.Caller {
@@ -957,7 +1058,7 @@ type CancelJobResponse struct {
 
 func (x *CancelJobResponse) Reset() {
 	*x = CancelJobResponse{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[18]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -969,7 +1070,7 @@ func (x *CancelJobResponse) String() string {
 func (*CancelJobResponse) ProtoMessage() {}
 
 func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[18]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -982,7 +1083,7 @@ func (x *CancelJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CancelJobResponse.ProtoReflect.Descriptor instead.
 func (*CancelJobResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{18}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CancelJobResponse) GetResponse() *v11.CancelJobResponse {
@@ -1005,7 +1106,7 @@ type PauseJobRequest struct {
 
 func (x *PauseJobRequest) Reset() {
 	*x = PauseJobRequest{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[19]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1017,7 +1118,7 @@ func (x *PauseJobRequest) String() string {
 func (*PauseJobRequest) ProtoMessage() {}
 
 func (x *PauseJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[19]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1030,7 +1131,7 @@ func (x *PauseJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseJobRequest.ProtoReflect.Descriptor instead.
 func (*PauseJobRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{19}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *PauseJobRequest) GetCaller() *v1.Caller {
@@ -1058,7 +1159,7 @@ type PauseJobResponse struct {
 
 func (x *PauseJobResponse) Reset() {
 	*x = PauseJobResponse{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[20]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1070,7 +1171,7 @@ func (x *PauseJobResponse) String() string {
 func (*PauseJobResponse) ProtoMessage() {}
 
 func (x *PauseJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[20]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1083,7 +1184,7 @@ func (x *PauseJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseJobResponse.ProtoReflect.Descriptor instead.
 func (*PauseJobResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{20}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *PauseJobResponse) GetResponse() *v11.PauseJobResponse {
@@ -1106,7 +1207,7 @@ type ResumeJobRequest struct {
 
 func (x *ResumeJobRequest) Reset() {
 	*x = ResumeJobRequest{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[21]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1118,7 +1219,7 @@ func (x *ResumeJobRequest) String() string {
 func (*ResumeJobRequest) ProtoMessage() {}
 
 func (x *ResumeJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[21]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1131,7 +1232,7 @@ func (x *ResumeJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeJobRequest.ProtoReflect.Descriptor instead.
 func (*ResumeJobRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{21}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ResumeJobRequest) GetCaller() *v1.Caller {
@@ -1159,7 +1260,7 @@ type ResumeJobResponse struct {
 
 func (x *ResumeJobResponse) Reset() {
 	*x = ResumeJobResponse{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[22]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1171,7 +1272,7 @@ func (x *ResumeJobResponse) String() string {
 func (*ResumeJobResponse) ProtoMessage() {}
 
 func (x *ResumeJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[22]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1184,7 +1285,7 @@ func (x *ResumeJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeJobResponse.ProtoReflect.Descriptor instead.
 func (*ResumeJobResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{22}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ResumeJobResponse) GetResponse() *v11.ResumeJobResponse {
@@ -1207,7 +1308,7 @@ type SummarizeJobRequest struct {
 
 func (x *SummarizeJobRequest) Reset() {
 	*x = SummarizeJobRequest{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[23]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1219,7 +1320,7 @@ func (x *SummarizeJobRequest) String() string {
 func (*SummarizeJobRequest) ProtoMessage() {}
 
 func (x *SummarizeJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[23]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1232,7 +1333,7 @@ func (x *SummarizeJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SummarizeJobRequest.ProtoReflect.Descriptor instead.
 func (*SummarizeJobRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{23}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SummarizeJobRequest) GetCaller() *v1.Caller {
@@ -1260,7 +1361,7 @@ type SummarizeJobResponse struct {
 
 func (x *SummarizeJobResponse) Reset() {
 	*x = SummarizeJobResponse{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[24]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1272,7 +1373,7 @@ func (x *SummarizeJobResponse) String() string {
 func (*SummarizeJobResponse) ProtoMessage() {}
 
 func (x *SummarizeJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[24]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1285,7 +1386,7 @@ func (x *SummarizeJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SummarizeJobResponse.ProtoReflect.Descriptor instead.
 func (*SummarizeJobResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{24}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SummarizeJobResponse) GetResponse() *v11.SummarizeJobResponse {
@@ -1308,7 +1409,7 @@ type ListHostsRequest struct {
 
 func (x *ListHostsRequest) Reset() {
 	*x = ListHostsRequest{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[25]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1320,7 +1421,7 @@ func (x *ListHostsRequest) String() string {
 func (*ListHostsRequest) ProtoMessage() {}
 
 func (x *ListHostsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[25]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1333,7 +1434,7 @@ func (x *ListHostsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHostsRequest.ProtoReflect.Descriptor instead.
 func (*ListHostsRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{25}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListHostsRequest) GetCaller() *v1.Caller {
@@ -1361,7 +1462,7 @@ type ListHostsResponse struct {
 
 func (x *ListHostsResponse) Reset() {
 	*x = ListHostsResponse{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[26]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1373,7 +1474,7 @@ func (x *ListHostsResponse) String() string {
 func (*ListHostsResponse) ProtoMessage() {}
 
 func (x *ListHostsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[26]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1386,7 +1487,7 @@ func (x *ListHostsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHostsResponse.ProtoReflect.Descriptor instead.
 func (*ListHostsResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{26}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListHostsResponse) GetResponse() *v11.ListHostsResponse {
@@ -1409,7 +1510,7 @@ type GetHostRequest struct {
 
 func (x *GetHostRequest) Reset() {
 	*x = GetHostRequest{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[27]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1421,7 +1522,7 @@ func (x *GetHostRequest) String() string {
 func (*GetHostRequest) ProtoMessage() {}
 
 func (x *GetHostRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[27]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1434,7 +1535,7 @@ func (x *GetHostRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHostRequest.ProtoReflect.Descriptor instead.
 func (*GetHostRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{27}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetHostRequest) GetCaller() *v1.Caller {
@@ -1462,7 +1563,7 @@ type GetHostResponse struct {
 
 func (x *GetHostResponse) Reset() {
 	*x = GetHostResponse{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[28]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1474,7 +1575,7 @@ func (x *GetHostResponse) String() string {
 func (*GetHostResponse) ProtoMessage() {}
 
 func (x *GetHostResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[28]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1487,7 +1588,7 @@ func (x *GetHostResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetHostResponse.ProtoReflect.Descriptor instead.
 func (*GetHostResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{28}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetHostResponse) GetResponse() *v11.GetHostResponse {
@@ -1508,7 +1609,7 @@ type LocateJobRequest struct {
 
 func (x *LocateJobRequest) Reset() {
 	*x = LocateJobRequest{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[29]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1520,7 +1621,7 @@ func (x *LocateJobRequest) String() string {
 func (*LocateJobRequest) ProtoMessage() {}
 
 func (x *LocateJobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[29]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1533,7 +1634,7 @@ func (x *LocateJobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocateJobRequest.ProtoReflect.Descriptor instead.
 func (*LocateJobRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{29}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *LocateJobRequest) GetJobId() string {
@@ -1554,7 +1655,7 @@ type LocateJobResponse struct {
 
 func (x *LocateJobResponse) Reset() {
 	*x = LocateJobResponse{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[30]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1566,7 +1667,7 @@ func (x *LocateJobResponse) String() string {
 func (*LocateJobResponse) ProtoMessage() {}
 
 func (x *LocateJobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[30]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1579,7 +1680,7 @@ func (x *LocateJobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocateJobResponse.ProtoReflect.Descriptor instead.
 func (*LocateJobResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{30}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *LocateJobResponse) GetPool() string {
@@ -1600,7 +1701,7 @@ type RegisterHostRequest struct {
 
 func (x *RegisterHostRequest) Reset() {
 	*x = RegisterHostRequest{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[31]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1612,7 +1713,7 @@ func (x *RegisterHostRequest) String() string {
 func (*RegisterHostRequest) ProtoMessage() {}
 
 func (x *RegisterHostRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[31]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1625,7 +1726,7 @@ func (x *RegisterHostRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterHostRequest.ProtoReflect.Descriptor instead.
 func (*RegisterHostRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{31}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RegisterHostRequest) GetHost() *v12.Host {
@@ -1646,7 +1747,7 @@ type RegisterHostResponse struct {
 
 func (x *RegisterHostResponse) Reset() {
 	*x = RegisterHostResponse{}
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[32]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1658,7 +1759,7 @@ func (x *RegisterHostResponse) String() string {
 func (*RegisterHostResponse) ProtoMessage() {}
 
 func (x *RegisterHostResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[32]
+	mi := &file_ccs_scheduler_v1_scheduler_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1671,7 +1772,7 @@ func (x *RegisterHostResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterHostResponse.ProtoReflect.Descriptor instead.
 func (*RegisterHostResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{32}
+	return file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *RegisterHostResponse) GetHost() *v12.Host {
@@ -1728,7 +1829,12 @@ const file_ccs_scheduler_v1_scheduler_proto_rawDesc = "" +
 	"\x06caller\x18\x01 \x01(\v2\x17.ccs.identity.v1.CallerR\x06caller\x129\n" +
 	"\arequest\x18\x02 \x01(\v2\x1f.ccs.access.v1.GetOutputRequestR\arequest\"Q\n" +
 	"\x11GetOutputResponse\x12<\n" +
-	"\bresponse\x18\x01 \x01(\v2 .ccs.access.v1.GetOutputResponseR\bresponse\"~\n" +
+	"\bresponse\x18\x01 \x01(\v2 .ccs.access.v1.GetOutputResponseR\bresponse\"\x84\x01\n" +
+	"\x13FollowOutputRequest\x12/\n" +
+	"\x06caller\x18\x01 \x01(\v2\x17.ccs.identity.v1.CallerR\x06caller\x12<\n" +
+	"\arequest\x18\x02 \x01(\v2\".ccs.access.v1.FollowOutputRequestR\arequest\"W\n" +
+	"\x14FollowOutputResponse\x12?\n" +
+	"\bresponse\x18\x01 \x01(\v2#.ccs.access.v1.FollowOutputResponseR\bresponse\"~\n" +
 	"\x10CancelJobRequest\x12/\n" +
 	"\x06caller\x18\x01 \x01(\v2\x17.ccs.identity.v1.CallerR\x06caller\x129\n" +
 	"\arequest\x18\x02 \x01(\v2\x1f.ccs.access.v1.CancelJobRequestR\arequest\"Q\n" +
@@ -1766,8 +1872,7 @@ const file_ccs_scheduler_v1_scheduler_proto_rawDesc = "" +
 	"\x13RegisterHostRequest\x12&\n" +
 	"\x04host\x18\x01 \x01(\v2\x12.ccs.types.v1.HostR\x04host\">\n" +
 	"\x14RegisterHostResponse\x12&\n" +
-	"\x04host\x18\x01 \x01(\v2\x12.ccs.types.v1.HostR\x04host2\xaa\n" +
-	"\n" +
+	"\x04host\x18\x01 \x01(\v2\x12.ccs.types.v1.HostR\x04host2\x8b\v\n" +
 	"\x10SchedulerService\x12e\n" +
 	"\x0eResolveTargets\x12'.ccs.scheduler.v1.ResolveTargetsRequest\x1a(.ccs.scheduler.v1.ResolveTargetsResponse0\x01\x12V\n" +
 	"\tSubmitJob\x12\".ccs.scheduler.v1.SubmitJobRequest\x1a#.ccs.scheduler.v1.SubmitJobResponse(\x01\x12K\n" +
@@ -1776,7 +1881,8 @@ const file_ccs_scheduler_v1_scheduler_proto_rawDesc = "" +
 	"\bListJobs\x12!.ccs.scheduler.v1.ListJobsRequest\x1a\".ccs.scheduler.v1.ListJobsResponse\x12T\n" +
 	"\tListTasks\x12\".ccs.scheduler.v1.ListTasksRequest\x1a#.ccs.scheduler.v1.ListTasksResponse\x12Z\n" +
 	"\vExplainTask\x12$.ccs.scheduler.v1.ExplainTaskRequest\x1a%.ccs.scheduler.v1.ExplainTaskResponse\x12V\n" +
-	"\tGetOutput\x12\".ccs.scheduler.v1.GetOutputRequest\x1a#.ccs.scheduler.v1.GetOutputResponse0\x01\x12T\n" +
+	"\tGetOutput\x12\".ccs.scheduler.v1.GetOutputRequest\x1a#.ccs.scheduler.v1.GetOutputResponse0\x01\x12_\n" +
+	"\fFollowOutput\x12%.ccs.scheduler.v1.FollowOutputRequest\x1a&.ccs.scheduler.v1.FollowOutputResponse0\x01\x12T\n" +
 	"\tCancelJob\x12\".ccs.scheduler.v1.CancelJobRequest\x1a#.ccs.scheduler.v1.CancelJobResponse\x12Q\n" +
 	"\bPauseJob\x12!.ccs.scheduler.v1.PauseJobRequest\x1a\".ccs.scheduler.v1.PauseJobResponse\x12T\n" +
 	"\tResumeJob\x12\".ccs.scheduler.v1.ResumeJobRequest\x1a#.ccs.scheduler.v1.ResumeJobResponse\x12]\n" +
@@ -1799,7 +1905,7 @@ func file_ccs_scheduler_v1_scheduler_proto_rawDescGZIP() []byte {
 	return file_ccs_scheduler_v1_scheduler_proto_rawDescData
 }
 
-var file_ccs_scheduler_v1_scheduler_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_ccs_scheduler_v1_scheduler_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_ccs_scheduler_v1_scheduler_proto_goTypes = []any{
 	(*NotOwner)(nil),                   // 0: ccs.scheduler.v1.NotOwner
 	(*ResolveTargetsRequest)(nil),      // 1: ccs.scheduler.v1.ResolveTargetsRequest
@@ -1818,135 +1924,144 @@ var file_ccs_scheduler_v1_scheduler_proto_goTypes = []any{
 	(*ExplainTaskResponse)(nil),        // 14: ccs.scheduler.v1.ExplainTaskResponse
 	(*GetOutputRequest)(nil),           // 15: ccs.scheduler.v1.GetOutputRequest
 	(*GetOutputResponse)(nil),          // 16: ccs.scheduler.v1.GetOutputResponse
-	(*CancelJobRequest)(nil),           // 17: ccs.scheduler.v1.CancelJobRequest
-	(*CancelJobResponse)(nil),          // 18: ccs.scheduler.v1.CancelJobResponse
-	(*PauseJobRequest)(nil),            // 19: ccs.scheduler.v1.PauseJobRequest
-	(*PauseJobResponse)(nil),           // 20: ccs.scheduler.v1.PauseJobResponse
-	(*ResumeJobRequest)(nil),           // 21: ccs.scheduler.v1.ResumeJobRequest
-	(*ResumeJobResponse)(nil),          // 22: ccs.scheduler.v1.ResumeJobResponse
-	(*SummarizeJobRequest)(nil),        // 23: ccs.scheduler.v1.SummarizeJobRequest
-	(*SummarizeJobResponse)(nil),       // 24: ccs.scheduler.v1.SummarizeJobResponse
-	(*ListHostsRequest)(nil),           // 25: ccs.scheduler.v1.ListHostsRequest
-	(*ListHostsResponse)(nil),          // 26: ccs.scheduler.v1.ListHostsResponse
-	(*GetHostRequest)(nil),             // 27: ccs.scheduler.v1.GetHostRequest
-	(*GetHostResponse)(nil),            // 28: ccs.scheduler.v1.GetHostResponse
-	(*LocateJobRequest)(nil),           // 29: ccs.scheduler.v1.LocateJobRequest
-	(*LocateJobResponse)(nil),          // 30: ccs.scheduler.v1.LocateJobResponse
-	(*RegisterHostRequest)(nil),        // 31: ccs.scheduler.v1.RegisterHostRequest
-	(*RegisterHostResponse)(nil),       // 32: ccs.scheduler.v1.RegisterHostResponse
-	(*v1.Caller)(nil),                  // 33: ccs.identity.v1.Caller
-	(*v11.ResolveTargetsRequest)(nil),  // 34: ccs.access.v1.ResolveTargetsRequest
-	(*v11.ResolveTargetsResponse)(nil), // 35: ccs.access.v1.ResolveTargetsResponse
-	(*v11.SubmitJobRequest)(nil),       // 36: ccs.access.v1.SubmitJobRequest
-	(*v11.SubmitJobResponse)(nil),      // 37: ccs.access.v1.SubmitJobResponse
-	(*v11.GetJobRequest)(nil),          // 38: ccs.access.v1.GetJobRequest
-	(*v11.GetJobResponse)(nil),         // 39: ccs.access.v1.GetJobResponse
-	(*v11.WatchJobRequest)(nil),        // 40: ccs.access.v1.WatchJobRequest
-	(*v11.WatchJobResponse)(nil),       // 41: ccs.access.v1.WatchJobResponse
-	(*v11.ListJobsRequest)(nil),        // 42: ccs.access.v1.ListJobsRequest
-	(*v11.ListJobsResponse)(nil),       // 43: ccs.access.v1.ListJobsResponse
-	(*v11.ListTasksRequest)(nil),       // 44: ccs.access.v1.ListTasksRequest
-	(*v11.ListTasksResponse)(nil),      // 45: ccs.access.v1.ListTasksResponse
-	(*v11.ExplainTaskRequest)(nil),     // 46: ccs.access.v1.ExplainTaskRequest
-	(*v11.ExplainTaskResponse)(nil),    // 47: ccs.access.v1.ExplainTaskResponse
-	(*v11.GetOutputRequest)(nil),       // 48: ccs.access.v1.GetOutputRequest
-	(*v11.GetOutputResponse)(nil),      // 49: ccs.access.v1.GetOutputResponse
-	(*v11.CancelJobRequest)(nil),       // 50: ccs.access.v1.CancelJobRequest
-	(*v11.CancelJobResponse)(nil),      // 51: ccs.access.v1.CancelJobResponse
-	(*v11.PauseJobRequest)(nil),        // 52: ccs.access.v1.PauseJobRequest
-	(*v11.PauseJobResponse)(nil),       // 53: ccs.access.v1.PauseJobResponse
-	(*v11.ResumeJobRequest)(nil),       // 54: ccs.access.v1.ResumeJobRequest
-	(*v11.ResumeJobResponse)(nil),      // 55: ccs.access.v1.ResumeJobResponse
-	(*v11.SummarizeJobRequest)(nil),    // 56: ccs.access.v1.SummarizeJobRequest
-	(*v11.SummarizeJobResponse)(nil),   // 57: ccs.access.v1.SummarizeJobResponse
-	(*v11.ListHostsRequest)(nil),       // 58: ccs.access.v1.ListHostsRequest
-	(*v11.ListHostsResponse)(nil),      // 59: ccs.access.v1.ListHostsResponse
-	(*v11.GetHostRequest)(nil),         // 60: ccs.access.v1.GetHostRequest
-	(*v11.GetHostResponse)(nil),        // 61: ccs.access.v1.GetHostResponse
-	(*v12.Host)(nil),                   // 62: ccs.types.v1.Host
+	(*FollowOutputRequest)(nil),        // 17: ccs.scheduler.v1.FollowOutputRequest
+	(*FollowOutputResponse)(nil),       // 18: ccs.scheduler.v1.FollowOutputResponse
+	(*CancelJobRequest)(nil),           // 19: ccs.scheduler.v1.CancelJobRequest
+	(*CancelJobResponse)(nil),          // 20: ccs.scheduler.v1.CancelJobResponse
+	(*PauseJobRequest)(nil),            // 21: ccs.scheduler.v1.PauseJobRequest
+	(*PauseJobResponse)(nil),           // 22: ccs.scheduler.v1.PauseJobResponse
+	(*ResumeJobRequest)(nil),           // 23: ccs.scheduler.v1.ResumeJobRequest
+	(*ResumeJobResponse)(nil),          // 24: ccs.scheduler.v1.ResumeJobResponse
+	(*SummarizeJobRequest)(nil),        // 25: ccs.scheduler.v1.SummarizeJobRequest
+	(*SummarizeJobResponse)(nil),       // 26: ccs.scheduler.v1.SummarizeJobResponse
+	(*ListHostsRequest)(nil),           // 27: ccs.scheduler.v1.ListHostsRequest
+	(*ListHostsResponse)(nil),          // 28: ccs.scheduler.v1.ListHostsResponse
+	(*GetHostRequest)(nil),             // 29: ccs.scheduler.v1.GetHostRequest
+	(*GetHostResponse)(nil),            // 30: ccs.scheduler.v1.GetHostResponse
+	(*LocateJobRequest)(nil),           // 31: ccs.scheduler.v1.LocateJobRequest
+	(*LocateJobResponse)(nil),          // 32: ccs.scheduler.v1.LocateJobResponse
+	(*RegisterHostRequest)(nil),        // 33: ccs.scheduler.v1.RegisterHostRequest
+	(*RegisterHostResponse)(nil),       // 34: ccs.scheduler.v1.RegisterHostResponse
+	(*v1.Caller)(nil),                  // 35: ccs.identity.v1.Caller
+	(*v11.ResolveTargetsRequest)(nil),  // 36: ccs.access.v1.ResolveTargetsRequest
+	(*v11.ResolveTargetsResponse)(nil), // 37: ccs.access.v1.ResolveTargetsResponse
+	(*v11.SubmitJobRequest)(nil),       // 38: ccs.access.v1.SubmitJobRequest
+	(*v11.SubmitJobResponse)(nil),      // 39: ccs.access.v1.SubmitJobResponse
+	(*v11.GetJobRequest)(nil),          // 40: ccs.access.v1.GetJobRequest
+	(*v11.GetJobResponse)(nil),         // 41: ccs.access.v1.GetJobResponse
+	(*v11.WatchJobRequest)(nil),        // 42: ccs.access.v1.WatchJobRequest
+	(*v11.WatchJobResponse)(nil),       // 43: ccs.access.v1.WatchJobResponse
+	(*v11.ListJobsRequest)(nil),        // 44: ccs.access.v1.ListJobsRequest
+	(*v11.ListJobsResponse)(nil),       // 45: ccs.access.v1.ListJobsResponse
+	(*v11.ListTasksRequest)(nil),       // 46: ccs.access.v1.ListTasksRequest
+	(*v11.ListTasksResponse)(nil),      // 47: ccs.access.v1.ListTasksResponse
+	(*v11.ExplainTaskRequest)(nil),     // 48: ccs.access.v1.ExplainTaskRequest
+	(*v11.ExplainTaskResponse)(nil),    // 49: ccs.access.v1.ExplainTaskResponse
+	(*v11.GetOutputRequest)(nil),       // 50: ccs.access.v1.GetOutputRequest
+	(*v11.GetOutputResponse)(nil),      // 51: ccs.access.v1.GetOutputResponse
+	(*v11.FollowOutputRequest)(nil),    // 52: ccs.access.v1.FollowOutputRequest
+	(*v11.FollowOutputResponse)(nil),   // 53: ccs.access.v1.FollowOutputResponse
+	(*v11.CancelJobRequest)(nil),       // 54: ccs.access.v1.CancelJobRequest
+	(*v11.CancelJobResponse)(nil),      // 55: ccs.access.v1.CancelJobResponse
+	(*v11.PauseJobRequest)(nil),        // 56: ccs.access.v1.PauseJobRequest
+	(*v11.PauseJobResponse)(nil),       // 57: ccs.access.v1.PauseJobResponse
+	(*v11.ResumeJobRequest)(nil),       // 58: ccs.access.v1.ResumeJobRequest
+	(*v11.ResumeJobResponse)(nil),      // 59: ccs.access.v1.ResumeJobResponse
+	(*v11.SummarizeJobRequest)(nil),    // 60: ccs.access.v1.SummarizeJobRequest
+	(*v11.SummarizeJobResponse)(nil),   // 61: ccs.access.v1.SummarizeJobResponse
+	(*v11.ListHostsRequest)(nil),       // 62: ccs.access.v1.ListHostsRequest
+	(*v11.ListHostsResponse)(nil),      // 63: ccs.access.v1.ListHostsResponse
+	(*v11.GetHostRequest)(nil),         // 64: ccs.access.v1.GetHostRequest
+	(*v11.GetHostResponse)(nil),        // 65: ccs.access.v1.GetHostResponse
+	(*v12.Host)(nil),                   // 66: ccs.types.v1.Host
 }
 var file_ccs_scheduler_v1_scheduler_proto_depIdxs = []int32{
-	33, // 0: ccs.scheduler.v1.ResolveTargetsRequest.caller:type_name -> ccs.identity.v1.Caller
-	34, // 1: ccs.scheduler.v1.ResolveTargetsRequest.request:type_name -> ccs.access.v1.ResolveTargetsRequest
-	35, // 2: ccs.scheduler.v1.ResolveTargetsResponse.response:type_name -> ccs.access.v1.ResolveTargetsResponse
-	33, // 3: ccs.scheduler.v1.SubmitJobRequest.caller:type_name -> ccs.identity.v1.Caller
-	36, // 4: ccs.scheduler.v1.SubmitJobRequest.request:type_name -> ccs.access.v1.SubmitJobRequest
-	37, // 5: ccs.scheduler.v1.SubmitJobResponse.response:type_name -> ccs.access.v1.SubmitJobResponse
-	33, // 6: ccs.scheduler.v1.GetJobRequest.caller:type_name -> ccs.identity.v1.Caller
-	38, // 7: ccs.scheduler.v1.GetJobRequest.request:type_name -> ccs.access.v1.GetJobRequest
-	39, // 8: ccs.scheduler.v1.GetJobResponse.response:type_name -> ccs.access.v1.GetJobResponse
-	33, // 9: ccs.scheduler.v1.WatchJobRequest.caller:type_name -> ccs.identity.v1.Caller
-	40, // 10: ccs.scheduler.v1.WatchJobRequest.request:type_name -> ccs.access.v1.WatchJobRequest
-	41, // 11: ccs.scheduler.v1.WatchJobResponse.response:type_name -> ccs.access.v1.WatchJobResponse
-	33, // 12: ccs.scheduler.v1.ListJobsRequest.caller:type_name -> ccs.identity.v1.Caller
-	42, // 13: ccs.scheduler.v1.ListJobsRequest.request:type_name -> ccs.access.v1.ListJobsRequest
-	43, // 14: ccs.scheduler.v1.ListJobsResponse.response:type_name -> ccs.access.v1.ListJobsResponse
-	33, // 15: ccs.scheduler.v1.ListTasksRequest.caller:type_name -> ccs.identity.v1.Caller
-	44, // 16: ccs.scheduler.v1.ListTasksRequest.request:type_name -> ccs.access.v1.ListTasksRequest
-	45, // 17: ccs.scheduler.v1.ListTasksResponse.response:type_name -> ccs.access.v1.ListTasksResponse
-	33, // 18: ccs.scheduler.v1.ExplainTaskRequest.caller:type_name -> ccs.identity.v1.Caller
-	46, // 19: ccs.scheduler.v1.ExplainTaskRequest.request:type_name -> ccs.access.v1.ExplainTaskRequest
-	47, // 20: ccs.scheduler.v1.ExplainTaskResponse.response:type_name -> ccs.access.v1.ExplainTaskResponse
-	33, // 21: ccs.scheduler.v1.GetOutputRequest.caller:type_name -> ccs.identity.v1.Caller
-	48, // 22: ccs.scheduler.v1.GetOutputRequest.request:type_name -> ccs.access.v1.GetOutputRequest
-	49, // 23: ccs.scheduler.v1.GetOutputResponse.response:type_name -> ccs.access.v1.GetOutputResponse
-	33, // 24: ccs.scheduler.v1.CancelJobRequest.caller:type_name -> ccs.identity.v1.Caller
-	50, // 25: ccs.scheduler.v1.CancelJobRequest.request:type_name -> ccs.access.v1.CancelJobRequest
-	51, // 26: ccs.scheduler.v1.CancelJobResponse.response:type_name -> ccs.access.v1.CancelJobResponse
-	33, // 27: ccs.scheduler.v1.PauseJobRequest.caller:type_name -> ccs.identity.v1.Caller
-	52, // 28: ccs.scheduler.v1.PauseJobRequest.request:type_name -> ccs.access.v1.PauseJobRequest
-	53, // 29: ccs.scheduler.v1.PauseJobResponse.response:type_name -> ccs.access.v1.PauseJobResponse
-	33, // 30: ccs.scheduler.v1.ResumeJobRequest.caller:type_name -> ccs.identity.v1.Caller
-	54, // 31: ccs.scheduler.v1.ResumeJobRequest.request:type_name -> ccs.access.v1.ResumeJobRequest
-	55, // 32: ccs.scheduler.v1.ResumeJobResponse.response:type_name -> ccs.access.v1.ResumeJobResponse
-	33, // 33: ccs.scheduler.v1.SummarizeJobRequest.caller:type_name -> ccs.identity.v1.Caller
-	56, // 34: ccs.scheduler.v1.SummarizeJobRequest.request:type_name -> ccs.access.v1.SummarizeJobRequest
-	57, // 35: ccs.scheduler.v1.SummarizeJobResponse.response:type_name -> ccs.access.v1.SummarizeJobResponse
-	33, // 36: ccs.scheduler.v1.ListHostsRequest.caller:type_name -> ccs.identity.v1.Caller
-	58, // 37: ccs.scheduler.v1.ListHostsRequest.request:type_name -> ccs.access.v1.ListHostsRequest
-	59, // 38: ccs.scheduler.v1.ListHostsResponse.response:type_name -> ccs.access.v1.ListHostsResponse
-	33, // 39: ccs.scheduler.v1.GetHostRequest.caller:type_name -> ccs.identity.v1.Caller
-	60, // 40: ccs.scheduler.v1.GetHostRequest.request:type_name -> ccs.access.v1.GetHostRequest
-	61, // 41: ccs.scheduler.v1.GetHostResponse.response:type_name -> ccs.access.v1.GetHostResponse
-	62, // 42: ccs.scheduler.v1.RegisterHostRequest.host:type_name -> ccs.types.v1.Host
-	62, // 43: ccs.scheduler.v1.RegisterHostResponse.host:type_name -> ccs.types.v1.Host
-	1,  // 44: ccs.scheduler.v1.SchedulerService.ResolveTargets:input_type -> ccs.scheduler.v1.ResolveTargetsRequest
-	3,  // 45: ccs.scheduler.v1.SchedulerService.SubmitJob:input_type -> ccs.scheduler.v1.SubmitJobRequest
-	5,  // 46: ccs.scheduler.v1.SchedulerService.GetJob:input_type -> ccs.scheduler.v1.GetJobRequest
-	7,  // 47: ccs.scheduler.v1.SchedulerService.WatchJob:input_type -> ccs.scheduler.v1.WatchJobRequest
-	9,  // 48: ccs.scheduler.v1.SchedulerService.ListJobs:input_type -> ccs.scheduler.v1.ListJobsRequest
-	11, // 49: ccs.scheduler.v1.SchedulerService.ListTasks:input_type -> ccs.scheduler.v1.ListTasksRequest
-	13, // 50: ccs.scheduler.v1.SchedulerService.ExplainTask:input_type -> ccs.scheduler.v1.ExplainTaskRequest
-	15, // 51: ccs.scheduler.v1.SchedulerService.GetOutput:input_type -> ccs.scheduler.v1.GetOutputRequest
-	17, // 52: ccs.scheduler.v1.SchedulerService.CancelJob:input_type -> ccs.scheduler.v1.CancelJobRequest
-	19, // 53: ccs.scheduler.v1.SchedulerService.PauseJob:input_type -> ccs.scheduler.v1.PauseJobRequest
-	21, // 54: ccs.scheduler.v1.SchedulerService.ResumeJob:input_type -> ccs.scheduler.v1.ResumeJobRequest
-	23, // 55: ccs.scheduler.v1.SchedulerService.SummarizeJob:input_type -> ccs.scheduler.v1.SummarizeJobRequest
-	25, // 56: ccs.scheduler.v1.SchedulerService.ListHosts:input_type -> ccs.scheduler.v1.ListHostsRequest
-	27, // 57: ccs.scheduler.v1.SchedulerService.GetHost:input_type -> ccs.scheduler.v1.GetHostRequest
-	29, // 58: ccs.scheduler.v1.SchedulerService.LocateJob:input_type -> ccs.scheduler.v1.LocateJobRequest
-	31, // 59: ccs.scheduler.v1.FleetService.RegisterHost:input_type -> ccs.scheduler.v1.RegisterHostRequest
-	2,  // 60: ccs.scheduler.v1.SchedulerService.ResolveTargets:output_type -> ccs.scheduler.v1.ResolveTargetsResponse
-	4,  // 61: ccs.scheduler.v1.SchedulerService.SubmitJob:output_type -> ccs.scheduler.v1.SubmitJobResponse
-	6,  // 62: ccs.scheduler.v1.SchedulerService.GetJob:output_type -> ccs.scheduler.v1.GetJobResponse
-	8,  // 63: ccs.scheduler.v1.SchedulerService.WatchJob:output_type -> ccs.scheduler.v1.WatchJobResponse
-	10, // 64: ccs.scheduler.v1.SchedulerService.ListJobs:output_type -> ccs.scheduler.v1.ListJobsResponse
-	12, // 65: ccs.scheduler.v1.SchedulerService.ListTasks:output_type -> ccs.scheduler.v1.ListTasksResponse
-	14, // 66: ccs.scheduler.v1.SchedulerService.ExplainTask:output_type -> ccs.scheduler.v1.ExplainTaskResponse
-	16, // 67: ccs.scheduler.v1.SchedulerService.GetOutput:output_type -> ccs.scheduler.v1.GetOutputResponse
-	18, // 68: ccs.scheduler.v1.SchedulerService.CancelJob:output_type -> ccs.scheduler.v1.CancelJobResponse
-	20, // 69: ccs.scheduler.v1.SchedulerService.PauseJob:output_type -> ccs.scheduler.v1.PauseJobResponse
-	22, // 70: ccs.scheduler.v1.SchedulerService.ResumeJob:output_type -> ccs.scheduler.v1.ResumeJobResponse
-	24, // 71: ccs.scheduler.v1.SchedulerService.SummarizeJob:output_type -> ccs.scheduler.v1.SummarizeJobResponse
-	26, // 72: ccs.scheduler.v1.SchedulerService.ListHosts:output_type -> ccs.scheduler.v1.ListHostsResponse
-	28, // 73: ccs.scheduler.v1.SchedulerService.GetHost:output_type -> ccs.scheduler.v1.GetHostResponse
-	30, // 74: ccs.scheduler.v1.SchedulerService.LocateJob:output_type -> ccs.scheduler.v1.LocateJobResponse
-	32, // 75: ccs.scheduler.v1.FleetService.RegisterHost:output_type -> ccs.scheduler.v1.RegisterHostResponse
-	60, // [60:76] is the sub-list for method output_type
-	44, // [44:60] is the sub-list for method input_type
-	44, // [44:44] is the sub-list for extension type_name
-	44, // [44:44] is the sub-list for extension extendee
-	0,  // [0:44] is the sub-list for field type_name
+	35, // 0: ccs.scheduler.v1.ResolveTargetsRequest.caller:type_name -> ccs.identity.v1.Caller
+	36, // 1: ccs.scheduler.v1.ResolveTargetsRequest.request:type_name -> ccs.access.v1.ResolveTargetsRequest
+	37, // 2: ccs.scheduler.v1.ResolveTargetsResponse.response:type_name -> ccs.access.v1.ResolveTargetsResponse
+	35, // 3: ccs.scheduler.v1.SubmitJobRequest.caller:type_name -> ccs.identity.v1.Caller
+	38, // 4: ccs.scheduler.v1.SubmitJobRequest.request:type_name -> ccs.access.v1.SubmitJobRequest
+	39, // 5: ccs.scheduler.v1.SubmitJobResponse.response:type_name -> ccs.access.v1.SubmitJobResponse
+	35, // 6: ccs.scheduler.v1.GetJobRequest.caller:type_name -> ccs.identity.v1.Caller
+	40, // 7: ccs.scheduler.v1.GetJobRequest.request:type_name -> ccs.access.v1.GetJobRequest
+	41, // 8: ccs.scheduler.v1.GetJobResponse.response:type_name -> ccs.access.v1.GetJobResponse
+	35, // 9: ccs.scheduler.v1.WatchJobRequest.caller:type_name -> ccs.identity.v1.Caller
+	42, // 10: ccs.scheduler.v1.WatchJobRequest.request:type_name -> ccs.access.v1.WatchJobRequest
+	43, // 11: ccs.scheduler.v1.WatchJobResponse.response:type_name -> ccs.access.v1.WatchJobResponse
+	35, // 12: ccs.scheduler.v1.ListJobsRequest.caller:type_name -> ccs.identity.v1.Caller
+	44, // 13: ccs.scheduler.v1.ListJobsRequest.request:type_name -> ccs.access.v1.ListJobsRequest
+	45, // 14: ccs.scheduler.v1.ListJobsResponse.response:type_name -> ccs.access.v1.ListJobsResponse
+	35, // 15: ccs.scheduler.v1.ListTasksRequest.caller:type_name -> ccs.identity.v1.Caller
+	46, // 16: ccs.scheduler.v1.ListTasksRequest.request:type_name -> ccs.access.v1.ListTasksRequest
+	47, // 17: ccs.scheduler.v1.ListTasksResponse.response:type_name -> ccs.access.v1.ListTasksResponse
+	35, // 18: ccs.scheduler.v1.ExplainTaskRequest.caller:type_name -> ccs.identity.v1.Caller
+	48, // 19: ccs.scheduler.v1.ExplainTaskRequest.request:type_name -> ccs.access.v1.ExplainTaskRequest
+	49, // 20: ccs.scheduler.v1.ExplainTaskResponse.response:type_name -> ccs.access.v1.ExplainTaskResponse
+	35, // 21: ccs.scheduler.v1.GetOutputRequest.caller:type_name -> ccs.identity.v1.Caller
+	50, // 22: ccs.scheduler.v1.GetOutputRequest.request:type_name -> ccs.access.v1.GetOutputRequest
+	51, // 23: ccs.scheduler.v1.GetOutputResponse.response:type_name -> ccs.access.v1.GetOutputResponse
+	35, // 24: ccs.scheduler.v1.FollowOutputRequest.caller:type_name -> ccs.identity.v1.Caller
+	52, // 25: ccs.scheduler.v1.FollowOutputRequest.request:type_name -> ccs.access.v1.FollowOutputRequest
+	53, // 26: ccs.scheduler.v1.FollowOutputResponse.response:type_name -> ccs.access.v1.FollowOutputResponse
+	35, // 27: ccs.scheduler.v1.CancelJobRequest.caller:type_name -> ccs.identity.v1.Caller
+	54, // 28: ccs.scheduler.v1.CancelJobRequest.request:type_name -> ccs.access.v1.CancelJobRequest
+	55, // 29: ccs.scheduler.v1.CancelJobResponse.response:type_name -> ccs.access.v1.CancelJobResponse
+	35, // 30: ccs.scheduler.v1.PauseJobRequest.caller:type_name -> ccs.identity.v1.Caller
+	56, // 31: ccs.scheduler.v1.PauseJobRequest.request:type_name -> ccs.access.v1.PauseJobRequest
+	57, // 32: ccs.scheduler.v1.PauseJobResponse.response:type_name -> ccs.access.v1.PauseJobResponse
+	35, // 33: ccs.scheduler.v1.ResumeJobRequest.caller:type_name -> ccs.identity.v1.Caller
+	58, // 34: ccs.scheduler.v1.ResumeJobRequest.request:type_name -> ccs.access.v1.ResumeJobRequest
+	59, // 35: ccs.scheduler.v1.ResumeJobResponse.response:type_name -> ccs.access.v1.ResumeJobResponse
+	35, // 36: ccs.scheduler.v1.SummarizeJobRequest.caller:type_name -> ccs.identity.v1.Caller
+	60, // 37: ccs.scheduler.v1.SummarizeJobRequest.request:type_name -> ccs.access.v1.SummarizeJobRequest
+	61, // 38: ccs.scheduler.v1.SummarizeJobResponse.response:type_name -> ccs.access.v1.SummarizeJobResponse
+	35, // 39: ccs.scheduler.v1.ListHostsRequest.caller:type_name -> ccs.identity.v1.Caller
+	62, // 40: ccs.scheduler.v1.ListHostsRequest.request:type_name -> ccs.access.v1.ListHostsRequest
+	63, // 41: ccs.scheduler.v1.ListHostsResponse.response:type_name -> ccs.access.v1.ListHostsResponse
+	35, // 42: ccs.scheduler.v1.GetHostRequest.caller:type_name -> ccs.identity.v1.Caller
+	64, // 43: ccs.scheduler.v1.GetHostRequest.request:type_name -> ccs.access.v1.GetHostRequest
+	65, // 44: ccs.scheduler.v1.GetHostResponse.response:type_name -> ccs.access.v1.GetHostResponse
+	66, // 45: ccs.scheduler.v1.RegisterHostRequest.host:type_name -> ccs.types.v1.Host
+	66, // 46: ccs.scheduler.v1.RegisterHostResponse.host:type_name -> ccs.types.v1.Host
+	1,  // 47: ccs.scheduler.v1.SchedulerService.ResolveTargets:input_type -> ccs.scheduler.v1.ResolveTargetsRequest
+	3,  // 48: ccs.scheduler.v1.SchedulerService.SubmitJob:input_type -> ccs.scheduler.v1.SubmitJobRequest
+	5,  // 49: ccs.scheduler.v1.SchedulerService.GetJob:input_type -> ccs.scheduler.v1.GetJobRequest
+	7,  // 50: ccs.scheduler.v1.SchedulerService.WatchJob:input_type -> ccs.scheduler.v1.WatchJobRequest
+	9,  // 51: ccs.scheduler.v1.SchedulerService.ListJobs:input_type -> ccs.scheduler.v1.ListJobsRequest
+	11, // 52: ccs.scheduler.v1.SchedulerService.ListTasks:input_type -> ccs.scheduler.v1.ListTasksRequest
+	13, // 53: ccs.scheduler.v1.SchedulerService.ExplainTask:input_type -> ccs.scheduler.v1.ExplainTaskRequest
+	15, // 54: ccs.scheduler.v1.SchedulerService.GetOutput:input_type -> ccs.scheduler.v1.GetOutputRequest
+	17, // 55: ccs.scheduler.v1.SchedulerService.FollowOutput:input_type -> ccs.scheduler.v1.FollowOutputRequest
+	19, // 56: ccs.scheduler.v1.SchedulerService.CancelJob:input_type -> ccs.scheduler.v1.CancelJobRequest
+	21, // 57: ccs.scheduler.v1.SchedulerService.PauseJob:input_type -> ccs.scheduler.v1.PauseJobRequest
+	23, // 58: ccs.scheduler.v1.SchedulerService.ResumeJob:input_type -> ccs.scheduler.v1.ResumeJobRequest
+	25, // 59: ccs.scheduler.v1.SchedulerService.SummarizeJob:input_type -> ccs.scheduler.v1.SummarizeJobRequest
+	27, // 60: ccs.scheduler.v1.SchedulerService.ListHosts:input_type -> ccs.scheduler.v1.ListHostsRequest
+	29, // 61: ccs.scheduler.v1.SchedulerService.GetHost:input_type -> ccs.scheduler.v1.GetHostRequest
+	31, // 62: ccs.scheduler.v1.SchedulerService.LocateJob:input_type -> ccs.scheduler.v1.LocateJobRequest
+	33, // 63: ccs.scheduler.v1.FleetService.RegisterHost:input_type -> ccs.scheduler.v1.RegisterHostRequest
+	2,  // 64: ccs.scheduler.v1.SchedulerService.ResolveTargets:output_type -> ccs.scheduler.v1.ResolveTargetsResponse
+	4,  // 65: ccs.scheduler.v1.SchedulerService.SubmitJob:output_type -> ccs.scheduler.v1.SubmitJobResponse
+	6,  // 66: ccs.scheduler.v1.SchedulerService.GetJob:output_type -> ccs.scheduler.v1.GetJobResponse
+	8,  // 67: ccs.scheduler.v1.SchedulerService.WatchJob:output_type -> ccs.scheduler.v1.WatchJobResponse
+	10, // 68: ccs.scheduler.v1.SchedulerService.ListJobs:output_type -> ccs.scheduler.v1.ListJobsResponse
+	12, // 69: ccs.scheduler.v1.SchedulerService.ListTasks:output_type -> ccs.scheduler.v1.ListTasksResponse
+	14, // 70: ccs.scheduler.v1.SchedulerService.ExplainTask:output_type -> ccs.scheduler.v1.ExplainTaskResponse
+	16, // 71: ccs.scheduler.v1.SchedulerService.GetOutput:output_type -> ccs.scheduler.v1.GetOutputResponse
+	18, // 72: ccs.scheduler.v1.SchedulerService.FollowOutput:output_type -> ccs.scheduler.v1.FollowOutputResponse
+	20, // 73: ccs.scheduler.v1.SchedulerService.CancelJob:output_type -> ccs.scheduler.v1.CancelJobResponse
+	22, // 74: ccs.scheduler.v1.SchedulerService.PauseJob:output_type -> ccs.scheduler.v1.PauseJobResponse
+	24, // 75: ccs.scheduler.v1.SchedulerService.ResumeJob:output_type -> ccs.scheduler.v1.ResumeJobResponse
+	26, // 76: ccs.scheduler.v1.SchedulerService.SummarizeJob:output_type -> ccs.scheduler.v1.SummarizeJobResponse
+	28, // 77: ccs.scheduler.v1.SchedulerService.ListHosts:output_type -> ccs.scheduler.v1.ListHostsResponse
+	30, // 78: ccs.scheduler.v1.SchedulerService.GetHost:output_type -> ccs.scheduler.v1.GetHostResponse
+	32, // 79: ccs.scheduler.v1.SchedulerService.LocateJob:output_type -> ccs.scheduler.v1.LocateJobResponse
+	34, // 80: ccs.scheduler.v1.FleetService.RegisterHost:output_type -> ccs.scheduler.v1.RegisterHostResponse
+	64, // [64:81] is the sub-list for method output_type
+	47, // [47:64] is the sub-list for method input_type
+	47, // [47:47] is the sub-list for extension type_name
+	47, // [47:47] is the sub-list for extension extendee
+	0,  // [0:47] is the sub-list for field type_name
 }
 
 func init() { file_ccs_scheduler_v1_scheduler_proto_init() }
@@ -1960,7 +2075,7 @@ func file_ccs_scheduler_v1_scheduler_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ccs_scheduler_v1_scheduler_proto_rawDesc), len(file_ccs_scheduler_v1_scheduler_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   33,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -31,6 +31,7 @@ const (
 	SchedulerService_ListTasks_FullMethodName      = "/ccs.scheduler.v1.SchedulerService/ListTasks"
 	SchedulerService_ExplainTask_FullMethodName    = "/ccs.scheduler.v1.SchedulerService/ExplainTask"
 	SchedulerService_GetOutput_FullMethodName      = "/ccs.scheduler.v1.SchedulerService/GetOutput"
+	SchedulerService_FollowOutput_FullMethodName   = "/ccs.scheduler.v1.SchedulerService/FollowOutput"
 	SchedulerService_CancelJob_FullMethodName      = "/ccs.scheduler.v1.SchedulerService/CancelJob"
 	SchedulerService_PauseJob_FullMethodName       = "/ccs.scheduler.v1.SchedulerService/PauseJob"
 	SchedulerService_ResumeJob_FullMethodName      = "/ccs.scheduler.v1.SchedulerService/ResumeJob"
@@ -63,6 +64,8 @@ type SchedulerServiceClient interface {
 	ExplainTask(ctx context.Context, in *ExplainTaskRequest, opts ...grpc.CallOption) (*ExplainTaskResponse, error)
 	// GetOutput is answered from the store by any scheduler.
 	GetOutput(ctx context.Context, in *GetOutputRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetOutputResponse], error)
+	// FollowOutput goes to the owner.
+	FollowOutput(ctx context.Context, in *FollowOutputRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FollowOutputResponse], error)
 	// CancelJob goes to the owner.
 	CancelJob(ctx context.Context, in *CancelJobRequest, opts ...grpc.CallOption) (*CancelJobResponse, error)
 	// PauseJob goes to the owner.
@@ -197,6 +200,25 @@ func (c *schedulerServiceClient) GetOutput(ctx context.Context, in *GetOutputReq
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type SchedulerService_GetOutputClient = grpc.ServerStreamingClient[GetOutputResponse]
 
+func (c *schedulerServiceClient) FollowOutput(ctx context.Context, in *FollowOutputRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FollowOutputResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &SchedulerService_ServiceDesc.Streams[4], SchedulerService_FollowOutput_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[FollowOutputRequest, FollowOutputResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type SchedulerService_FollowOutputClient = grpc.ServerStreamingClient[FollowOutputResponse]
+
 func (c *schedulerServiceClient) CancelJob(ctx context.Context, in *CancelJobRequest, opts ...grpc.CallOption) (*CancelJobResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CancelJobResponse)
@@ -290,6 +312,8 @@ type SchedulerServiceServer interface {
 	ExplainTask(context.Context, *ExplainTaskRequest) (*ExplainTaskResponse, error)
 	// GetOutput is answered from the store by any scheduler.
 	GetOutput(*GetOutputRequest, grpc.ServerStreamingServer[GetOutputResponse]) error
+	// FollowOutput goes to the owner.
+	FollowOutput(*FollowOutputRequest, grpc.ServerStreamingServer[FollowOutputResponse]) error
 	// CancelJob goes to the owner.
 	CancelJob(context.Context, *CancelJobRequest) (*CancelJobResponse, error)
 	// PauseJob goes to the owner.
@@ -337,6 +361,9 @@ func (UnimplementedSchedulerServiceServer) ExplainTask(context.Context, *Explain
 }
 func (UnimplementedSchedulerServiceServer) GetOutput(*GetOutputRequest, grpc.ServerStreamingServer[GetOutputResponse]) error {
 	return status.Error(codes.Unimplemented, "method GetOutput not implemented")
+}
+func (UnimplementedSchedulerServiceServer) FollowOutput(*FollowOutputRequest, grpc.ServerStreamingServer[FollowOutputResponse]) error {
+	return status.Error(codes.Unimplemented, "method FollowOutput not implemented")
 }
 func (UnimplementedSchedulerServiceServer) CancelJob(context.Context, *CancelJobRequest) (*CancelJobResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CancelJob not implemented")
@@ -491,6 +518,17 @@ func _SchedulerService_GetOutput_Handler(srv interface{}, stream grpc.ServerStre
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type SchedulerService_GetOutputServer = grpc.ServerStreamingServer[GetOutputResponse]
+
+func _SchedulerService_FollowOutput_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(FollowOutputRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(SchedulerServiceServer).FollowOutput(m, &grpc.GenericServerStream[FollowOutputRequest, FollowOutputResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type SchedulerService_FollowOutputServer = grpc.ServerStreamingServer[FollowOutputResponse]
 
 func _SchedulerService_CancelJob_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CancelJobRequest)
@@ -689,6 +727,11 @@ var SchedulerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "GetOutput",
 			Handler:       _SchedulerService_GetOutput_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "FollowOutput",
+			Handler:       _SchedulerService_FollowOutput_Handler,
 			ServerStreams: true,
 		},
 	},

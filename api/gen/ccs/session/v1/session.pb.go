@@ -28,6 +28,67 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ViewFault says why a host cannot send an output.
+type ViewFault int32
+
+const (
+	// It can.
+	ViewFault_VIEW_FAULT_UNSPECIFIED ViewFault = 0
+	// The host does not have the output, or no more.
+	ViewFault_VIEW_FAULT_NOT_FOUND ViewFault = 1
+	// The host sends as many as it can; ask again later.
+	ViewFault_VIEW_FAULT_BUSY ViewFault = 2
+	// The executor cannot be reached now, or its disk cannot be read; ask again later.
+	ViewFault_VIEW_FAULT_AWAY ViewFault = 3
+	// The executor is of a version that cannot do this.
+	ViewFault_VIEW_FAULT_TOO_OLD ViewFault = 4
+)
+
+// Enum value maps for ViewFault.
+var (
+	ViewFault_name = map[int32]string{
+		0: "VIEW_FAULT_UNSPECIFIED",
+		1: "VIEW_FAULT_NOT_FOUND",
+		2: "VIEW_FAULT_BUSY",
+		3: "VIEW_FAULT_AWAY",
+		4: "VIEW_FAULT_TOO_OLD",
+	}
+	ViewFault_value = map[string]int32{
+		"VIEW_FAULT_UNSPECIFIED": 0,
+		"VIEW_FAULT_NOT_FOUND":   1,
+		"VIEW_FAULT_BUSY":        2,
+		"VIEW_FAULT_AWAY":        3,
+		"VIEW_FAULT_TOO_OLD":     4,
+	}
+)
+
+func (x ViewFault) Enum() *ViewFault {
+	p := new(ViewFault)
+	*p = x
+	return p
+}
+
+func (x ViewFault) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ViewFault) Descriptor() protoreflect.EnumDescriptor {
+	return file_ccs_session_v1_session_proto_enumTypes[0].Descriptor()
+}
+
+func (ViewFault) Type() protoreflect.EnumType {
+	return &file_ccs_session_v1_session_proto_enumTypes[0]
+}
+
+func (x ViewFault) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ViewFault.Descriptor instead.
+func (ViewFault) EnumDescriptor() ([]byte, []int) {
+	return file_ccs_session_v1_session_proto_rawDescGZIP(), []int{0}
+}
+
 // ConnectRequest is a message of the agent: first a hello, then heartbeats.
 type ConnectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -669,7 +730,10 @@ type Reply struct {
 	Credits []*v1.ClassCredit `protobuf:"bytes,11,rep,name=credits,proto3" json:"credits,omitempty"`
 	// Jobs that are not to be started on this host; what has started goes on. From
 	// version 2 on: an older one knows nothing of it, so it is no flag of a stop.
-	Withdrawals   []*Stop `protobuf:"bytes,12,rep,name=withdrawals,proto3" json:"withdrawals,omitempty"`
+	Withdrawals []*Stop `protobuf:"bytes,12,rep,name=withdrawals,proto3" json:"withdrawals,omitempty"`
+	// Outputs that somebody wants to see: the host opens a SendOutput for each.
+	// From version 3 on; who speaks an older one is not asked.
+	Views         []*View `protobuf:"bytes,13,rep,name=views,proto3" json:"views,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -788,6 +852,214 @@ func (x *Reply) GetWithdrawals() []*Stop {
 	return nil
 }
 
+func (x *Reply) GetViews() []*View {
+	if x != nil {
+		return x.Views
+	}
+	return nil
+}
+
+// View is somebody who wants to see an output of this host.
+type View struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Number of the view at this aggregator; never used again by this process.
+	ViewId uint64 `protobuf:"varint,1,opt,name=view_id,json=viewId,proto3" json:"view_id,omitempty"`
+	// Job id; 16 bytes.
+	JobId []byte `protobuf:"bytes,2,opt,name=job_id,json=jobId,proto3" json:"job_id,omitempty"`
+	// Attempt, from 1.
+	Attempt uint32 `protobuf:"varint,3,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	// Which output.
+	Stream v1.Stream `protobuf:"varint,4,opt,name=stream,proto3,enum=ccs.types.v1.Stream" json:"stream,omitempty"`
+	// First byte, in what the command wrote.
+	Offset uint64 `protobuf:"varint,5,opt,name=offset,proto3" json:"offset,omitempty"`
+	// Until the attempt has ended; else what there is now.
+	Follow        bool `protobuf:"varint,6,opt,name=follow,proto3" json:"follow,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *View) Reset() {
+	*x = View{}
+	mi := &file_ccs_session_v1_session_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *View) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*View) ProtoMessage() {}
+
+func (x *View) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_session_v1_session_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use View.ProtoReflect.Descriptor instead.
+func (*View) Descriptor() ([]byte, []int) {
+	return file_ccs_session_v1_session_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *View) GetViewId() uint64 {
+	if x != nil {
+		return x.ViewId
+	}
+	return 0
+}
+
+func (x *View) GetJobId() []byte {
+	if x != nil {
+		return x.JobId
+	}
+	return nil
+}
+
+func (x *View) GetAttempt() uint32 {
+	if x != nil {
+		return x.Attempt
+	}
+	return 0
+}
+
+func (x *View) GetStream() v1.Stream {
+	if x != nil {
+		return x.Stream
+	}
+	return v1.Stream(0)
+}
+
+func (x *View) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *View) GetFollow() bool {
+	if x != nil {
+		return x.Follow
+	}
+	return false
+}
+
+// SendOutputRequest is a piece of an output.
+type SendOutputRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The view that it is for; only in the first message, which has nothing else.
+	ViewId uint64 `protobuf:"varint,1,opt,name=view_id,json=viewId,proto3" json:"view_id,omitempty"`
+	// Next bytes, within credit; at most 32 KiB.
+	Piece *v1.OutputPiece `protobuf:"bytes,2,opt,name=piece,proto3" json:"piece,omitempty"`
+	// Why there is none; nothing comes after this message.
+	Fault         ViewFault `protobuf:"varint,3,opt,name=fault,proto3,enum=ccs.session.v1.ViewFault" json:"fault,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendOutputRequest) Reset() {
+	*x = SendOutputRequest{}
+	mi := &file_ccs_session_v1_session_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendOutputRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendOutputRequest) ProtoMessage() {}
+
+func (x *SendOutputRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_session_v1_session_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendOutputRequest.ProtoReflect.Descriptor instead.
+func (*SendOutputRequest) Descriptor() ([]byte, []int) {
+	return file_ccs_session_v1_session_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SendOutputRequest) GetViewId() uint64 {
+	if x != nil {
+		return x.ViewId
+	}
+	return 0
+}
+
+func (x *SendOutputRequest) GetPiece() *v1.OutputPiece {
+	if x != nil {
+		return x.Piece
+	}
+	return nil
+}
+
+func (x *SendOutputRequest) GetFault() ViewFault {
+	if x != nil {
+		return x.Fault
+	}
+	return ViewFault_VIEW_FAULT_UNSPECIFIED
+}
+
+// SendOutputResponse grants credit.
+type SendOutputResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many more bytes may be sent.
+	More          uint32 `protobuf:"varint,1,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendOutputResponse) Reset() {
+	*x = SendOutputResponse{}
+	mi := &file_ccs_session_v1_session_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendOutputResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendOutputResponse) ProtoMessage() {}
+
+func (x *SendOutputResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_session_v1_session_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendOutputResponse.ProtoReflect.Descriptor instead.
+func (*SendOutputResponse) Descriptor() ([]byte, []int) {
+	return file_ccs_session_v1_session_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SendOutputResponse) GetMore() uint32 {
+	if x != nil {
+		return x.More
+	}
+	return 0
+}
+
 // Command is one task for this host.
 type Command struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -819,7 +1091,7 @@ type Command struct {
 
 func (x *Command) Reset() {
 	*x = Command{}
-	mi := &file_ccs_session_v1_session_proto_msgTypes[7]
+	mi := &file_ccs_session_v1_session_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -831,7 +1103,7 @@ func (x *Command) String() string {
 func (*Command) ProtoMessage() {}
 
 func (x *Command) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_session_v1_session_proto_msgTypes[7]
+	mi := &file_ccs_session_v1_session_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -844,7 +1116,7 @@ func (x *Command) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Command.ProtoReflect.Descriptor instead.
 func (*Command) Descriptor() ([]byte, []int) {
-	return file_ccs_session_v1_session_proto_rawDescGZIP(), []int{7}
+	return file_ccs_session_v1_session_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Command) GetJobId() []byte {
@@ -931,7 +1203,7 @@ type Stop struct {
 
 func (x *Stop) Reset() {
 	*x = Stop{}
-	mi := &file_ccs_session_v1_session_proto_msgTypes[8]
+	mi := &file_ccs_session_v1_session_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -943,7 +1215,7 @@ func (x *Stop) String() string {
 func (*Stop) ProtoMessage() {}
 
 func (x *Stop) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_session_v1_session_proto_msgTypes[8]
+	mi := &file_ccs_session_v1_session_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -956,7 +1228,7 @@ func (x *Stop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Stop.ProtoReflect.Descriptor instead.
 func (*Stop) Descriptor() ([]byte, []int) {
-	return file_ccs_session_v1_session_proto_rawDescGZIP(), []int{8}
+	return file_ccs_session_v1_session_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Stop) GetJobId() []byte {
@@ -984,7 +1256,7 @@ type FetchCapsuleRequest struct {
 
 func (x *FetchCapsuleRequest) Reset() {
 	*x = FetchCapsuleRequest{}
-	mi := &file_ccs_session_v1_session_proto_msgTypes[9]
+	mi := &file_ccs_session_v1_session_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -996,7 +1268,7 @@ func (x *FetchCapsuleRequest) String() string {
 func (*FetchCapsuleRequest) ProtoMessage() {}
 
 func (x *FetchCapsuleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_session_v1_session_proto_msgTypes[9]
+	mi := &file_ccs_session_v1_session_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1009,7 +1281,7 @@ func (x *FetchCapsuleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchCapsuleRequest.ProtoReflect.Descriptor instead.
 func (*FetchCapsuleRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_session_v1_session_proto_rawDescGZIP(), []int{9}
+	return file_ccs_session_v1_session_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *FetchCapsuleRequest) GetDigest() []byte {
@@ -1032,7 +1304,7 @@ type FetchCapsuleResponse struct {
 
 func (x *FetchCapsuleResponse) Reset() {
 	*x = FetchCapsuleResponse{}
-	mi := &file_ccs_session_v1_session_proto_msgTypes[10]
+	mi := &file_ccs_session_v1_session_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1044,7 +1316,7 @@ func (x *FetchCapsuleResponse) String() string {
 func (*FetchCapsuleResponse) ProtoMessage() {}
 
 func (x *FetchCapsuleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_session_v1_session_proto_msgTypes[10]
+	mi := &file_ccs_session_v1_session_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1057,7 +1329,7 @@ func (x *FetchCapsuleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchCapsuleResponse.ProtoReflect.Descriptor instead.
 func (*FetchCapsuleResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_session_v1_session_proto_rawDescGZIP(), []int{10}
+	return file_ccs_session_v1_session_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *FetchCapsuleResponse) GetEnvelope() *v1.Envelope {
@@ -1092,7 +1364,7 @@ type PutBlobRequest struct {
 
 func (x *PutBlobRequest) Reset() {
 	*x = PutBlobRequest{}
-	mi := &file_ccs_session_v1_session_proto_msgTypes[11]
+	mi := &file_ccs_session_v1_session_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1104,7 +1376,7 @@ func (x *PutBlobRequest) String() string {
 func (*PutBlobRequest) ProtoMessage() {}
 
 func (x *PutBlobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_session_v1_session_proto_msgTypes[11]
+	mi := &file_ccs_session_v1_session_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1117,7 +1389,7 @@ func (x *PutBlobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutBlobRequest.ProtoReflect.Descriptor instead.
 func (*PutBlobRequest) Descriptor() ([]byte, []int) {
-	return file_ccs_session_v1_session_proto_rawDescGZIP(), []int{11}
+	return file_ccs_session_v1_session_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PutBlobRequest) GetDigest() []byte {
@@ -1161,7 +1433,7 @@ type PutBlobResponse struct {
 
 func (x *PutBlobResponse) Reset() {
 	*x = PutBlobResponse{}
-	mi := &file_ccs_session_v1_session_proto_msgTypes[12]
+	mi := &file_ccs_session_v1_session_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1173,7 +1445,7 @@ func (x *PutBlobResponse) String() string {
 func (*PutBlobResponse) ProtoMessage() {}
 
 func (x *PutBlobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_session_v1_session_proto_msgTypes[12]
+	mi := &file_ccs_session_v1_session_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1186,7 +1458,7 @@ func (x *PutBlobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutBlobResponse.ProtoReflect.Descriptor instead.
 func (*PutBlobResponse) Descriptor() ([]byte, []int) {
-	return file_ccs_session_v1_session_proto_rawDescGZIP(), []int{12}
+	return file_ccs_session_v1_session_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *PutBlobResponse) GetMore() uint32 {
@@ -1260,7 +1532,7 @@ const file_ccs_session_v1_session_proto_rawDesc = "" +
 	"\x12heartbeat_interval\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x11heartbeatInterval\x12;\n" +
 	"\vserver_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"serverTime\x123\n" +
-	"\acredits\x18\x06 \x03(\v2\x19.ccs.types.v1.ClassCreditR\acredits\"\x99\x04\n" +
+	"\acredits\x18\x06 \x03(\v2\x19.ccs.types.v1.ClassCreditR\acredits\"\xc5\x04\n" +
 	"\x05Reply\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x04R\x06number\x12\x1c\n" +
 	"\theartbeat\x18\x02 \x01(\x04R\theartbeat\x123\n" +
@@ -1275,7 +1547,21 @@ const file_ccs_session_v1_session_proto_rawDesc = "" +
 	"\x06resync\x18\n" +
 	" \x01(\bR\x06resync\x123\n" +
 	"\acredits\x18\v \x03(\v2\x19.ccs.types.v1.ClassCreditR\acredits\x126\n" +
-	"\vwithdrawals\x18\f \x03(\v2\x14.ccs.session.v1.StopR\vwithdrawals\"\xc4\x02\n" +
+	"\vwithdrawals\x18\f \x03(\v2\x14.ccs.session.v1.StopR\vwithdrawals\x12*\n" +
+	"\x05views\x18\r \x03(\v2\x14.ccs.session.v1.ViewR\x05views\"\xae\x01\n" +
+	"\x04View\x12\x17\n" +
+	"\aview_id\x18\x01 \x01(\x04R\x06viewId\x12\x15\n" +
+	"\x06job_id\x18\x02 \x01(\fR\x05jobId\x12\x18\n" +
+	"\aattempt\x18\x03 \x01(\rR\aattempt\x12,\n" +
+	"\x06stream\x18\x04 \x01(\x0e2\x14.ccs.types.v1.StreamR\x06stream\x12\x16\n" +
+	"\x06offset\x18\x05 \x01(\x04R\x06offset\x12\x16\n" +
+	"\x06follow\x18\x06 \x01(\bR\x06follow\"\x8e\x01\n" +
+	"\x11SendOutputRequest\x12\x17\n" +
+	"\aview_id\x18\x01 \x01(\x04R\x06viewId\x12/\n" +
+	"\x05piece\x18\x02 \x01(\v2\x19.ccs.types.v1.OutputPieceR\x05piece\x12/\n" +
+	"\x05fault\x18\x03 \x01(\x0e2\x19.ccs.session.v1.ViewFaultR\x05fault\"(\n" +
+	"\x12SendOutputResponse\x12\x12\n" +
+	"\x04more\x18\x01 \x01(\rR\x04more\"\xc4\x02\n" +
 	"\aCommand\x12\x15\n" +
 	"\x06job_id\x18\x01 \x01(\fR\x05jobId\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\tR\x04pool\x12\x14\n" +
@@ -1303,11 +1589,19 @@ const file_ccs_session_v1_session_proto_rawDesc = "" +
 	"\x05class\x18\x04 \x01(\tR\x05class\"9\n" +
 	"\x0fPutBlobResponse\x12\x12\n" +
 	"\x04more\x18\x01 \x01(\rR\x04more\x12\x12\n" +
-	"\x04have\x18\x02 \x01(\bR\x04have2\x8d\x02\n" +
+	"\x04have\x18\x02 \x01(\bR\x04have*\x83\x01\n" +
+	"\tViewFault\x12\x1a\n" +
+	"\x16VIEW_FAULT_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14VIEW_FAULT_NOT_FOUND\x10\x01\x12\x13\n" +
+	"\x0fVIEW_FAULT_BUSY\x10\x02\x12\x13\n" +
+	"\x0fVIEW_FAULT_AWAY\x10\x03\x12\x16\n" +
+	"\x12VIEW_FAULT_TOO_OLD\x10\x042\xe6\x02\n" +
 	"\x0eSessionService\x12N\n" +
 	"\aConnect\x12\x1e.ccs.session.v1.ConnectRequest\x1a\x1f.ccs.session.v1.ConnectResponse(\x010\x01\x12[\n" +
 	"\fFetchCapsule\x12#.ccs.session.v1.FetchCapsuleRequest\x1a$.ccs.session.v1.FetchCapsuleResponse0\x01\x12N\n" +
-	"\aPutBlob\x12\x1e.ccs.session.v1.PutBlobRequest\x1a\x1f.ccs.session.v1.PutBlobResponse(\x010\x01B=Z;github.com/ccs-project/ccs/api/gen/ccs/session/v1;sessionv1b\x06proto3"
+	"\aPutBlob\x12\x1e.ccs.session.v1.PutBlobRequest\x1a\x1f.ccs.session.v1.PutBlobResponse(\x010\x01\x12W\n" +
+	"\n" +
+	"SendOutput\x12!.ccs.session.v1.SendOutputRequest\x1a\".ccs.session.v1.SendOutputResponse(\x010\x01B=Z;github.com/ccs-project/ccs/api/gen/ccs/session/v1;sessionv1b\x06proto3"
 
 var (
 	file_ccs_session_v1_session_proto_rawDescOnce sync.Once
@@ -1321,70 +1615,83 @@ func file_ccs_session_v1_session_proto_rawDescGZIP() []byte {
 	return file_ccs_session_v1_session_proto_rawDescData
 }
 
-var file_ccs_session_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_ccs_session_v1_session_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_ccs_session_v1_session_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_ccs_session_v1_session_proto_goTypes = []any{
-	(*ConnectRequest)(nil),        // 0: ccs.session.v1.ConnectRequest
-	(*Hello)(nil),                 // 1: ccs.session.v1.Hello
-	(*Heartbeat)(nil),             // 2: ccs.session.v1.Heartbeat
-	(*Report)(nil),                // 3: ccs.session.v1.Report
-	(*ConnectResponse)(nil),       // 4: ccs.session.v1.ConnectResponse
-	(*Welcome)(nil),               // 5: ccs.session.v1.Welcome
-	(*Reply)(nil),                 // 6: ccs.session.v1.Reply
-	(*Command)(nil),               // 7: ccs.session.v1.Command
-	(*Stop)(nil),                  // 8: ccs.session.v1.Stop
-	(*FetchCapsuleRequest)(nil),   // 9: ccs.session.v1.FetchCapsuleRequest
-	(*FetchCapsuleResponse)(nil),  // 10: ccs.session.v1.FetchCapsuleResponse
-	(*PutBlobRequest)(nil),        // 11: ccs.session.v1.PutBlobRequest
-	(*PutBlobResponse)(nil),       // 12: ccs.session.v1.PutBlobResponse
-	nil,                           // 13: ccs.session.v1.Hello.FactsEntry
-	(*v1.VersionRange)(nil),       // 14: ccs.types.v1.VersionRange
-	(*v11.BundleVersion)(nil),     // 15: ccs.identity.v1.BundleVersion
-	(*v1.ClassCredit)(nil),        // 16: ccs.types.v1.ClassCredit
-	(*v1.TaskResult)(nil),         // 17: ccs.types.v1.TaskResult
-	(*v1.Blob)(nil),               // 18: ccs.types.v1.Blob
-	(*durationpb.Duration)(nil),   // 19: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 20: google.protobuf.Timestamp
-	(*v1.Envelope)(nil),           // 21: ccs.types.v1.Envelope
-	(*v1.InclusionProof)(nil),     // 22: ccs.types.v1.InclusionProof
+	(ViewFault)(0),                // 0: ccs.session.v1.ViewFault
+	(*ConnectRequest)(nil),        // 1: ccs.session.v1.ConnectRequest
+	(*Hello)(nil),                 // 2: ccs.session.v1.Hello
+	(*Heartbeat)(nil),             // 3: ccs.session.v1.Heartbeat
+	(*Report)(nil),                // 4: ccs.session.v1.Report
+	(*ConnectResponse)(nil),       // 5: ccs.session.v1.ConnectResponse
+	(*Welcome)(nil),               // 6: ccs.session.v1.Welcome
+	(*Reply)(nil),                 // 7: ccs.session.v1.Reply
+	(*View)(nil),                  // 8: ccs.session.v1.View
+	(*SendOutputRequest)(nil),     // 9: ccs.session.v1.SendOutputRequest
+	(*SendOutputResponse)(nil),    // 10: ccs.session.v1.SendOutputResponse
+	(*Command)(nil),               // 11: ccs.session.v1.Command
+	(*Stop)(nil),                  // 12: ccs.session.v1.Stop
+	(*FetchCapsuleRequest)(nil),   // 13: ccs.session.v1.FetchCapsuleRequest
+	(*FetchCapsuleResponse)(nil),  // 14: ccs.session.v1.FetchCapsuleResponse
+	(*PutBlobRequest)(nil),        // 15: ccs.session.v1.PutBlobRequest
+	(*PutBlobResponse)(nil),       // 16: ccs.session.v1.PutBlobResponse
+	nil,                           // 17: ccs.session.v1.Hello.FactsEntry
+	(*v1.VersionRange)(nil),       // 18: ccs.types.v1.VersionRange
+	(*v11.BundleVersion)(nil),     // 19: ccs.identity.v1.BundleVersion
+	(*v1.ClassCredit)(nil),        // 20: ccs.types.v1.ClassCredit
+	(*v1.TaskResult)(nil),         // 21: ccs.types.v1.TaskResult
+	(*v1.Blob)(nil),               // 22: ccs.types.v1.Blob
+	(*durationpb.Duration)(nil),   // 23: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 24: google.protobuf.Timestamp
+	(*v1.Envelope)(nil),           // 25: ccs.types.v1.Envelope
+	(v1.Stream)(0),                // 26: ccs.types.v1.Stream
+	(*v1.OutputPiece)(nil),        // 27: ccs.types.v1.OutputPiece
+	(*v1.InclusionProof)(nil),     // 28: ccs.types.v1.InclusionProof
 }
 var file_ccs_session_v1_session_proto_depIdxs = []int32{
-	1,  // 0: ccs.session.v1.ConnectRequest.hello:type_name -> ccs.session.v1.Hello
-	2,  // 1: ccs.session.v1.ConnectRequest.heartbeat:type_name -> ccs.session.v1.Heartbeat
-	14, // 2: ccs.session.v1.Hello.versions:type_name -> ccs.types.v1.VersionRange
-	13, // 3: ccs.session.v1.Hello.facts:type_name -> ccs.session.v1.Hello.FactsEntry
-	15, // 4: ccs.session.v1.Hello.bundle:type_name -> ccs.identity.v1.BundleVersion
-	16, // 5: ccs.session.v1.Hello.credits:type_name -> ccs.types.v1.ClassCredit
-	3,  // 6: ccs.session.v1.Heartbeat.reports:type_name -> ccs.session.v1.Report
-	15, // 7: ccs.session.v1.Heartbeat.bundle:type_name -> ccs.identity.v1.BundleVersion
-	16, // 8: ccs.session.v1.Heartbeat.credits:type_name -> ccs.types.v1.ClassCredit
-	17, // 9: ccs.session.v1.Report.result:type_name -> ccs.types.v1.TaskResult
-	18, // 10: ccs.session.v1.Report.blobs:type_name -> ccs.types.v1.Blob
-	5,  // 11: ccs.session.v1.ConnectResponse.welcome:type_name -> ccs.session.v1.Welcome
-	6,  // 12: ccs.session.v1.ConnectResponse.reply:type_name -> ccs.session.v1.Reply
-	19, // 13: ccs.session.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
-	20, // 14: ccs.session.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
-	16, // 15: ccs.session.v1.Welcome.credits:type_name -> ccs.types.v1.ClassCredit
-	7,  // 16: ccs.session.v1.Reply.commands:type_name -> ccs.session.v1.Command
-	8,  // 17: ccs.session.v1.Reply.stops:type_name -> ccs.session.v1.Stop
-	19, // 18: ccs.session.v1.Reply.heartbeat_interval:type_name -> google.protobuf.Duration
-	20, // 19: ccs.session.v1.Reply.server_time:type_name -> google.protobuf.Timestamp
-	21, // 20: ccs.session.v1.Reply.bundle:type_name -> ccs.types.v1.Envelope
-	16, // 21: ccs.session.v1.Reply.credits:type_name -> ccs.types.v1.ClassCredit
-	8,  // 22: ccs.session.v1.Reply.withdrawals:type_name -> ccs.session.v1.Stop
-	21, // 23: ccs.session.v1.Command.capsule:type_name -> ccs.types.v1.Envelope
-	22, // 24: ccs.session.v1.Command.proof:type_name -> ccs.types.v1.InclusionProof
-	21, // 25: ccs.session.v1.FetchCapsuleResponse.envelope:type_name -> ccs.types.v1.Envelope
-	0,  // 26: ccs.session.v1.SessionService.Connect:input_type -> ccs.session.v1.ConnectRequest
-	9,  // 27: ccs.session.v1.SessionService.FetchCapsule:input_type -> ccs.session.v1.FetchCapsuleRequest
-	11, // 28: ccs.session.v1.SessionService.PutBlob:input_type -> ccs.session.v1.PutBlobRequest
-	4,  // 29: ccs.session.v1.SessionService.Connect:output_type -> ccs.session.v1.ConnectResponse
-	10, // 30: ccs.session.v1.SessionService.FetchCapsule:output_type -> ccs.session.v1.FetchCapsuleResponse
-	12, // 31: ccs.session.v1.SessionService.PutBlob:output_type -> ccs.session.v1.PutBlobResponse
-	29, // [29:32] is the sub-list for method output_type
-	26, // [26:29] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	2,  // 0: ccs.session.v1.ConnectRequest.hello:type_name -> ccs.session.v1.Hello
+	3,  // 1: ccs.session.v1.ConnectRequest.heartbeat:type_name -> ccs.session.v1.Heartbeat
+	18, // 2: ccs.session.v1.Hello.versions:type_name -> ccs.types.v1.VersionRange
+	17, // 3: ccs.session.v1.Hello.facts:type_name -> ccs.session.v1.Hello.FactsEntry
+	19, // 4: ccs.session.v1.Hello.bundle:type_name -> ccs.identity.v1.BundleVersion
+	20, // 5: ccs.session.v1.Hello.credits:type_name -> ccs.types.v1.ClassCredit
+	4,  // 6: ccs.session.v1.Heartbeat.reports:type_name -> ccs.session.v1.Report
+	19, // 7: ccs.session.v1.Heartbeat.bundle:type_name -> ccs.identity.v1.BundleVersion
+	20, // 8: ccs.session.v1.Heartbeat.credits:type_name -> ccs.types.v1.ClassCredit
+	21, // 9: ccs.session.v1.Report.result:type_name -> ccs.types.v1.TaskResult
+	22, // 10: ccs.session.v1.Report.blobs:type_name -> ccs.types.v1.Blob
+	6,  // 11: ccs.session.v1.ConnectResponse.welcome:type_name -> ccs.session.v1.Welcome
+	7,  // 12: ccs.session.v1.ConnectResponse.reply:type_name -> ccs.session.v1.Reply
+	23, // 13: ccs.session.v1.Welcome.heartbeat_interval:type_name -> google.protobuf.Duration
+	24, // 14: ccs.session.v1.Welcome.server_time:type_name -> google.protobuf.Timestamp
+	20, // 15: ccs.session.v1.Welcome.credits:type_name -> ccs.types.v1.ClassCredit
+	11, // 16: ccs.session.v1.Reply.commands:type_name -> ccs.session.v1.Command
+	12, // 17: ccs.session.v1.Reply.stops:type_name -> ccs.session.v1.Stop
+	23, // 18: ccs.session.v1.Reply.heartbeat_interval:type_name -> google.protobuf.Duration
+	24, // 19: ccs.session.v1.Reply.server_time:type_name -> google.protobuf.Timestamp
+	25, // 20: ccs.session.v1.Reply.bundle:type_name -> ccs.types.v1.Envelope
+	20, // 21: ccs.session.v1.Reply.credits:type_name -> ccs.types.v1.ClassCredit
+	12, // 22: ccs.session.v1.Reply.withdrawals:type_name -> ccs.session.v1.Stop
+	8,  // 23: ccs.session.v1.Reply.views:type_name -> ccs.session.v1.View
+	26, // 24: ccs.session.v1.View.stream:type_name -> ccs.types.v1.Stream
+	27, // 25: ccs.session.v1.SendOutputRequest.piece:type_name -> ccs.types.v1.OutputPiece
+	0,  // 26: ccs.session.v1.SendOutputRequest.fault:type_name -> ccs.session.v1.ViewFault
+	25, // 27: ccs.session.v1.Command.capsule:type_name -> ccs.types.v1.Envelope
+	28, // 28: ccs.session.v1.Command.proof:type_name -> ccs.types.v1.InclusionProof
+	25, // 29: ccs.session.v1.FetchCapsuleResponse.envelope:type_name -> ccs.types.v1.Envelope
+	1,  // 30: ccs.session.v1.SessionService.Connect:input_type -> ccs.session.v1.ConnectRequest
+	13, // 31: ccs.session.v1.SessionService.FetchCapsule:input_type -> ccs.session.v1.FetchCapsuleRequest
+	15, // 32: ccs.session.v1.SessionService.PutBlob:input_type -> ccs.session.v1.PutBlobRequest
+	9,  // 33: ccs.session.v1.SessionService.SendOutput:input_type -> ccs.session.v1.SendOutputRequest
+	5,  // 34: ccs.session.v1.SessionService.Connect:output_type -> ccs.session.v1.ConnectResponse
+	14, // 35: ccs.session.v1.SessionService.FetchCapsule:output_type -> ccs.session.v1.FetchCapsuleResponse
+	16, // 36: ccs.session.v1.SessionService.PutBlob:output_type -> ccs.session.v1.PutBlobResponse
+	10, // 37: ccs.session.v1.SessionService.SendOutput:output_type -> ccs.session.v1.SendOutputResponse
+	34, // [34:38] is the sub-list for method output_type
+	30, // [30:34] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_ccs_session_v1_session_proto_init() }
@@ -1405,13 +1712,14 @@ func file_ccs_session_v1_session_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ccs_session_v1_session_proto_rawDesc), len(file_ccs_session_v1_session_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   14,
+			NumEnums:      1,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_ccs_session_v1_session_proto_goTypes,
 		DependencyIndexes: file_ccs_session_v1_session_proto_depIdxs,
+		EnumInfos:         file_ccs_session_v1_session_proto_enumTypes,
 		MessageInfos:      file_ccs_session_v1_session_proto_msgTypes,
 	}.Build()
 	File_ccs_session_v1_session_proto = out.File

@@ -25,6 +25,7 @@ const (
 	SessionService_Connect_FullMethodName      = "/ccs.session.v1.SessionService/Connect"
 	SessionService_FetchCapsule_FullMethodName = "/ccs.session.v1.SessionService/FetchCapsule"
 	SessionService_PutBlob_FullMethodName      = "/ccs.session.v1.SessionService/PutBlob"
+	SessionService_SendOutput_FullMethodName   = "/ccs.session.v1.SessionService/SendOutput"
 )
 
 // SessionServiceClient is the client API for SessionService service.
@@ -42,6 +43,9 @@ type SessionServiceClient interface {
 	// runs beside the session, under credit, so that output never stands in the
 	// way of a command.
 	PutBlob(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PutBlobRequest, PutBlobResponse], error)
+	// SendOutput gives the aggregator the output that a view asks for. It runs
+	// beside the session, under credit, and ends when the viewer has gone.
+	SendOutput(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SendOutputRequest, SendOutputResponse], error)
 }
 
 type sessionServiceClient struct {
@@ -97,6 +101,19 @@ func (c *sessionServiceClient) PutBlob(ctx context.Context, opts ...grpc.CallOpt
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type SessionService_PutBlobClient = grpc.BidiStreamingClient[PutBlobRequest, PutBlobResponse]
 
+func (c *sessionServiceClient) SendOutput(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[SendOutputRequest, SendOutputResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &SessionService_ServiceDesc.Streams[3], SessionService_SendOutput_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[SendOutputRequest, SendOutputResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type SessionService_SendOutputClient = grpc.BidiStreamingClient[SendOutputRequest, SendOutputResponse]
+
 // SessionServiceServer is the server API for SessionService service.
 // All implementations must embed UnimplementedSessionServiceServer
 // for forward compatibility.
@@ -112,6 +129,9 @@ type SessionServiceServer interface {
 	// runs beside the session, under credit, so that output never stands in the
 	// way of a command.
 	PutBlob(grpc.BidiStreamingServer[PutBlobRequest, PutBlobResponse]) error
+	// SendOutput gives the aggregator the output that a view asks for. It runs
+	// beside the session, under credit, and ends when the viewer has gone.
+	SendOutput(grpc.BidiStreamingServer[SendOutputRequest, SendOutputResponse]) error
 	mustEmbedUnimplementedSessionServiceServer()
 }
 
@@ -130,6 +150,9 @@ func (UnimplementedSessionServiceServer) FetchCapsule(*FetchCapsuleRequest, grpc
 }
 func (UnimplementedSessionServiceServer) PutBlob(grpc.BidiStreamingServer[PutBlobRequest, PutBlobResponse]) error {
 	return status.Error(codes.Unimplemented, "method PutBlob not implemented")
+}
+func (UnimplementedSessionServiceServer) SendOutput(grpc.BidiStreamingServer[SendOutputRequest, SendOutputResponse]) error {
+	return status.Error(codes.Unimplemented, "method SendOutput not implemented")
 }
 func (UnimplementedSessionServiceServer) mustEmbedUnimplementedSessionServiceServer() {}
 func (UnimplementedSessionServiceServer) testEmbeddedByValue()                        {}
@@ -177,6 +200,13 @@ func _SessionService_PutBlob_Handler(srv interface{}, stream grpc.ServerStream) 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type SessionService_PutBlobServer = grpc.BidiStreamingServer[PutBlobRequest, PutBlobResponse]
 
+func _SessionService_SendOutput_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(SessionServiceServer).SendOutput(&grpc.GenericServerStream[SendOutputRequest, SendOutputResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type SessionService_SendOutputServer = grpc.BidiStreamingServer[SendOutputRequest, SendOutputResponse]
+
 // SessionService_ServiceDesc is the grpc.ServiceDesc for SessionService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -199,6 +229,12 @@ var SessionService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "PutBlob",
 			Handler:       _SessionService_PutBlob_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "SendOutput",
+			Handler:       _SessionService_SendOutput_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
 		},

@@ -958,7 +958,10 @@ type OutputRef struct {
 	// Bytes kept, at most the command's output limit.
 	Size uint64 `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
 	// Bytes written beyond the limit, and not kept.
-	Cut           uint64 `protobuf:"varint,4,opt,name=cut,proto3" json:"cut,omitempty"`
+	Cut uint64 `protobuf:"varint,4,opt,name=cut,proto3" json:"cut,omitempty"`
+	// Of the bytes kept, those that were written after the cut; 0: the cut is at
+	// the end. The kept bytes are those before the cut, then these.
+	Tail          uint64 `protobuf:"varint,5,opt,name=tail,proto3" json:"tail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1021,6 +1024,134 @@ func (x *OutputRef) GetCut() uint64 {
 	return 0
 }
 
+func (x *OutputRef) GetTail() uint64 {
+	if x != nil {
+		return x.Tail
+	}
+	return 0
+}
+
+// OutputPiece is bytes of an output on their way to who follows it.
+type OutputPiece struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the first byte of the content, in what the command wrote; 0 also: it
+	// follows what came before. What lies between is not there any more.
+	Offset uint64 `protobuf:"varint,1,opt,name=offset,proto3" json:"offset,omitempty"`
+	// Next bytes.
+	Content []byte `protobuf:"bytes,2,opt,name=content,proto3" json:"content,omitempty"`
+	// The command has ended, or only what there is now was asked for: nothing
+	// comes after this message.
+	End           *OutputEnd `protobuf:"bytes,3,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OutputPiece) Reset() {
+	*x = OutputPiece{}
+	mi := &file_ccs_types_v1_types_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OutputPiece) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OutputPiece) ProtoMessage() {}
+
+func (x *OutputPiece) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_types_v1_types_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OutputPiece.ProtoReflect.Descriptor instead.
+func (*OutputPiece) Descriptor() ([]byte, []int) {
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *OutputPiece) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *OutputPiece) GetContent() []byte {
+	if x != nil {
+		return x.Content
+	}
+	return nil
+}
+
+func (x *OutputPiece) GetEnd() *OutputEnd {
+	if x != nil {
+		return x.End
+	}
+	return nil
+}
+
+// OutputEnd ends an output.
+type OutputEnd struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Bytes that the command wrote in all, as far as is known.
+	Total uint64 `protobuf:"varint,1,opt,name=total,proto3" json:"total,omitempty"`
+	// The attempt has ended; nothing is written any more.
+	Ended         bool `protobuf:"varint,2,opt,name=ended,proto3" json:"ended,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OutputEnd) Reset() {
+	*x = OutputEnd{}
+	mi := &file_ccs_types_v1_types_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OutputEnd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OutputEnd) ProtoMessage() {}
+
+func (x *OutputEnd) ProtoReflect() protoreflect.Message {
+	mi := &file_ccs_types_v1_types_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OutputEnd.ProtoReflect.Descriptor instead.
+func (*OutputEnd) Descriptor() ([]byte, []int) {
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *OutputEnd) GetTotal() uint64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *OutputEnd) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
 // TaskResult is what a host says of one task, signed when it is final.
 type TaskResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1042,7 +1173,7 @@ type TaskResult struct {
 
 func (x *TaskResult) Reset() {
 	*x = TaskResult{}
-	mi := &file_ccs_types_v1_types_proto_msgTypes[2]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1054,7 +1185,7 @@ func (x *TaskResult) String() string {
 func (*TaskResult) ProtoMessage() {}
 
 func (x *TaskResult) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_types_v1_types_proto_msgTypes[2]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1067,7 +1198,7 @@ func (x *TaskResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TaskResult.ProtoReflect.Descriptor instead.
 func (*TaskResult) Descriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{2}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *TaskResult) GetStatus() *TaskStatus {
@@ -1125,7 +1256,7 @@ type Blob struct {
 
 func (x *Blob) Reset() {
 	*x = Blob{}
-	mi := &file_ccs_types_v1_types_proto_msgTypes[3]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1137,7 +1268,7 @@ func (x *Blob) String() string {
 func (*Blob) ProtoMessage() {}
 
 func (x *Blob) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_types_v1_types_proto_msgTypes[3]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1150,7 +1281,7 @@ func (x *Blob) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Blob.ProtoReflect.Descriptor instead.
 func (*Blob) Descriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{3}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Blob) GetDigest() []byte {
@@ -1182,7 +1313,7 @@ type Envelope struct {
 
 func (x *Envelope) Reset() {
 	*x = Envelope{}
-	mi := &file_ccs_types_v1_types_proto_msgTypes[4]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1194,7 +1325,7 @@ func (x *Envelope) String() string {
 func (*Envelope) ProtoMessage() {}
 
 func (x *Envelope) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_types_v1_types_proto_msgTypes[4]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1207,7 +1338,7 @@ func (x *Envelope) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Envelope.ProtoReflect.Descriptor instead.
 func (*Envelope) Descriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{4}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Envelope) GetPayloadType() string {
@@ -1244,7 +1375,7 @@ type Signature struct {
 
 func (x *Signature) Reset() {
 	*x = Signature{}
-	mi := &file_ccs_types_v1_types_proto_msgTypes[5]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1256,7 +1387,7 @@ func (x *Signature) String() string {
 func (*Signature) ProtoMessage() {}
 
 func (x *Signature) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_types_v1_types_proto_msgTypes[5]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1269,7 +1400,7 @@ func (x *Signature) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Signature.ProtoReflect.Descriptor instead.
 func (*Signature) Descriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{5}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Signature) GetKeyId() string {
@@ -1299,7 +1430,7 @@ type Target struct {
 
 func (x *Target) Reset() {
 	*x = Target{}
-	mi := &file_ccs_types_v1_types_proto_msgTypes[6]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1311,7 +1442,7 @@ func (x *Target) String() string {
 func (*Target) ProtoMessage() {}
 
 func (x *Target) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_types_v1_types_proto_msgTypes[6]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1324,7 +1455,7 @@ func (x *Target) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Target.ProtoReflect.Descriptor instead.
 func (*Target) Descriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{6}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Target) GetHostId() string {
@@ -1354,7 +1485,7 @@ type RoomTargets struct {
 
 func (x *RoomTargets) Reset() {
 	*x = RoomTargets{}
-	mi := &file_ccs_types_v1_types_proto_msgTypes[7]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1366,7 +1497,7 @@ func (x *RoomTargets) String() string {
 func (*RoomTargets) ProtoMessage() {}
 
 func (x *RoomTargets) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_types_v1_types_proto_msgTypes[7]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1379,7 +1510,7 @@ func (x *RoomTargets) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoomTargets.ProtoReflect.Descriptor instead.
 func (*RoomTargets) Descriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{7}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RoomTargets) GetRoom() string {
@@ -1413,7 +1544,7 @@ type RangeProof struct {
 
 func (x *RangeProof) Reset() {
 	*x = RangeProof{}
-	mi := &file_ccs_types_v1_types_proto_msgTypes[8]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1425,7 +1556,7 @@ func (x *RangeProof) String() string {
 func (*RangeProof) ProtoMessage() {}
 
 func (x *RangeProof) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_types_v1_types_proto_msgTypes[8]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1438,7 +1569,7 @@ func (x *RangeProof) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RangeProof.ProtoReflect.Descriptor instead.
 func (*RangeProof) Descriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{8}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RangeProof) GetFirst() uint64 {
@@ -1484,7 +1615,7 @@ type InclusionProof struct {
 
 func (x *InclusionProof) Reset() {
 	*x = InclusionProof{}
-	mi := &file_ccs_types_v1_types_proto_msgTypes[9]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1496,7 +1627,7 @@ func (x *InclusionProof) String() string {
 func (*InclusionProof) ProtoMessage() {}
 
 func (x *InclusionProof) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_types_v1_types_proto_msgTypes[9]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1509,7 +1640,7 @@ func (x *InclusionProof) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InclusionProof.ProtoReflect.Descriptor instead.
 func (*InclusionProof) Descriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{9}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *InclusionProof) GetIndex() uint64 {
@@ -1547,7 +1678,7 @@ type VersionRange struct {
 
 func (x *VersionRange) Reset() {
 	*x = VersionRange{}
-	mi := &file_ccs_types_v1_types_proto_msgTypes[10]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1559,7 +1690,7 @@ func (x *VersionRange) String() string {
 func (*VersionRange) ProtoMessage() {}
 
 func (x *VersionRange) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_types_v1_types_proto_msgTypes[10]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1572,7 +1703,7 @@ func (x *VersionRange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VersionRange.ProtoReflect.Descriptor instead.
 func (*VersionRange) Descriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{10}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *VersionRange) GetMin() uint32 {
@@ -1602,7 +1733,7 @@ type ClassCredit struct {
 
 func (x *ClassCredit) Reset() {
 	*x = ClassCredit{}
-	mi := &file_ccs_types_v1_types_proto_msgTypes[11]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1614,7 +1745,7 @@ func (x *ClassCredit) String() string {
 func (*ClassCredit) ProtoMessage() {}
 
 func (x *ClassCredit) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_types_v1_types_proto_msgTypes[11]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1627,7 +1758,7 @@ func (x *ClassCredit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClassCredit.ProtoReflect.Descriptor instead.
 func (*ClassCredit) Descriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{11}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ClassCredit) GetClass() string {
@@ -1660,7 +1791,7 @@ type Amount struct {
 
 func (x *Amount) Reset() {
 	*x = Amount{}
-	mi := &file_ccs_types_v1_types_proto_msgTypes[12]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1672,7 +1803,7 @@ func (x *Amount) String() string {
 func (*Amount) ProtoMessage() {}
 
 func (x *Amount) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_types_v1_types_proto_msgTypes[12]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1685,7 +1816,7 @@ func (x *Amount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Amount.ProtoReflect.Descriptor instead.
 func (*Amount) Descriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{12}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Amount) GetKind() isAmount_Kind {
@@ -1763,7 +1894,7 @@ type Rollout struct {
 
 func (x *Rollout) Reset() {
 	*x = Rollout{}
-	mi := &file_ccs_types_v1_types_proto_msgTypes[13]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1775,7 +1906,7 @@ func (x *Rollout) String() string {
 func (*Rollout) ProtoMessage() {}
 
 func (x *Rollout) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_types_v1_types_proto_msgTypes[13]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1788,7 +1919,7 @@ func (x *Rollout) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rollout.ProtoReflect.Descriptor instead.
 func (*Rollout) Descriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{13}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Rollout) GetConcurrency() *Amount {
@@ -1874,7 +2005,7 @@ type StateCount struct {
 
 func (x *StateCount) Reset() {
 	*x = StateCount{}
-	mi := &file_ccs_types_v1_types_proto_msgTypes[14]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1886,7 +2017,7 @@ func (x *StateCount) String() string {
 func (*StateCount) ProtoMessage() {}
 
 func (x *StateCount) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_types_v1_types_proto_msgTypes[14]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1899,7 +2030,7 @@ func (x *StateCount) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StateCount.ProtoReflect.Descriptor instead.
 func (*StateCount) Descriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{14}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *StateCount) GetState() TaskState {
@@ -1990,7 +2121,7 @@ type Job struct {
 
 func (x *Job) Reset() {
 	*x = Job{}
-	mi := &file_ccs_types_v1_types_proto_msgTypes[15]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2002,7 +2133,7 @@ func (x *Job) String() string {
 func (*Job) ProtoMessage() {}
 
 func (x *Job) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_types_v1_types_proto_msgTypes[15]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2015,7 +2146,7 @@ func (x *Job) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Job.ProtoReflect.Descriptor instead.
 func (*Job) Descriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{15}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Job) GetId() string {
@@ -2265,7 +2396,7 @@ type Task struct {
 
 func (x *Task) Reset() {
 	*x = Task{}
-	mi := &file_ccs_types_v1_types_proto_msgTypes[16]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2277,7 +2408,7 @@ func (x *Task) String() string {
 func (*Task) ProtoMessage() {}
 
 func (x *Task) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_types_v1_types_proto_msgTypes[16]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2290,7 +2421,7 @@ func (x *Task) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Task.ProtoReflect.Descriptor instead.
 func (*Task) Descriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{16}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Task) GetOrdinal() uint32 {
@@ -2380,7 +2511,7 @@ type Cause struct {
 
 func (x *Cause) Reset() {
 	*x = Cause{}
-	mi := &file_ccs_types_v1_types_proto_msgTypes[17]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2392,7 +2523,7 @@ func (x *Cause) String() string {
 func (*Cause) ProtoMessage() {}
 
 func (x *Cause) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_types_v1_types_proto_msgTypes[17]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2405,7 +2536,7 @@ func (x *Cause) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cause.ProtoReflect.Descriptor instead.
 func (*Cause) Descriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{17}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Cause) GetCode() CauseCode {
@@ -2469,7 +2600,7 @@ type Host struct {
 
 func (x *Host) Reset() {
 	*x = Host{}
-	mi := &file_ccs_types_v1_types_proto_msgTypes[18]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2481,7 +2612,7 @@ func (x *Host) String() string {
 func (*Host) ProtoMessage() {}
 
 func (x *Host) ProtoReflect() protoreflect.Message {
-	mi := &file_ccs_types_v1_types_proto_msgTypes[18]
+	mi := &file_ccs_types_v1_types_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2494,7 +2625,7 @@ func (x *Host) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Host.ProtoReflect.Descriptor instead.
 func (*Host) Descriptor() ([]byte, []int) {
-	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{18}
+	return file_ccs_types_v1_types_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Host) GetId() string {
@@ -2592,12 +2723,20 @@ const file_ccs_types_v1_types_proto_rawDesc = "" +
 	"\x05state\x18\x02 \x01(\x0e2\x17.ccs.types.v1.TaskStateR\x05state\x12,\n" +
 	"\x06reason\x18\x03 \x01(\x0e2\x14.ccs.types.v1.ReasonR\x06reason\x12\x1b\n" +
 	"\texit_code\x18\x04 \x01(\x05R\bexitCode\x12\x16\n" +
-	"\x06signal\x18\x05 \x01(\x05R\x06signal\"w\n" +
+	"\x06signal\x18\x05 \x01(\x05R\x06signal\"\x8b\x01\n" +
 	"\tOutputRef\x12,\n" +
 	"\x06stream\x18\x01 \x01(\x0e2\x14.ccs.types.v1.StreamR\x06stream\x12\x16\n" +
 	"\x06digest\x18\x02 \x01(\fR\x06digest\x12\x12\n" +
 	"\x04size\x18\x03 \x01(\x04R\x04size\x12\x10\n" +
-	"\x03cut\x18\x04 \x01(\x04R\x03cut\"\x9b\x02\n" +
+	"\x03cut\x18\x04 \x01(\x04R\x03cut\x12\x12\n" +
+	"\x04tail\x18\x05 \x01(\x04R\x04tail\"j\n" +
+	"\vOutputPiece\x12\x16\n" +
+	"\x06offset\x18\x01 \x01(\x04R\x06offset\x12\x18\n" +
+	"\acontent\x18\x02 \x01(\fR\acontent\x12)\n" +
+	"\x03end\x18\x03 \x01(\v2\x17.ccs.types.v1.OutputEndR\x03end\"7\n" +
+	"\tOutputEnd\x12\x14\n" +
+	"\x05total\x18\x01 \x01(\x04R\x05total\x12\x14\n" +
+	"\x05ended\x18\x02 \x01(\bR\x05ended\"\x9b\x02\n" +
 	"\n" +
 	"TaskResult\x120\n" +
 	"\x06status\x18\x01 \x01(\v2\x18.ccs.types.v1.TaskStatusR\x06status\x121\n" +
@@ -2863,7 +3002,7 @@ func file_ccs_types_v1_types_proto_rawDescGZIP() []byte {
 }
 
 var file_ccs_types_v1_types_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
-var file_ccs_types_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_ccs_types_v1_types_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_ccs_types_v1_types_proto_goTypes = []any{
 	(TaskState)(0),                // 0: ccs.types.v1.TaskState
 	(Reason)(0),                   // 1: ccs.types.v1.Reason
@@ -2878,71 +3017,74 @@ var file_ccs_types_v1_types_proto_goTypes = []any{
 	(KeyState)(0),                 // 10: ccs.types.v1.KeyState
 	(*TaskStatus)(nil),            // 11: ccs.types.v1.TaskStatus
 	(*OutputRef)(nil),             // 12: ccs.types.v1.OutputRef
-	(*TaskResult)(nil),            // 13: ccs.types.v1.TaskResult
-	(*Blob)(nil),                  // 14: ccs.types.v1.Blob
-	(*Envelope)(nil),              // 15: ccs.types.v1.Envelope
-	(*Signature)(nil),             // 16: ccs.types.v1.Signature
-	(*Target)(nil),                // 17: ccs.types.v1.Target
-	(*RoomTargets)(nil),           // 18: ccs.types.v1.RoomTargets
-	(*RangeProof)(nil),            // 19: ccs.types.v1.RangeProof
-	(*InclusionProof)(nil),        // 20: ccs.types.v1.InclusionProof
-	(*VersionRange)(nil),          // 21: ccs.types.v1.VersionRange
-	(*ClassCredit)(nil),           // 22: ccs.types.v1.ClassCredit
-	(*Amount)(nil),                // 23: ccs.types.v1.Amount
-	(*Rollout)(nil),               // 24: ccs.types.v1.Rollout
-	(*StateCount)(nil),            // 25: ccs.types.v1.StateCount
-	(*Job)(nil),                   // 26: ccs.types.v1.Job
-	(*Task)(nil),                  // 27: ccs.types.v1.Task
-	(*Cause)(nil),                 // 28: ccs.types.v1.Cause
-	(*Host)(nil),                  // 29: ccs.types.v1.Host
-	nil,                           // 30: ccs.types.v1.Host.LabelsEntry
-	nil,                           // 31: ccs.types.v1.Host.FactsEntry
-	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 33: google.protobuf.Duration
+	(*OutputPiece)(nil),           // 13: ccs.types.v1.OutputPiece
+	(*OutputEnd)(nil),             // 14: ccs.types.v1.OutputEnd
+	(*TaskResult)(nil),            // 15: ccs.types.v1.TaskResult
+	(*Blob)(nil),                  // 16: ccs.types.v1.Blob
+	(*Envelope)(nil),              // 17: ccs.types.v1.Envelope
+	(*Signature)(nil),             // 18: ccs.types.v1.Signature
+	(*Target)(nil),                // 19: ccs.types.v1.Target
+	(*RoomTargets)(nil),           // 20: ccs.types.v1.RoomTargets
+	(*RangeProof)(nil),            // 21: ccs.types.v1.RangeProof
+	(*InclusionProof)(nil),        // 22: ccs.types.v1.InclusionProof
+	(*VersionRange)(nil),          // 23: ccs.types.v1.VersionRange
+	(*ClassCredit)(nil),           // 24: ccs.types.v1.ClassCredit
+	(*Amount)(nil),                // 25: ccs.types.v1.Amount
+	(*Rollout)(nil),               // 26: ccs.types.v1.Rollout
+	(*StateCount)(nil),            // 27: ccs.types.v1.StateCount
+	(*Job)(nil),                   // 28: ccs.types.v1.Job
+	(*Task)(nil),                  // 29: ccs.types.v1.Task
+	(*Cause)(nil),                 // 30: ccs.types.v1.Cause
+	(*Host)(nil),                  // 31: ccs.types.v1.Host
+	nil,                           // 32: ccs.types.v1.Host.LabelsEntry
+	nil,                           // 33: ccs.types.v1.Host.FactsEntry
+	(*timestamppb.Timestamp)(nil), // 34: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 35: google.protobuf.Duration
 }
 var file_ccs_types_v1_types_proto_depIdxs = []int32{
 	0,  // 0: ccs.types.v1.TaskStatus.state:type_name -> ccs.types.v1.TaskState
 	1,  // 1: ccs.types.v1.TaskStatus.reason:type_name -> ccs.types.v1.Reason
 	2,  // 2: ccs.types.v1.OutputRef.stream:type_name -> ccs.types.v1.Stream
-	11, // 3: ccs.types.v1.TaskResult.status:type_name -> ccs.types.v1.TaskStatus
-	12, // 4: ccs.types.v1.TaskResult.outputs:type_name -> ccs.types.v1.OutputRef
-	32, // 5: ccs.types.v1.TaskResult.started_at:type_name -> google.protobuf.Timestamp
-	32, // 6: ccs.types.v1.TaskResult.ended_at:type_name -> google.protobuf.Timestamp
-	16, // 7: ccs.types.v1.Envelope.signatures:type_name -> ccs.types.v1.Signature
-	17, // 8: ccs.types.v1.RoomTargets.targets:type_name -> ccs.types.v1.Target
-	23, // 9: ccs.types.v1.Rollout.concurrency:type_name -> ccs.types.v1.Amount
-	23, // 10: ccs.types.v1.Rollout.batches:type_name -> ccs.types.v1.Amount
-	23, // 11: ccs.types.v1.Rollout.max_failures:type_name -> ccs.types.v1.Amount
-	3,  // 12: ccs.types.v1.Rollout.failure_action:type_name -> ccs.types.v1.FailureAction
-	33, // 13: ccs.types.v1.Rollout.wait_offline:type_name -> google.protobuf.Duration
-	32, // 14: ccs.types.v1.Rollout.deadline:type_name -> google.protobuf.Timestamp
-	4,  // 15: ccs.types.v1.Rollout.order:type_name -> ccs.types.v1.ReleaseOrder
-	0,  // 16: ccs.types.v1.Rollout.tolerated:type_name -> ccs.types.v1.TaskState
-	0,  // 17: ccs.types.v1.StateCount.state:type_name -> ccs.types.v1.TaskState
-	7,  // 18: ccs.types.v1.Job.state:type_name -> ccs.types.v1.JobState
-	25, // 19: ccs.types.v1.Job.counts:type_name -> ccs.types.v1.StateCount
-	32, // 20: ccs.types.v1.Job.created_at:type_name -> google.protobuf.Timestamp
-	32, // 21: ccs.types.v1.Job.done_at:type_name -> google.protobuf.Timestamp
-	24, // 22: ccs.types.v1.Job.rollout:type_name -> ccs.types.v1.Rollout
-	32, // 23: ccs.types.v1.Job.start_by:type_name -> google.protobuf.Timestamp
-	5,  // 24: ccs.types.v1.Job.pause_cause:type_name -> ccs.types.v1.PauseCause
-	32, // 25: ccs.types.v1.Job.paused_at:type_name -> google.protobuf.Timestamp
-	8,  // 26: ccs.types.v1.Job.wish:type_name -> ccs.types.v1.Wish
-	13, // 27: ccs.types.v1.Task.result:type_name -> ccs.types.v1.TaskResult
-	32, // 28: ccs.types.v1.Task.unreachable_since:type_name -> google.protobuf.Timestamp
-	32, // 29: ccs.types.v1.Task.since:type_name -> google.protobuf.Timestamp
-	9,  // 30: ccs.types.v1.Cause.code:type_name -> ccs.types.v1.CauseCode
-	32, // 31: ccs.types.v1.Cause.since:type_name -> google.protobuf.Timestamp
-	32, // 32: ccs.types.v1.Cause.until:type_name -> google.protobuf.Timestamp
-	30, // 33: ccs.types.v1.Host.labels:type_name -> ccs.types.v1.Host.LabelsEntry
-	31, // 34: ccs.types.v1.Host.facts:type_name -> ccs.types.v1.Host.FactsEntry
-	10, // 35: ccs.types.v1.Host.key_state:type_name -> ccs.types.v1.KeyState
-	32, // 36: ccs.types.v1.Host.since:type_name -> google.protobuf.Timestamp
-	37, // [37:37] is the sub-list for method output_type
-	37, // [37:37] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	14, // 3: ccs.types.v1.OutputPiece.end:type_name -> ccs.types.v1.OutputEnd
+	11, // 4: ccs.types.v1.TaskResult.status:type_name -> ccs.types.v1.TaskStatus
+	12, // 5: ccs.types.v1.TaskResult.outputs:type_name -> ccs.types.v1.OutputRef
+	34, // 6: ccs.types.v1.TaskResult.started_at:type_name -> google.protobuf.Timestamp
+	34, // 7: ccs.types.v1.TaskResult.ended_at:type_name -> google.protobuf.Timestamp
+	18, // 8: ccs.types.v1.Envelope.signatures:type_name -> ccs.types.v1.Signature
+	19, // 9: ccs.types.v1.RoomTargets.targets:type_name -> ccs.types.v1.Target
+	25, // 10: ccs.types.v1.Rollout.concurrency:type_name -> ccs.types.v1.Amount
+	25, // 11: ccs.types.v1.Rollout.batches:type_name -> ccs.types.v1.Amount
+	25, // 12: ccs.types.v1.Rollout.max_failures:type_name -> ccs.types.v1.Amount
+	3,  // 13: ccs.types.v1.Rollout.failure_action:type_name -> ccs.types.v1.FailureAction
+	35, // 14: ccs.types.v1.Rollout.wait_offline:type_name -> google.protobuf.Duration
+	34, // 15: ccs.types.v1.Rollout.deadline:type_name -> google.protobuf.Timestamp
+	4,  // 16: ccs.types.v1.Rollout.order:type_name -> ccs.types.v1.ReleaseOrder
+	0,  // 17: ccs.types.v1.Rollout.tolerated:type_name -> ccs.types.v1.TaskState
+	0,  // 18: ccs.types.v1.StateCount.state:type_name -> ccs.types.v1.TaskState
+	7,  // 19: ccs.types.v1.Job.state:type_name -> ccs.types.v1.JobState
+	27, // 20: ccs.types.v1.Job.counts:type_name -> ccs.types.v1.StateCount
+	34, // 21: ccs.types.v1.Job.created_at:type_name -> google.protobuf.Timestamp
+	34, // 22: ccs.types.v1.Job.done_at:type_name -> google.protobuf.Timestamp
+	26, // 23: ccs.types.v1.Job.rollout:type_name -> ccs.types.v1.Rollout
+	34, // 24: ccs.types.v1.Job.start_by:type_name -> google.protobuf.Timestamp
+	5,  // 25: ccs.types.v1.Job.pause_cause:type_name -> ccs.types.v1.PauseCause
+	34, // 26: ccs.types.v1.Job.paused_at:type_name -> google.protobuf.Timestamp
+	8,  // 27: ccs.types.v1.Job.wish:type_name -> ccs.types.v1.Wish
+	15, // 28: ccs.types.v1.Task.result:type_name -> ccs.types.v1.TaskResult
+	34, // 29: ccs.types.v1.Task.unreachable_since:type_name -> google.protobuf.Timestamp
+	34, // 30: ccs.types.v1.Task.since:type_name -> google.protobuf.Timestamp
+	9,  // 31: ccs.types.v1.Cause.code:type_name -> ccs.types.v1.CauseCode
+	34, // 32: ccs.types.v1.Cause.since:type_name -> google.protobuf.Timestamp
+	34, // 33: ccs.types.v1.Cause.until:type_name -> google.protobuf.Timestamp
+	32, // 34: ccs.types.v1.Host.labels:type_name -> ccs.types.v1.Host.LabelsEntry
+	33, // 35: ccs.types.v1.Host.facts:type_name -> ccs.types.v1.Host.FactsEntry
+	10, // 36: ccs.types.v1.Host.key_state:type_name -> ccs.types.v1.KeyState
+	34, // 37: ccs.types.v1.Host.since:type_name -> google.protobuf.Timestamp
+	38, // [38:38] is the sub-list for method output_type
+	38, // [38:38] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_ccs_types_v1_types_proto_init() }
@@ -2950,7 +3092,7 @@ func file_ccs_types_v1_types_proto_init() {
 	if File_ccs_types_v1_types_proto != nil {
 		return
 	}
-	file_ccs_types_v1_types_proto_msgTypes[12].OneofWrappers = []any{
+	file_ccs_types_v1_types_proto_msgTypes[14].OneofWrappers = []any{
 		(*Amount_Count)(nil),
 		(*Amount_Percent)(nil),
 	}
@@ -2960,7 +3102,7 @@ func file_ccs_types_v1_types_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ccs_types_v1_types_proto_rawDesc), len(file_ccs_types_v1_types_proto_rawDesc)),
 			NumEnums:      11,
-			NumMessages:   21,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
