@@ -84,7 +84,7 @@ func reasonFrom(r typesv1.Reason) string {
 
 func outputsFrom(refs []*typesv1.OutputRef) (stdout, stderr OutputRef) {
 	for _, o := range refs {
-		ref := OutputRef{Digest: hex.EncodeToString(o.GetDigest()), Size: o.GetSize(), Cut: o.GetCut()}
+		ref := OutputRef{Digest: hex.EncodeToString(o.GetDigest()), Size: o.GetSize(), Cut: o.GetCut(), Tail: o.GetTail()}
 		switch o.GetStream() {
 		case typesv1.Stream_STREAM_STDOUT:
 			stdout = ref

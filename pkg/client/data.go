@@ -97,11 +97,14 @@ func (t Task) Settled() bool {
 }
 
 // OutputRef names kept output by its content; see [Client.Output]. Equal outputs
-// have equal references.
+// have equal references. Of an output that was longer than its limit the
+// beginning and the end are kept: the first Size−Tail bytes that were written,
+// then Cut bytes that are not kept, then Tail bytes.
 type OutputRef struct {
 	Digest string // hex SHA-256 of the kept bytes; empty if nothing was written
 	Size   uint64 // bytes kept, at most 16 MiB
 	Cut    uint64 // bytes written beyond the limit, and not kept
+	Tail   uint64 // of those kept, the bytes after the cut; 0: the cut is at the end
 }
 
 // Host is a host as the servers know it.

@@ -122,7 +122,7 @@ func outputsOf(t Task, listed []job.Stream) (refs []job.OutputRef, ok bool) {
 		if stream == job.Stderr {
 			ref = t.Stderr
 		}
-		o := job.OutputRef{Stream: stream, Size: ref.Size, Cut: ref.Cut}
+		o := job.OutputRef{Stream: stream, Size: ref.Size, Cut: ref.Cut, Tail: ref.Tail}
 		copy(o.Digest[:], digestOf(ref))
 		refs = append(refs, o)
 	}

@@ -38,7 +38,7 @@ func StatusFromProto(s *typesv1.TaskStatus) (task.Report, error) {
 func OutputsToProto(refs []job.OutputRef) []*typesv1.OutputRef {
 	out := make([]*typesv1.OutputRef, 0, len(refs))
 	for _, ref := range refs {
-		o := &typesv1.OutputRef{Stream: typesv1.Stream(ref.Stream), Size: ref.Size, Cut: ref.Cut}
+		o := &typesv1.OutputRef{Stream: typesv1.Stream(ref.Stream), Size: ref.Size, Cut: ref.Cut, Tail: ref.Tail}
 		if ref.Digest != [32]byte{} {
 			o.Digest = ref.Digest[:]
 		}
@@ -61,7 +61,10 @@ func OutputsFromProto(refs []*typesv1.OutputRef) ([]job.OutputRef, error) {
 			return nil, fmt.Errorf("%w: output reference to stream %d, or to one twice", ErrMessage, stream)
 		}
 		seen[stream] = true
-		ref := job.OutputRef{Stream: job.Stream(stream), Size: o.GetSize(), Cut: o.GetCut()} //nolint:gosec // one of two
+		ref := job.OutputRef{Stream: job.Stream(stream), Size: o.GetSize(), Cut: o.GetCut(), Tail: o.GetTail()} //nolint:gosec // one of two
+		if ref.Tail > ref.Size || ref.Tail > 0 && ref.Cut == 0 {
+			return nil, fmt.Errorf("%w: of %d bytes of output %d come after a cut of %d", ErrMessage, ref.Size, ref.Tail, ref.Cut)
+		}
 		if len(o.GetDigest()) > 0 {
 			digest, err := Digest(o.GetDigest())
 			if err != nil {

@@ -117,6 +117,7 @@ type OutputRef struct {
 	Digest [32]byte // SHA-256 of the kept bytes; zero if nothing was written
 	Size   uint64   // bytes kept
 	Cut    uint64   // bytes written beyond the limit and not kept
+	Tail   uint64   // of those kept, the ones that were written after the cut; 0: it is at the end
 }
 
 // Detail is what a host says with an outcome. The machine carries it to the

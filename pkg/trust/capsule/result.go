@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
@@ -16,6 +17,16 @@ import (
 
 // ResultType is the payload type in the encoding that a host signs.
 const ResultType = "application/vnd.ccs.result.v1"
+
+// ResultTailType is that of a result with an output that is kept also after its
+// cut. All others are signed as before: who knows no tails can verify them.
+const ResultTailType = "application/vnd.ccs.result.v2"
+
+// Versions in the encoding of a result.
+const (
+	resultVersion     = 1
+	resultTailVersion = 2
+)
 
 const maxHostID = 128
 
@@ -58,8 +69,13 @@ func (r Result) signed() ([]byte, error) {
 	if err := r.validate(); err != nil {
 		return nil, err
 	}
+	kind, number := ResultType, uint8(resultVersion)
+	tails := slices.ContainsFunc(r.Outputs, func(o job.OutputRef) bool { return o.Tail > 0 })
+	if tails {
+		kind, number = ResultTailType, resultTailVersion
+	}
 	b := cryptobyte.NewBuilder(make([]byte, 0, 256))
-	b.AddUint8(version)
+	b.AddUint8(number)
 	b.AddBytes(r.JobID[:])
 	add8(b, string(r.Host))
 	b.AddBytes(r.Incarnation[:])
@@ -73,13 +89,16 @@ func (r Result) signed() ([]byte, error) {
 	b.AddUint8LengthPrefixed(func(b *cryptobyte.Builder) {
 		for _, o := range r.Outputs {
 			marshalOutput(b, o)
+			if tails {
+				b.AddUint64(o.Tail)
+			}
 		}
 	})
 	out, err := b.Bytes()
 	if err != nil {
 		return nil, fmt.Errorf("%w result: %w", ErrMalformed, err)
 	}
-	return dsse.PAE(ResultType, out), nil
+	return dsse.PAE(kind, out), nil
 }
 
 func marshalOutput(b *cryptobyte.Builder, o job.OutputRef) {
@@ -125,6 +144,9 @@ func (r Result) validate() error {
 			f.addf("output of stream %d after %d: streams are 1 and 2, ascending", o.Stream, last)
 		}
 		last = o.Stream
+		if o.Tail > o.Size || o.Tail > 0 && o.Cut == 0 {
+			f.addf("output of stream %d: %d of %d bytes come after a cut of %d", o.Stream, o.Tail, o.Size, o.Cut)
+		}
 	}
 	if len(f) > 0 {
 		return fmt.Errorf("%w result: %w", ErrMalformed, errors.Join(f...))

@@ -65,11 +65,37 @@ func TestNoFieldOfAResultCanBeChangedUnnoticed(t *testing.T) {
 		"digest": func(r *capsule.Result) { r.Outputs[0].Digest[0] = 2 },
 		"size":   func(r *capsule.Result) { r.Outputs[0].Size = 11 },
 		"cut":    func(r *capsule.Result) { r.Outputs[1].Cut = 1 },
+		"tail":   func(r *capsule.Result) { r.Outputs[0].Cut, r.Outputs[0].Tail = 1, 1 },
 	} {
 		r := failed()
 		change(&r)
 		if err := capsule.VerifyResult(r, sig, public(1)); !errors.Is(err, capsule.ErrSignature) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestWhatComesAfterACutIsSigned(t *testing.T) {
+	cut := func(tail, cut uint64) capsule.Result {
+		r := failed()
+		r.Outputs = []job.OutputRef{{Stream: 1, Digest: [32]byte{1}, Size: 10, Cut: cut, Tail: tail}, {Stream: 2}}
+		return r
+	}
+	sig, err := capsule.SignResult(cut(5, 3), key(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := capsule.VerifyResult(cut(5, 3), sig, public(1)); err != nil {
+		t.Error(err)
+	}
+	for _, other := range []capsule.Result{cut(4, 3), cut(0, 3), cut(5, 4)} {
+		if err := capsule.VerifyResult(other, sig, public(1)); !errors.Is(err, capsule.ErrSignature) {
+			t.Errorf("%+v: %v", other.Outputs[0], err)
+		}
+	}
+	for _, wrong := range []capsule.Result{cut(11, 3), cut(5, 0)} {
+		if _, err := capsule.SignResult(wrong, key(1)); !errors.Is(err, capsule.ErrMalformed) {
+			t.Errorf("%+v was signed: %v", wrong.Outputs[0], err)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -265,13 +266,17 @@ type outputVector struct {
 	Stream    uint8
 	DigestHex string
 	Size, Cut uint64
+	Tail      uint64 `json:",omitempty"` // only in results of v2
 }
 
 func TestResultSignaturesAreByteForByteAsDocumented(t *testing.T) {
 	refused := failed()
 	refused.Report = task.Report{Attempt: 1, State: task.Refused, Exit: task.Exit{Reason: task.NotTarget}}
 	refused.Started, refused.Ended, refused.Outputs = time.Time{}, time.Time{}, nil
-	for name, r := range map[string]capsule.Result{"failed": failed(), "refused": refused} {
+	tail := failed()
+	tail.Outputs = slices.Clone(tail.Outputs)
+	tail.Outputs[0].Size, tail.Outputs[0].Cut, tail.Outputs[0].Tail = 1_000_001, 5_000_000, 500_000
+	for name, r := range map[string]capsule.Result{"failed": failed(), "refused": refused, "tail": tail} {
 		sig, err := capsule.SignResult(r, key(2))
 		if err != nil {
 			t.Fatal(err)
@@ -285,11 +290,14 @@ func TestResultSignaturesAreByteForByteAsDocumented(t *testing.T) {
 			ExitCode: r.Report.Exit.Code, Signal: r.Report.Exit.Signal,
 			Type: capsule.ResultType, signatureVector: signatureOf(2, sig),
 		}
+		if name == "tail" {
+			v.Type = capsule.ResultTailType
+		}
 		if !r.Started.IsZero() {
 			v.Started, v.Ended = uint64(r.Started.UnixNano()), uint64(r.Ended.UnixNano())
 		}
 		for _, o := range r.Outputs {
-			v.Outputs = append(v.Outputs, outputVector{uint8(o.Stream), hex.EncodeToString(o.Digest[:]), o.Size, o.Cut})
+			v.Outputs = append(v.Outputs, outputVector{uint8(o.Stream), hex.EncodeToString(o.Digest[:]), o.Size, o.Cut, o.Tail})
 		}
 		vector(t, "result-"+name+".json", v)
 	}

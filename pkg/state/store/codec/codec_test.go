@@ -50,9 +50,10 @@ func TestOutputReferencesComeBackAsTheyWere(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		want := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) job.OutputRef {
 			var r job.OutputRef
-			r.Stream = job.Stream(rapid.Byte().Draw(t, "stream"))
+			r.Stream = job.Stream(rapid.ByteMax(withTail-1).Draw(t, "stream"))
 			copy(r.Digest[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "digest"))
 			r.Size, r.Cut = rapid.Uint64().Draw(t, "size"), rapid.Uint64().Draw(t, "cut")
+			r.Tail = rapid.OneOf(rapid.Just(uint64(0)), rapid.Uint64()).Draw(t, "tail")
 			return r
 		}), 0, 4).Draw(t, "refs")
 		b := EncodeRefs(want)

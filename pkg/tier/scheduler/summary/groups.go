@@ -27,6 +27,7 @@ func keyOf(r task.Report, d job.Detail) key {
 				b = append(b, ref.Digest[:]...)
 				b = binary.BigEndian.AppendUint64(b, ref.Size)
 				b = binary.BigEndian.AppendUint64(b, ref.Cut)
+				b = binary.BigEndian.AppendUint64(b, ref.Tail)
 			}
 		}
 	}
