@@ -15,9 +15,20 @@ type Outcome struct {
 	Started   time.Time // of the user's process, by the host's clock; zero: it was not started
 	Ended     time.Time // when it ended or was decided
 	Kept, Cut [2]uint64 // bytes of stdout and stderr
+	Tail      [2]uint64 // of those kept, the bytes after the cut
 	Leftovers int       // descendants that outlived the leader and were ended
 	Overdue   bool      // it ran past a timeout that only reports
 	Message   string    // words for a person, at most 1 KiB
+}
+
+// SetOutput sets what was kept and cut of stdout (0) or stderr (1).
+func (o *Outcome) SetOutput(stream int, d Drained) {
+	o.Kept[stream], o.Tail[stream], o.Cut[stream] = d.Kept, d.Tail, d.Cut
+}
+
+// Output returns what was kept and cut of stdout (0) or stderr (1).
+func (o *Outcome) Output(stream int) Drained {
+	return Drained{Kept: o.Kept[stream], Tail: o.Tail[stream], Cut: o.Cut[stream]}
 }
 
 // Attempt is the record whose creation decides what an attempt is.
@@ -70,6 +81,9 @@ func (r *record) outcome(o Outcome) *record {
 	r.when("started", o.Started).when("ended", o.Ended)
 	for i, name := range [2]string{"stdout", "stderr"} {
 		r.size(name+"_kept", o.Kept[i]).size(name+"_cut", o.Cut[i])
+		if o.Tail[i] > 0 { // a version before this one knows of none
+			r.size(name+"_tail", o.Tail[i])
+		}
 	}
 	return r.num("leftovers", int64(o.Leftovers)).flag("overdue", o.Overdue).opt("message", clip(o.Message))
 }
@@ -85,6 +99,10 @@ func (r *reader) outcome() Outcome {
 	o.Started, o.Ended = r.when("started"), r.when("ended")
 	for i, name := range [2]string{"stdout", "stderr"} {
 		o.Kept[i], o.Cut[i] = r.size(name+"_kept"), r.size(name+"_cut")
+		if r.has(name + "_tail") {
+			o.Tail[i] = r.size(name + "_tail")
+			r.failed = r.failed || o.Tail[i] == 0 || o.Tail[i] > o.Kept[i]
+		}
 	}
 	o.Leftovers, o.Overdue, o.Message = int(r.num32("leftovers")), r.flag("overdue"), r.opt("message")
 	return o

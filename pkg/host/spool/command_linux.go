@@ -168,27 +168,12 @@ var causes = map[proc.Cause]string{proc.ByTimeout: "timeout", proc.ByStop: "stop
 // End creates the outcome of a started attempt, durable with its outputs.
 // ErrExists: it has one; an outcome never changes.
 func (c *Command) End(n uint32, o Outcome) error {
-	for _, stream := range Streams {
-		if err := c.syncOutput(numbered(stream, n)); err != nil {
+	for stream := range Streams {
+		if err := c.syncOutput(n, stream); err != nil {
 			return err
 		}
 	}
 	return c.dir.create(numbered("exit", n), o.encode(), true)
-}
-
-func (c *Command) syncOutput(name string) error {
-	fd, err := unix.Openat(c.dir.fd, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if errors.Is(err, unix.ENOENT) {
-		return nil
-	}
-	if err != nil {
-		return c.dir.fault("open", name, err)
-	}
-	defer unix.Close(fd)
-	if err := unix.Fsync(fd); err != nil {
-		return c.dir.fault("fsync", name, err)
-	}
-	return nil
 }
 
 // Outcome reads what became of attempt n, whoever said it. ErrMissing: it has
@@ -307,26 +292,6 @@ func (c *Command) Digest(n uint32) ([2]string, error) {
 func (c *Command) KeepDigest(n uint32, sums [2]string) error {
 	r := newRecord("digest").opt("stdout", sums[0]).opt("stderr", sums[1])
 	return c.dir.create(numbered("digest", n), r.encode(), false)
-}
-
-// OutputPath returns the path of a kept output in a command's directory; there
-// is no file if nothing was written.
-func OutputPath(dir string, n uint32, stream int) string {
-	return filepath.Join(dir, numbered(Streams[stream], n))
-}
-
-// Drained returns how many bytes of an output were kept and cut so far, by
-// whoever drained it.
-func (c *Command) Drained(n uint32, stream int) (kept, cut uint64) {
-	name := numbered(Streams[stream], n)
-	var st unix.Stat_t
-	if unix.Fstatat(c.dir.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil {
-		kept = uint64(max(0, st.Size))
-	}
-	if data, err := c.dir.read(name+".cut", 32); err == nil {
-		cut, _ = strconv.ParseUint(string(data), 10, 64)
-	}
-	return kept, cut
 }
 
 // setDamagedSpecAside keeps an unreadable spec for a person.

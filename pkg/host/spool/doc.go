@@ -16,7 +16,9 @@
 //	        run.N              the leader of the running attempt
 //	        overdue.N          the time is up and is only reported
 //	        exit.N             the outcome of attempt N
-//	        stdout.N stderr.N  what was kept of the output; .cut: bytes not kept; .fifo: how it comes
+//	        stdout.N stderr.N  the head of the output; .fifo: how it comes
+//	          .at.O            a segment of its tail, whose first byte is at offset O of the output
+//	          .cut             the disk was full: bytes written after the head, and not kept
 //	        digest.N           hashes of the kept output; a cache
 //	    tombs/<id>       what is remembered without a directory; twice in one file
 //	    damaged/         what could not be read, for a person to look at

@@ -182,6 +182,9 @@ func (r *reader) opt(key string) string {
 	return values[0]
 }
 
+// has reports whether there is such a line.
+func (r *reader) has(key string) bool { return len(r.values[key]) > 0 }
+
 // text returns the only value of the key, which must be there.
 func (r *reader) text(key string) string {
 	if len(r.values[key]) == 0 {

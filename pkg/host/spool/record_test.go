@@ -99,6 +99,8 @@ func drawOutcome(t *rapid.T) Outcome {
 	o := rapid.SampledFrom(ends).Draw(t, "end")
 	o.Started, o.Ended = drawTime(t, "started"), drawTime(t, "ended")
 	o.Kept[0], o.Cut[1] = rapid.Uint64().Draw(t, "kept"), rapid.Uint64().Draw(t, "cut")
+	o.Tail[1] = rapid.OneOf(rapid.Just(uint64(0)), rapid.Uint64Range(1, 1<<20)).Draw(t, "tail")
+	o.Kept[1] = o.Tail[1] + rapid.Uint64Range(0, 1<<20).Draw(t, "head")
 	o.Leftovers, o.Overdue, o.Message = rapid.IntRange(0, 9).Draw(t, "left"), rapid.Bool().Draw(t, "overdue"), drawBytes(t, "message")
 	return o
 }

@@ -12,78 +12,21 @@ import (
 // pullSize is what one Pull takes at most: a pipe's worth.
 const pullSize = 64 << 10
 
-// FIFO makes the way that an output comes, and opens the command's end of it
-// read-write: so the command never gets SIGPIPE, and a successor of the drain
-// can go on where it stopped. uid, gid own it; -1: the caller.
-func (c *Command) FIFO(n uint32, stream, uid, gid int) (fd int, err error) {
-	name := numbered(Streams[stream], n) + ".fifo"
-	err = unix.Mknodat(c.dir.fd, name, unix.S_IFIFO|0o600, 0)
-	if err == nil && uid >= 0 {
-		err = unix.Fchownat(c.dir.fd, name, uid, gid, unix.AT_SYMLINK_NOFOLLOW)
-	}
-	if err != nil {
-		return -1, c.dir.fault("mkfifo", name, err)
-	}
-	fd, err = unix.Openat(c.dir.fd, name, unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, c.dir.fault("open", name, err)
-	}
-	return fd, nil
-}
-
-// Sink drains one output into its capped file. One process at a time; a
-// successor goes on where it stopped.
+// Sink drains one output into its files: first the head, then one segment of
+// the tail after the other, of which those go that are not needed for it any
+// more. How far it has come stands in the names and sizes of the files alone, so
+// that a kill at any moment leaves nothing to be set right. One process at a
+// time; a successor goes on where it stopped.
 type Sink struct {
-	dir   folder
-	name  string
-	from  int // the FIFO, -1 at its end
-	to    int // the file, -1 before the first byte
-	kept  uint64
-	cut   uint64
-	limit uint64
-	full  bool // nothing more is kept, also if the disk said so
-	buf   []byte
-}
-
-// openFIFO opens the reader's end. ErrMissing: there is none, or no more.
-func (c *Command) openFIFO(n uint32, stream int) (int, error) {
-	name := numbered(Streams[stream], n) + ".fifo"
-	fd, err := unix.Openat(c.dir.fd, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if errors.Is(err, unix.ENOENT) {
-		return -1, ErrMissing
-	}
-	if err != nil {
-		return -1, c.dir.fault("open", name, err)
-	}
-	return fd, nil
-}
-
-// Holder keeps what is in the FIFOs of an attempt: when nobody has a FIFO open,
-// what was in it is gone.
-type Holder struct{ fds [2]int }
-
-// Hold opens the FIFOs of attempt n and reads nothing. ErrMissing: there are
-// none, or no more.
-func (c *Command) Hold(n uint32) (*Holder, error) {
-	h := &Holder{fds: [2]int{-1, -1}}
-	for i := range h.fds {
-		var err error
-		if h.fds[i], err = c.openFIFO(n, i); err != nil {
-			h.Close()
-			return nil, err
-		}
-	}
-	return h, nil
-}
-
-// Close lets go.
-func (h *Holder) Close() {
-	for i, fd := range h.fds {
-		if fd >= 0 {
-			unix.Close(fd)
-		}
-		h.fds[i] = -1
-	}
+	dir    folder
+	name   string
+	from   int // the FIFO, -1 at its end
+	to     int // the last of pieces, -1 before the first byte
+	pieces pieces
+	limit  uint64
+	failed bool   // the disk would not take more: nothing more is kept
+	lost   uint64 // with failed: bytes that were written beyond the head
+	buf    []byte
 }
 
 // OpenSink opens the drain's end of a FIFO. It reads what a predecessor kept
@@ -95,28 +38,26 @@ func (c *Command) OpenSink(n uint32, stream int, limit uint64) (*Sink, error) {
 		return nil, err
 	}
 	s.from = fd
-	s.kept, s.cut = c.Drained(n, stream)
-	planted.Do("a successor drains from the beginning", func() { s.kept, s.cut = 0, 0 })
-	s.full = s.cut > 0
+	s.pieces, s.lost, s.failed = c.dir.output(s.name)
+	planted.Do("a successor drains from the beginning", func() { s.pieces, s.lost, s.failed = nil, 0, false })
 	return s, nil
 }
 
 // FD returns what to poll; -1: every writer has closed it.
 func (s *Sink) FD() int { return s.from }
 
-// Kept returns the bytes in the file.
-func (s *Sink) Kept() uint64 { return s.kept }
-
-// Cut returns the bytes that were written and not kept.
-func (s *Sink) Cut() uint64 { return s.cut }
+// Drained returns what was kept and cut so far.
+func (s *Sink) Drained() Drained {
+	if s.failed {
+		return Drained{Kept: s.pieces.head(), Cut: s.lost}
+	}
+	return s.pieces.measure(s.limit)
+}
 
 // Close lets go of the FIFO and the file.
 func (s *Sink) Close() {
 	s.shut()
-	if s.to >= 0 {
-		unix.Close(s.to)
-		s.to = -1
-	}
+	s.closePiece()
 	s.buf = nil
 }
 
@@ -127,6 +68,13 @@ func (s *Sink) shut() {
 	}
 }
 
+func (s *Sink) closePiece() {
+	if s.to >= 0 {
+		unix.Close(s.to)
+		s.to = -1
+	}
+}
+
 // Pull takes up to 64 KiB without blocking, and reports whether there may be
 // more at once. What is kept goes from pipe to file inside the kernel where that
 // works, so that a kill in between loses nothing.
@@ -134,23 +82,23 @@ func (s *Sink) Pull() bool {
 	if s.from < 0 {
 		return false
 	}
-	if !s.full && s.kept >= s.limit {
-		s.full = true
-	}
-	if s.full {
-		return s.after(s.discard())
-	}
-	if s.to < 0 && !s.ready() {
+	if !s.failed && s.to < 0 && !s.ready() {
 		return false
 	}
-	if s.to < 0 { // the disk would not
+	if s.failed {
 		return s.after(s.discard())
 	}
-	return s.after(s.keep(int(min(pullSize, s.limit-s.kept))))
+	room := s.pieces.room(s.limit)
+	if room == 0 {
+		if room = s.nextPiece(); room == 0 {
+			return s.after(s.discard())
+		}
+	}
+	return s.after(s.keep(int(min(pullSize, room))))
 }
 
-// ready opens the file at the first byte: most commands leave one output empty.
-// False: there is no byte yet.
+// ready opens the last piece at the first byte: most commands leave one output
+// empty. False: there is no byte yet.
 func (s *Sink) ready() bool {
 	fds := []unix.PollFd{{Fd: int32(s.from), Events: unix.POLLIN}} //nolint:gosec // a descriptor
 	if n, err := unix.Poll(fds, 0); err != nil || n == 0 {
@@ -160,12 +108,41 @@ func (s *Sink) ready() bool {
 		s.shut()
 		return false
 	}
-	fd, err := unix.Openat(s.dir.fd, s.name, unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
-	if err == nil {
-		_, err = unix.Seek(fd, int64(s.kept), unix.SEEK_SET) //nolint:gosec // at most MaxKept
+	if len(s.pieces) == 0 {
+		s.pieces = pieces{{name: s.name}}
 	}
-	s.to, s.full = fd, err != nil
+	s.openPiece()
 	return true
+}
+
+// openPiece opens the last piece at its end.
+func (s *Sink) openPiece() {
+	s.closePiece()
+	last := s.pieces[len(s.pieces)-1]
+	fd, err := unix.Openat(s.dir.fd, last.name, unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
+	if err == nil {
+		s.to = fd
+		_, err = unix.Seek(fd, int64(last.size), unix.SEEK_SET) //nolint:gosec // at most MaxKept
+	}
+	if err != nil {
+		s.fail(0)
+	}
+}
+
+// nextPiece begins a segment of the tail and returns its room; 0: the disk
+// would not. Then what the tail can do without goes: never the last name that
+// says how far the output has come.
+func (s *Sink) nextPiece() uint64 {
+	end := s.pieces.end()
+	s.pieces = append(s.pieces, piece{name: segmentName(s.name, end), at: end})
+	if s.openPiece(); s.failed {
+		return 0
+	}
+	for keepFrom := end - min(end, tailOf(s.limit)); len(s.pieces) > 2 && s.pieces[1].end() <= keepFrom; {
+		_ = unix.Unlinkat(s.dir.fd, s.pieces[1].name, 0) // what cannot be goes with the command
+		s.pieces = append(s.pieces[:1], s.pieces[2:]...)
+	}
+	return s.pieces.room(s.limit)
 }
 
 func (s *Sink) keep(n int) (int, error) {
@@ -174,7 +151,7 @@ func (s *Sink) keep(n int) (int, error) {
 		return s.copy(n) // a file system without splice, or a full one
 	}
 	if moved > 0 {
-		s.kept += uint64(moved)
+		s.pieces[len(s.pieces)-1].size += uint64(moved)
 	}
 	return int(moved), err
 }
@@ -189,15 +166,32 @@ func (s *Sink) copy(n int) (int, error) {
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
-		if err != nil { // the disk is full: what is kept stays a true beginning
-			s.full = true
-			s.drop(uint64(got - at))
+		if err != nil {
+			s.fail(uint64(got - at))
 			break
 		}
 		at += wrote
-		s.kept += uint64(wrote) //nolint:gosec // not negative without an error
+		s.pieces[len(s.pieces)-1].size += uint64(wrote) //nolint:gosec // not negative without an error
 	}
 	return got, nil
+}
+
+// fail ends the keeping: the disk is full. The head stays a true beginning; the
+// tail goes, since there would be a second gap after it, and is counted with the
+// n bytes that could not be written.
+func (s *Sink) fail(n uint64) {
+	s.failed = true
+	s.closePiece()
+	head := s.pieces.head()
+	s.lost = s.pieces.end() - head
+	s.drop(n)
+	for _, p := range s.pieces {
+		if p.at > 0 {
+			_ = unix.Unlinkat(s.dir.fd, p.name, 0)
+		}
+	}
+	s.drop(0) // there was no room for it before, perhaps
+	s.pieces = pieces{{name: s.name, size: head}}
 }
 
 func (s *Sink) discard() (int, error) {
@@ -217,13 +211,12 @@ func (s *Sink) read(n int) (int, error) {
 
 // drop counts, and notes the count where a successor finds it.
 func (s *Sink) drop(n uint64) {
-	planted.Do("what is cut is not counted", func() { n = 0 })
-	s.cut += n
+	s.lost += n
 	fd, err := unix.Openat(s.dir.fd, s.name+".cut", unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return
 	}
-	_, _ = unix.Pwrite(fd, strconv.AppendUint(nil, s.cut, 10), 0) // only ever longer
+	_, _ = unix.Pwrite(fd, strconv.AppendUint(nil, s.lost, 10), 0) // only ever longer
 	unix.Close(fd)
 }
 
@@ -232,11 +225,4 @@ func (s *Sink) after(n int, err error) bool {
 		s.shut() // every writer has closed it
 	}
 	return n > 0
-}
-
-// Unlink removes the FIFOs of attempt n, whose outcome is recorded.
-func (c *Command) Unlink(n uint32) {
-	for _, stream := range Streams {
-		_ = unix.Unlinkat(c.dir.fd, numbered(stream, n)+".fifo", 0)
-	}
 }

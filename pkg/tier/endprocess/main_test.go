@@ -145,13 +145,27 @@ func (d *disk) sh(line string) spool.Outcome {
 	return d.run(spool.Run{Argv: []string{"sh", "-c", line}}, nil, nil)
 }
 
+// kept is what is kept of an output of the command, which has ended.
 func (d *disk) kept(stream int) string {
 	d.Helper()
-	data, err := os.ReadFile(spool.OutputPath(d.root.Path("c"), 1, stream))
-	if err != nil && !os.IsNotExist(err) {
+	c := d.open()
+	o := d.outcome(c)
+	return d.keptOf(c, stream, o.Output(stream))
+}
+
+func (d *disk) keptOf(c *spool.Command, stream int, kept spool.Drained) string {
+	d.Helper()
+	var all []byte
+	out := c.OpenOutput(1, stream)
+	defer out.Close()
+	err := out.Kept(kept, 0, make([]byte, 64<<10), func(_ uint64, content []byte) error {
+		all = append(all, content...)
+		return nil
+	})
+	if err != nil {
 		d.Fatal(err)
 	}
-	return string(data)
+	return string(all)
 }
 
 func (d *disk) want(o spool.Outcome, state task.State, reason task.Reason) {

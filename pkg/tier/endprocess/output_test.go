@@ -20,8 +20,8 @@ func TestFiveMegabytesAreCutAtTheLimitAndTheRestIsCounted(t *testing.T) {
 	if o.Kept != [2]uint64{limit, 4} || o.Cut != [2]uint64{size - limit, 0} {
 		t.Errorf("kept %v, cut %v", o.Kept, o.Cut)
 	}
-	if got := d.kept(0); len(got) != limit {
-		t.Errorf("the file has %d bytes", len(got))
+	if o.Tail != [2]uint64{limit / 2, 0} || len(d.kept(0)) != limit {
+		t.Errorf("%v bytes of the end, %d bytes in all", o.Tail, len(d.kept(0)))
 	}
 }
 
@@ -101,16 +101,21 @@ func TestASuccessorGoesOnWhereTheDrainStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, step := range []struct {
-		write     string
-		kept, cut uint64
-	}{{"12345", 5, 0}, {"67890abc", 10, 3}, {"def", 10, 6}} {
+		write string
+		want  spool.Drained
+	}{
+		{"12345", spool.Drained{Kept: 5}},
+		{"67890", spool.Drained{Kept: 10}},
+		{"abc", spool.Drained{Kept: 10, Tail: 5, Cut: 3}},
+		{"def", spool.Drained{Kept: 10, Tail: 5, Cut: 6}},
+	} {
 		if _, err := writer.WriteString(step.write); err != nil {
 			t.Fatal(err)
 		}
 		for first.Pull() {
 		}
-		if first.Kept() != step.kept || first.Cut() != step.cut {
-			t.Errorf("after %q: kept %d, cut %d", step.write, first.Kept(), first.Cut())
+		if got := first.Drained(); got != step.want || c.Drained(1, 0, 10) != step.want {
+			t.Errorf("after %q: %+v, and on the disk %+v, want %+v", step.write, got, c.Drained(1, 0, 10), step.want)
 		}
 		first.Close() // as if it died
 		if first, err = c.OpenSink(1, 0, 10); err != nil {
@@ -120,8 +125,8 @@ func TestASuccessorGoesOnWhereTheDrainStopped(t *testing.T) {
 	_ = writer.Close()
 	for first.Pull() {
 	}
-	if first.FD() >= 0 || d.kept(0) != "1234567890" {
-		t.Errorf("at the end: fd %d, %q", first.FD(), d.kept(0))
+	if got := d.keptOf(c, 0, first.Drained()); first.FD() >= 0 || got != "12345bcdef" {
+		t.Errorf("at the end: fd %d, %q", first.FD(), got)
 	}
 	first.Close()
 }

@@ -183,7 +183,7 @@ func (p *endProcess) supervise(leader *proc.Process, sinks [2]*spool.Sink) spool
 	out.Note(p.fallback())
 	out.Overdue = overdue
 	for i, sink := range sinks {
-		out.Kept[i], out.Cut[i] = sink.Kept(), sink.Cut()
+		out.SetOutput(i, sink.Drained())
 		sink.Close()
 	}
 	return out

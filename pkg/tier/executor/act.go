@@ -128,11 +128,8 @@ func (e *Executor) record(ctx context.Context, c *command, action adopt.Action, 
 	o.Started = s.run.At
 	attempt, held := c.attempt, c.heldInTime
 	e.beside(ctx, c, func(dir *spool.Command) error {
-		if err := drainLast(dir, attempt); err != nil {
+		if err := drainLast(dir, attempt, &o); err != nil {
 			return err
-		}
-		for i := range spool.Streams {
-			o.Kept[i], o.Cut[i] = dir.Drained(attempt, i)
 		}
 		if !held {
 			o.Message = outputMissing

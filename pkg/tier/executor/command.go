@@ -114,7 +114,7 @@ func (c *command) settle(o spool.Outcome, sums [2][32]byte) {
 	}
 	for i, stream := range []job.Stream{job.Stdout, job.Stderr} {
 		c.detail.Outputs = append(c.detail.Outputs, job.OutputRef{
-			Stream: stream, Digest: sums[i], Size: o.Kept[i], Cut: o.Cut[i],
+			Stream: stream, Digest: sums[i], Size: o.Kept[i], Cut: o.Cut[i], Tail: o.Tail[i],
 		})
 	}
 }

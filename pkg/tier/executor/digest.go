@@ -3,8 +3,6 @@ package executor
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"io"
-	"os"
 
 	"github.com/ccs-project/ccs/pkg/host/spool"
 )
@@ -28,7 +26,7 @@ func digests(dir *spool.Command, attempt uint32, o spool.Outcome) (sums [2][32]b
 		if o.Kept[i] == 0 {
 			continue
 		}
-		sum, err := hash(spool.OutputPath(dir.Path(""), attempt, i), o.Kept[i])
+		sum, err := hash(dir, attempt, i, o.Output(i))
 		if err != nil {
 			return sums
 		}
@@ -39,15 +37,14 @@ func digests(dir *spool.Command, attempt uint32, o spool.Outcome) (sums [2][32]b
 	return sums
 }
 
-func hash(path string, size uint64) ([]byte, error) {
-	file, err := os.Open(path) //nolint:gosec // its name is made of an id that was checked
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
+// hash is over the head and then the tail.
+func hash(dir *spool.Command, attempt uint32, stream int, kept spool.Drained) ([]byte, error) {
+	output := dir.OpenOutput(attempt, stream)
+	defer output.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, io.LimitReader(file, int64(size))); err != nil {
-		return nil, err
-	}
-	return h.Sum(nil), nil
+	err := output.Kept(kept, 0, make([]byte, chunk), func(_ uint64, content []byte) error {
+		_, err := h.Write(content)
+		return err
+	})
+	return h.Sum(nil), err
 }

@@ -57,6 +57,7 @@ type Executor struct {
 	stopped chan struct{}                  // closed when the loop takes no more calls
 	work    sync.WaitGroup                 // everything that runs beside the loop
 	looking chan struct{}                  // one token for each looker
+	viewing chan struct{}                  // one token for each output that is followed
 	hangUp  chan struct{}                  // closed: streams that never end by themselves are to end
 	hang    sync.Once
 
@@ -89,7 +90,8 @@ func Open(cfg Config, d Deps) (*Executor, error) {
 	e := &Executor{
 		cfg: cfg, version: d.Version, log: d.Log, root: root, boot: boot, orphans: newOrphans(),
 		tracer: d.Telemetry.Tracer(), meters: newMeters(d.Telemetry),
-		calls: make(chan func(context.Context)), stopped: make(chan struct{}), looking: make(chan struct{}, lookers), hangUp: make(chan struct{}),
+		calls: make(chan func(context.Context)), stopped: make(chan struct{}), looking: make(chan struct{}, lookers),
+		viewing: make(chan struct{}, maxViewers), hangUp: make(chan struct{}),
 		commands: map[string]*command{}, tombs: map[string]time.Time{},
 		groups: map[string]*group{}, watchers: map[*watcher]struct{}{},
 	}

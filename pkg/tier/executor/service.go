@@ -4,26 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"google.golang.org/grpc"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 
 	executorv1 "github.com/ccs-project/ccs/api/gen/ccs/executor/v1"
-	typesv1 "github.com/ccs-project/ccs/api/gen/ccs/types/v1"
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/host/spool"
 	"github.com/ccs-project/ccs/pkg/run/obs"
 	"github.com/ccs-project/ccs/pkg/wire"
 )
 
-// Limits of the API.
-const (
-	maxSessions = 10_000
-	chunk       = 64 << 10
-)
+// maxSessions bounds the session numbers of one call.
+const maxSessions = 10_000
 
 // service is the gRPC shell around the loop.
 type service struct {
@@ -151,61 +145,7 @@ func (s *service) Release(ctx context.Context, r *executorv1.ReleaseRequest) (*e
 }
 
 func (s *service) FetchOutput(r *executorv1.FetchOutputRequest, stream grpc.ServerStreamingServer[executorv1.FetchOutputResponse]) error {
-	index := int(r.GetStream() - typesv1.Stream_STREAM_STDOUT)
-	if index < 0 || index >= len(spool.Streams) {
-		return wire.StatusError(fmt.Errorf("%w: the stream must be STDOUT or STDERR", wire.ErrInvalid))
-	}
-	find := func(_ context.Context, reply func(string, error)) {
-		reply(s.e.outputPath(r.GetCommandId(), r.GetAttempt(), index))
-	}
-	path, err := ask(stream.Context(), s.e, find)
-	if err != nil {
-		return wire.StatusError(err)
-	}
-	err = sendFile(path, r.GetOffset(), func(piece []byte) error {
-		return stream.Send(&executorv1.FetchOutputResponse{Content: piece})
-	})
-	if errors.Is(err, os.ErrNotExist) { // nothing was written, unless it was released just now
-		_, err = ask(stream.Context(), s.e, find)
-	}
-	return wire.StatusError(err)
-}
-
-// outputPath is where the output of a known attempt is kept.
-func (e *Executor) outputPath(id string, attempt uint32, stream int) (string, error) {
-	c := e.commands[id]
-	if c == nil || unborn(c) || c.leaving || attempt < 1 || attempt > c.attempt {
-		return "", fmt.Errorf("%w: attempt %d of command %q has no output here; it may have been released", wire.ErrNotFound, attempt, id)
-	}
-	return spool.OutputPath(e.root.Path(id), attempt, stream), nil
-}
-
-// sendFile sends a file from an offset to its present end.
-func sendFile(path string, offset uint64, send func([]byte) error) error {
-	file, err := os.Open(path) //nolint:gosec // its name is made of an id that was checked
-	if err != nil {
-		return fmt.Errorf("cannot read the kept output: %w", err)
-	}
-	defer func() { _ = file.Close() }()
-	if offset > spool.MaxKept {
-		return nil
-	}
-	from := io.NewSectionReader(file, int64(offset), spool.MaxKept)
-	buf := make([]byte, chunk)
-	for {
-		n, err := io.ReadFull(from, buf)
-		if n > 0 {
-			if err := send(buf[:n]); err != nil { // encoded before it returns
-				return err
-			}
-		}
-		if err != nil {
-			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-				return nil
-			}
-			return fmt.Errorf("cannot read the kept output: %w", err)
-		}
-	}
+	return wire.StatusError(s.e.fetchOutput(stream.Context(), r, stream.Send))
 }
 
 func (a answer) toProto() executorv1.Acceptance {

@@ -103,6 +103,9 @@ func (e *Executor) succeed(ctx context.Context, id string, attempt uint32, s sig
 	out := spool.Ended(end)
 	out.NoteMemory(s.claim.Group, run.Limits)
 	out.Note(message)
+	for i := range spool.Streams {
+		out.SetOutput(i, dir.Drained(attempt, i, run.Keep))
+	}
 	return e.conclude(ctx, dir, attempt, s, out, leader)
 }
 
@@ -132,9 +135,6 @@ func (e *Executor) conclude(ctx context.Context, dir *spool.Command, attempt uin
 	}
 	out.Started, out.Overdue = s.run.At, dir.Overdue(attempt)
 	out = dir.Explain(out)
-	for i := range spool.Streams {
-		out.Kept[i], out.Cut[i] = dir.Drained(attempt, i)
-	}
 	for {
 		err := dir.End(attempt, out)
 		if err == nil || errors.Is(err, spool.ErrExists) || errors.Is(err, spool.ErrMissing) {
@@ -184,8 +184,8 @@ func openSinks(dir *spool.Command, attempt uint32, limit uint64) ([]*spool.Sink,
 }
 
 // drainLast takes what is left in the outputs of an attempt of which nothing
-// lives.
-func drainLast(dir *spool.Command, attempt uint32) error {
+// lives, and sets what was kept of them.
+func drainLast(dir *spool.Command, attempt uint32, o *spool.Outcome) error {
 	run, err := limits(dir)
 	if err != nil {
 		return err
@@ -195,6 +195,9 @@ func drainLast(dir *spool.Command, attempt uint32) error {
 		for sink.Pull() { // bounded: nobody writes any more
 		}
 		sink.Close()
+	}
+	for i := range spool.Streams {
+		o.SetOutput(i, dir.Drained(attempt, i, run.Keep))
 	}
 	return err
 }
