@@ -33,6 +33,7 @@ type Host struct {
 	starts      map[Attempt]int
 	calls       map[string]int
 	play        Play
+	news        chan struct{} // closed when anything was written, or has changed
 }
 
 // Attempt names one start of a command.
@@ -44,7 +45,8 @@ type Attempt struct {
 // command is what is known of one command.
 type command struct {
 	wire.HostCommand
-	outputs [2][]byte   // by stream, kept bytes of the latest attempt
+	outputs [2][]byte   // by stream, kept bytes of the latest attempt, which has ended
+	said    [2][]byte   // by stream, all that it wrote so far
 	end     *time.Timer // of what runs; nil: nothing does
 }
 
@@ -55,6 +57,7 @@ func New(play Play) *Host {
 		nextSession: 1, records: DefaultRecords, play: play,
 		commands: map[string]*command{}, tombs: map[string]time.Time{},
 		watchers: map[*watcher]struct{}{}, starts: map[Attempt]int{}, calls: map[string]int{},
+		news: make(chan struct{}),
 	}
 	if play == nil {
 		h.play = Shell

@@ -3,6 +3,7 @@ package fakehost
 import (
 	"bytes"
 	"crypto/sha256"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -124,11 +125,18 @@ func (h *Host) begin(c *command, o wire.StartOrder) {
 	}
 }
 
-// write keeps what a command wrote, up to the limit.
+// write keeps what a command wrote, up to the limit: the beginning and the end.
 func (c *command) write(a Act, keep uint64) {
 	for i, content := range [][]byte{a.Stdout, a.Stderr} {
-		kept := content[:min(uint64(len(content)), keep)]
-		ref := job.OutputRef{Stream: job.Stream(i + 1), Size: uint64(len(kept)), Cut: uint64(len(content) - len(kept))}
+		if len(c.said[i]) > 0 {
+			content = slices.Concat(c.said[i], content)
+		}
+		c.said[i] = content
+		ref, kept := job.OutputRef{Stream: job.Stream(i + 1), Size: uint64(len(content))}, content
+		if ref.Size > keep {
+			ref.Size, ref.Cut, ref.Tail = keep, ref.Size-keep, keep/2
+			kept = slices.Concat(content[:keep-keep/2], content[uint64(len(content))-keep/2:])
+		}
 		if len(kept) > 0 {
 			ref.Digest = sha256.Sum256(kept)
 		}

@@ -71,7 +71,7 @@ func (h *Host) Start(_ context.Context, o wire.StartOrder) (agent.Answer, error)
 				wire.ErrInvalid, o.Attempt, o.Spec.ID, c.Report.Attempt, c.Report.State)
 		}
 	}
-	c.Report, c.Detail, c.outputs = task.Report{Attempt: o.Attempt, State: task.Accepted}, job.Detail{}, [2][]byte{}
+	c.Report, c.Detail, c.outputs, c.said = task.Report{Attempt: o.Attempt, State: task.Accepted}, job.Detail{}, [2][]byte{}, [2][]byte{}
 	h.changed(c)
 	accepted := recorded(c)
 	h.begin(c, o)
@@ -150,7 +150,6 @@ func check(n agent.Named) error {
 // FetchOutput implements agent.Executor.
 func (h *Host) FetchOutput(_ context.Context, id string, attempt uint32, stream job.Stream, each func([]byte) error) error {
 	content, err := h.output(id, attempt, stream)
-	const piece = 64 << 10
 	for err == nil && len(content) > 0 {
 		n := min(len(content), piece)
 		err = each(content[:n:n])

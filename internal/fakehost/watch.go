@@ -85,6 +85,7 @@ func (h *Host) changed(c *command) {
 		w.dirty[c.ID] = struct{}{}
 		w.wake()
 	}
+	h.tellViewers()
 }
 
 // endWatches ends all of them. The caller holds mu.
@@ -93,6 +94,7 @@ func (h *Host) endWatches(err error) {
 		w.err = err
 		w.wake()
 	}
+	h.tellViewers()
 }
 
 func (w *watcher) wake() {

@@ -12,7 +12,7 @@ import (
 // Contract versions that this build speaks: neighbours one version apart work
 // together.
 var (
-	SessionVersions = link.VersionRange{Min: 1, Max: 2}
+	SessionVersions = link.VersionRange{Min: 1, Max: 3}
 	MeshVersions    = link.VersionRange{Min: 1, Max: 3}
 )
 
@@ -27,6 +27,10 @@ const (
 	SessionWithdraws = 2
 	MeshWithdraws    = 3
 )
+
+// SessionViews is the first version of the session in which a host can be asked
+// for its outputs while they are written.
+const SessionViews = 3
 
 // VersionsToProto is the wire form of the versions that are spoken.
 func VersionsToProto(r link.VersionRange) *typesv1.VersionRange {

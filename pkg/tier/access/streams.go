@@ -43,25 +43,16 @@ func (s *Server) WatchJob(req *accessv1.WatchJobRequest, out grpc.ServerStreamin
 	if err != nil {
 		return err
 	}
-	leave, err := s.view(out.Context())
-	if err != nil {
-		return err
-	}
-	defer leave()
-	ctx, end := s.untilStop(out.Context())
-	defer end()
-	var sent bool
-	err = s.toOwner(ctx, id, func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) error {
-		return relay(ctx, &sent, func(ctx context.Context) (grpc.ServerStreamingClient[schedulerv1.WatchJobResponse], error) {
-			return to.WatchJob(ctx, &schedulerv1.WatchJobRequest{Caller: who, Request: req})
-		}, func(m *schedulerv1.WatchJobResponse) error {
-			return s.deliver(func() error { return out.Send(m.GetResponse()) })
+	return s.untilStopped(out.Context(), func(ctx context.Context) error {
+		var sent bool
+		return s.toOwner(ctx, id, func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) error {
+			return relay(ctx, &sent, func(ctx context.Context) (grpc.ServerStreamingClient[schedulerv1.WatchJobResponse], error) {
+				return to.WatchJob(ctx, &schedulerv1.WatchJobRequest{Caller: who, Request: req})
+			}, func(m *schedulerv1.WatchJobResponse) error {
+				return s.deliver(func() error { return out.Send(m.GetResponse()) })
+			})
 		})
 	})
-	if err != nil && errors.Is(context.Cause(ctx), errStopping) {
-		return wire.StatusError(&wire.RetryAfter{After: brokenRetry, Err: errStopping})
-	}
-	return err
 }
 
 // untilStop is the context of a call that has no end of its own: it ends when the
@@ -100,6 +91,42 @@ func (s *Server) GetOutput(req *accessv1.GetOutputRequest, out grpc.ServerStream
 			return s.deliver(func() error { return out.Send(m.GetResponse()) })
 		})
 	})
+}
+
+// FollowOutput follows an output at the owner of its job. When that changes in
+// the middle, or this replica stops, the stream ends with UNAVAILABLE, and the
+// client goes on from its offset.
+func (s *Server) FollowOutput(req *accessv1.FollowOutputRequest, out grpc.ServerStreamingServer[accessv1.FollowOutputResponse]) error {
+	id, err := parseID(req.GetJobId())
+	if err != nil {
+		return err
+	}
+	return s.untilStopped(out.Context(), func(ctx context.Context) error {
+		var sent bool
+		return s.toOwner(ctx, id, func(to schedulerv1.SchedulerServiceClient, who *identityv1.Caller) error {
+			return relay(ctx, &sent, func(ctx context.Context) (grpc.ServerStreamingClient[schedulerv1.FollowOutputResponse], error) {
+				return to.FollowOutput(ctx, &schedulerv1.FollowOutputRequest{Caller: who, Request: req})
+			}, func(m *schedulerv1.FollowOutputResponse) error {
+				return s.deliver(func() error { return out.Send(m.GetResponse()) })
+			})
+		})
+	})
+}
+
+// untilStopped runs the call of a viewer that has no end of its own.
+func (s *Server) untilStopped(ctx context.Context, call func(ctx context.Context) error) error {
+	leave, err := s.view(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	ctx, end := s.untilStop(ctx)
+	defer end()
+	err = call(ctx)
+	if err != nil && errors.Is(context.Cause(ctx), errStopping) {
+		return wire.StatusError(&wire.RetryAfter{After: brokenRetry, Err: errStopping})
+	}
+	return err
 }
 
 // relay passes a stream on. Once anything has been sent to the user the stream

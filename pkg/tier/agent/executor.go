@@ -38,6 +38,11 @@ type Executor interface {
 	// FetchOutput calls each with the kept bytes of an output, in order; each may
 	// keep the slice.
 	FetchOutput(ctx context.Context, id string, attempt uint32, stream job.Stream, each func([]byte) error) error
+	// FollowOutput calls each with an output from v.Offset on: what there is now,
+	// or until the attempt has ended. What is not there any more is passed over;
+	// the last piece is the end. Each may keep a piece; v.ID and v.Job are not used.
+	// It wraps wire.ErrInvalid where the executor is of a version that cannot.
+	FollowOutput(ctx context.Context, id string, v wire.View, each func(wire.OutputPiece) error) error
 	// Release allows an ended command to be forgotten; false: it is not known, or
 	// has not ended.
 	Release(ctx context.Context, id string, heard time.Time) (bool, error)

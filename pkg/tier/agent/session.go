@@ -61,6 +61,7 @@ type session struct {
 	resynced bool      // everything has been said in this session
 	saidAll  time.Time // when all that is not forgotten was last due: at the beginning, or again
 	lanes    lanes
+	views    int // outputs that are being sent to who looks at them
 }
 
 // begin takes the welcome.
@@ -155,6 +156,9 @@ func (a *Agent) replied(ctx context.Context, s *session, r *sessionv1.Reply) {
 	}
 	for _, withdrawal := range r.GetWithdrawals() {
 		a.wished(ctx, withdrawal, task.DesiredWithdraw, item{session: s.place, reply: r.GetNumber()})
+	}
+	for _, v := range r.GetViews() {
+		a.view(ctx, s, v)
 	}
 	for _, c := range r.GetCommands() {
 		a.command(ctx, c, item{session: s.place, reply: r.GetNumber(), class: c.GetClass()})

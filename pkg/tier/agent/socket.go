@@ -154,6 +154,36 @@ func (s *Socket) FetchOutput(ctx context.Context, id string, attempt uint32, of 
 	return executorError(err)
 }
 
+// FollowOutput implements Executor.
+func (s *Socket) FollowOutput(ctx context.Context, id string, v wire.View, each func(wire.OutputPiece) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stream, err := s.api.FetchOutput(ctx, &executorv1.FetchOutputRequest{
+		CommandId: id, Attempt: v.Attempt, Stream: typesv1.Stream(v.Stream), Offset: v.Offset, Follow: v.Follow,
+	})
+	for next := v.Offset; err == nil; {
+		var r *executorv1.FetchOutputResponse
+		if r, err = stream.Recv(); err != nil {
+			break
+		}
+		piece, err := wire.PieceFromProto(&typesv1.OutputPiece{Offset: r.GetOffset(), Content: r.GetContent(), End: r.GetEnd()}, next)
+		if err != nil {
+			return err
+		}
+		if err := each(piece); err != nil || piece.End {
+			return err
+		}
+		next = piece.Next()
+	}
+	if errors.Is(err, io.EOF) {
+		return errOldExecutor
+	}
+	return executorError(err)
+}
+
+// errOldExecutor: it ends an output without saying so.
+var errOldExecutor = fmt.Errorf("%w: this host's executor is of a version that cannot follow an output; upgrade it", wire.ErrInvalid)
+
 // Release implements Executor.
 func (s *Socket) Release(ctx context.Context, id string, heard time.Time) (bool, error) {
 	r, err := s.api.Release(ctx, &executorv1.ReleaseRequest{CommandId: id, ServerTime: wire.TimeToProto(heard)})

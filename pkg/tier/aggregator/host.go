@@ -35,6 +35,7 @@ type host struct {
 	bytes   map[string]int64     // of blobs that it brought, by payer
 	refused map[string]time.Time // when an upload waited for room in vain, by payer
 	live    liveSet
+	views   []*view // its outputs that are looked at
 
 	round     uint64 // of saying everything
 	lossy     bool   // something was dropped that it believes to be had: it has to say everything again, and has not yet

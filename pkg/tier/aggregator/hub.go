@@ -55,6 +55,8 @@ type hub struct {
 	shards    map[string]uint16 // number of shards, by pool
 	blobs     blobs
 	bundle    bundle
+	views     map[uint64]*view // outputs that are looked at
+	lastView  uint64
 	starved   map[string]map[*session]struct{} // whose credit is withheld, by payer
 	thirsty   map[string]map[*stream]struct{}  // likewise
 }
@@ -74,6 +76,7 @@ func newHub(cfg Config, log *slog.Logger, t obs.Telemetry) *hub {
 		streams: map[string]*stream{}, owners: map[job.ShardID]owner{}, shards: map[string]uint16{},
 		tasks:   newBudget(int64(cfg.MaxTasks), int64(cfg.MaxTasks)/(2*mostShares)),
 		blobs:   newBlobs(cfg.BlobBytes),
+		views:   map[uint64]*view{},
 		weight:  weight{limit: mostPayloadBytes},
 		starved: map[string]map[*session]struct{}{}, thirsty: map[string]map[*stream]struct{}{},
 	}

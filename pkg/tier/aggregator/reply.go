@@ -23,7 +23,7 @@ const (
 )
 
 // reply is the next message to a host; nil: nothing is due. Only a heartbeat, a
-// command or a wish makes it due; all else rides along. The spans are of what is
+// command, a wish or a view makes it due; all else rides along. The spans are of what is
 // traced in it, and end when it was sent.
 func (h *hub) reply(ctx context.Context, se *session) (*sessionv1.ConnectResponse, []trace.Span) {
 	h.mu.Lock()
@@ -69,6 +69,12 @@ func (h *hub) reply(ctx context.Context, se *session) (*sessionv1.ConnectRespons
 		out.Credits, se.owed = wire.CreditsToProto(se.owed), wire.Credits{}
 		room -= len(out.GetCredits()) * 2 * hashFrame
 	}
+	for _, v := range ho.viewsDue() {
+		if v.sent = true; se.speaks >= wire.SessionViews {
+			out.Views = append(out.Views, wire.ViewToProto(v.View))
+			room -= commandFrame
+		}
+	}
 	var spans []trace.Span
 	out.Commands, spans = ho.commands(ctx, se.replies, room)
 	return &sessionv1.ConnectResponse{Message: &sessionv1.ConnectResponse_Reply{Reply: out}}, spans
@@ -80,7 +86,7 @@ func (h *hub) pushes(ho *host) bool {
 		return false
 	}
 	_, next := ho.sendable()
-	return next != nil || ho.wishDue()
+	return next != nil || ho.wishDue() || len(ho.viewsDue()) > 0
 }
 
 // commands takes releases off the queues, in turn by class, as long as they fit.

@@ -26,6 +26,7 @@ import (
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/retention"
 	"github.com/ccs-project/ccs/pkg/tier/scheduler/shard"
 	"github.com/ccs-project/ccs/pkg/trust/identity"
+	"github.com/ccs-project/ccs/pkg/wire"
 )
 
 // Deps is what a scheduler is given by its process.
@@ -50,6 +51,7 @@ type rooms interface {
 	Waits(via fleet.Via, id job.ID, ordinal uint32) (mesh.Wait, bool)
 	Forget(via fleet.Via, id job.ID, host fleet.HostID)
 	FetchBlob(ctx context.Context, via fleet.Via, digest [32]byte, size uint64) ([]byte, error)
+	FollowOutput(ctx context.Context, via fleet.Via, host fleet.HostID, v wire.View, each func(wire.OutputPiece) error) error
 }
 
 // Scheduler is one process of a pool. It is safe for concurrent use; make it
@@ -78,6 +80,7 @@ type Scheduler struct {
 	fetches   *fetches
 	intake    *intake
 	watches   *allowance    // watches of jobs that go on
+	follows   *allowance    // outputs that are followed
 	reading   *allowance    // bytes that are held for who reads outputs or target lists
 	readers   chan struct{} // holds one for each call that reads all of a job
 	readPiece int           // tasks that a shard shows such a call at a time
@@ -121,7 +124,7 @@ func newScheduler(cfg Config, d Deps, toRooms func(*Scheduler) (rooms, error)) (
 		fenced: d.Telemetry.Counter(obs.ShardsFenced),
 		writer: commit.New(d.Store, d.Log, d.Telemetry), hosts: hosts.NewTable(d.Store, d.Log), classes: newClasses(),
 		fetches: newFetches(), intake: newIntake(), readers: make(chan struct{}, mostReaders), readPiece: readPiece,
-		watches: newAllowance(maxWatches), reading: newAllowance(maxReading),
+		watches: newAllowance(maxWatches), follows: newAllowance(maxFollows), reading: newAllowance(maxReading),
 		ready: make(chan struct{}), owns: map[uint32]job.Epoch{},
 	}
 	s.unread.Store(new(errUnread))

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 
+	"google.golang.org/grpc"
+
 	meshv1 "github.com/ccs-project/ccs/api/gen/ccs/mesh/v1"
 	"github.com/ccs-project/ccs/pkg/core/fleet"
 	"github.com/ccs-project/ccs/pkg/core/job"
@@ -21,6 +23,17 @@ func (l *link) send(p *Payload, s job.Send, traces Traces) {
 	})
 }
 
+// connTo is the connection of the stream to an aggregator; nil: none is open.
+func (m *Mesh) connTo(via fleet.Via) *grpc.ClientConn {
+	l := m.link(via)
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.conn
+}
+
 // FetchBlob returns output that was too large for a report, checked against its
 // digest. It wraps wire.ErrUnavailable where there is no stream, and
 // wire.ErrNotFound where the aggregator has lost it: the host sends it again.
@@ -28,13 +41,7 @@ func (m *Mesh) FetchBlob(ctx context.Context, via fleet.Via, digest [32]byte, si
 	if size > maxBlob {
 		return nil, fmt.Errorf("%w: output of %d bytes, at most %d are taken", wire.ErrTooMuch, size, maxBlob)
 	}
-	l := m.link(via)
-	if l == nil {
-		return nil, fmt.Errorf("%w: no stream to aggregator %s", wire.ErrUnavailable, via)
-	}
-	l.mu.Lock()
-	conn := l.conn
-	l.mu.Unlock()
+	conn := m.connTo(via)
 	if conn == nil {
 		return nil, fmt.Errorf("%w: no stream to aggregator %s", wire.ErrUnavailable, via)
 	}
