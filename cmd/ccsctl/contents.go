@@ -32,25 +32,36 @@ type contents struct {
 // to the colours of a terminal is undone.
 func (c *contents) stream(ctx context.Context, to io.Writer, what string, ref client.OutputRef, note io.Writer) error {
 	w := &lastByte{to: to}
-	err := c.ctl.Output(ctx, c.job, ref, w)
+	err := c.ctl.Output(ctx, c.job, ref, &cutMarker{to: w, left: ref.Size - ref.Tail, mark: func() {
+		if ref.Tail > 0 {
+			c.endLine(w, to, note)
+			_, _ = fmt.Fprintln(note, cutMark(ref.Cut))
+		}
+	}})
 	if err != nil && !unreadable(err) {
 		return err
 	}
 	if w.escapes && c.onTerminal(to) {
 		_, _ = io.WriteString(to, plain) // what cannot be written the sink remembers
 	}
-	if w.some && w.last != '\n' && (to == note || c.onTerminal(to) && c.onTerminal(note)) {
-		_, _ = io.WriteString(to, "\n")
-	}
+	c.endLine(w, to, note)
 	if err != nil {
 		c.lost++
 		_, _ = fmt.Fprintf(note, "[%s cannot be read: %s]\n", what, oneLine(err.Error()))
 		return nil
 	}
-	if ref.Cut > 0 {
+	if ref.Cut > 0 && ref.Tail == 0 {
 		_, _ = fmt.Fprintf(note, "[%d bytes more were written, beyond the limit, and not kept]\n", ref.Cut)
 	}
 	return nil
+}
+
+// endLine ends the last line of an output where something else is said after it
+// in the same place.
+func (c *contents) endLine(w *lastByte, to, note io.Writer) {
+	if w.some && w.last != '\n' && (to == note || c.onTerminal(to) && c.onTerminal(note)) {
+		_, _ = io.WriteString(to, "\n") // what cannot be written the sink remembers
+	}
 }
 
 // unreadable reports whether an error is of one output alone: it is not there any
@@ -152,4 +163,25 @@ func (l *lastByte) Write(b []byte) (int, error) {
 		l.escapes = l.escapes || bytes.IndexByte(b, '\x1b') >= 0
 	}
 	return l.to.Write(b)
+}
+
+// cutMarker passes an output on, and marks the place where bytes are missing.
+type cutMarker struct {
+	to   io.Writer
+	left uint64 // until there
+	mark func()
+}
+
+// Write passes on.
+func (m *cutMarker) Write(b []byte) (n int, err error) {
+	if m.mark != nil && uint64(len(b)) > m.left {
+		if n, err = m.to.Write(b[:m.left]); err != nil {
+			return n, err
+		}
+		m.mark()
+		b, m.mark = b[n:], nil
+	}
+	m.left -= min(m.left, uint64(len(b)))
+	more, err := m.to.Write(b)
+	return n + more, err
 }

@@ -142,13 +142,15 @@ type taskDocument struct {
 	StdoutError      string    `json:"stdout_error,omitempty"` // why it is not there
 	StdoutSHA256     string    `json:"stdout_sha256,omitempty"`
 	StdoutSize       uint64    `json:"stdout_size"`
-	StdoutCut        uint64    `json:"stdout_cut,omitempty"` // bytes beyond the limit, not kept
+	StdoutCut        uint64    `json:"stdout_cut,omitempty"`  // bytes that are not kept
+	StdoutTail       uint64    `json:"stdout_tail,omitempty"` // of those kept, the bytes after the cut
 	Stderr           *string   `json:"stderr,omitempty"`
 	StderrBase64     *string   `json:"stderr_base64,omitempty"`
 	StderrError      string    `json:"stderr_error,omitempty"`
 	StderrSHA256     string    `json:"stderr_sha256,omitempty"`
 	StderrSize       uint64    `json:"stderr_size"`
 	StderrCut        uint64    `json:"stderr_cut,omitempty"`
+	StderrTail       uint64    `json:"stderr_tail,omitempty"`
 }
 
 // unverifiedDocument is a task whose result is not what its host signed: nothing of
@@ -166,8 +168,8 @@ func (a *app) taskDocument(t client.Task) taskDocument {
 		Ordinal: t.Ordinal, Host: t.Host, Room: t.Room, State: t.State, Reason: t.Reason, Attempt: t.Attempt,
 		Signal: t.Signal, Message: t.Message, StartedAt: a.when(t.StartedAt), EndedAt: a.when(t.EndedAt),
 		Unreachable: t.Unreachable, UnreachableSince: a.when(t.UnreachableSince), Since: a.when(t.Since), Overdue: t.Overdue,
-		StdoutSHA256: t.Stdout.Digest, StdoutSize: t.Stdout.Size, StdoutCut: t.Stdout.Cut,
-		StderrSHA256: t.Stderr.Digest, StderrSize: t.Stderr.Size, StderrCut: t.Stderr.Cut,
+		StdoutSHA256: t.Stdout.Digest, StdoutSize: t.Stdout.Size, StdoutCut: t.Stdout.Cut, StdoutTail: t.Stdout.Tail,
+		StderrSHA256: t.Stderr.Digest, StderrSize: t.Stderr.Size, StderrCut: t.Stderr.Cut, StderrTail: t.Stderr.Tail,
 	}
 	if t.State == "SUCCEEDED" || t.State == "FAILED" && t.Signal == 0 {
 		d.ExitCode = &t.ExitCode

@@ -32,12 +32,14 @@ import (
 type fake struct {
 	accessv1.UnimplementedAccessServiceServer
 
-	fail    func(method string) error // before anything else; may be nil
-	outcome func(host string) outcome // of a command; nil: all succeed
-	hang    bool                      // jobs do not end
-	halfway func()                    // when half of a job is done; may be nil
-	rows    func() []fleet.Host       // the host table; nil: fleetOf
-	lie     func(*typesv1.Task)       // what the servers make of what hosts have signed; may be nil
+	fail    func(method string) error        // before anything else; may be nil
+	outcome func(host string) outcome        // of a command; nil: all succeed
+	hang    bool                             // jobs do not end
+	halfway func()                           // when half of a job is done; may be nil
+	rows    func() []fleet.Host              // the host table; nil: fleetOf
+	follows []*accessv1.FollowOutputResponse // what is sent of an output that is followed
+	asked   *accessv1.FollowOutputRequest    // the last
+	lie     func(*typesv1.Task)              // what the servers make of what hosts have signed; may be nil
 
 	mu      sync.Mutex
 	jobs    []*fakeJob
@@ -51,7 +53,7 @@ type outcome struct {
 	reason         task.Reason
 	code, signal   int32
 	stdout, stderr string
-	cut            uint64
+	cut, tail      uint64
 	message        string
 }
 
@@ -201,7 +203,7 @@ func (f *fake) end(j *fakeJob, t *typesv1.Task, at time.Time) {
 			f.blobs[digest], ref.Digest = []byte(content), digest[:]
 		}
 		if stream == typesv1.Stream_STREAM_STDOUT {
-			ref.Cut = o.cut
+			ref.Cut, ref.Tail = o.cut, o.tail
 		}
 		t.Result.Outputs = append(t.Result.Outputs, ref)
 	}
@@ -380,4 +382,25 @@ func (f *fake) GetOutput(req *accessv1.GetOutputRequest, out grpc.ServerStreamin
 		return status.Errorf(codes.NotFound, "output %x of job %s: not found", req.GetDigest(), req.GetJobId())
 	}
 	return out.Send(&accessv1.GetOutputResponse{Content: content})
+}
+
+// FollowOutput sends what the test says, a message every second.
+func (f *fake) FollowOutput(req *accessv1.FollowOutputRequest, out grpc.ServerStreamingServer[accessv1.FollowOutputResponse]) error {
+	f.asked = proto.CloneOf(req)
+	for _, m := range f.follows {
+		if p := m.GetPiece(); p.GetContent() != nil && p.GetOffset() < req.GetOffset() {
+			continue
+		}
+		if err := out.Send(m); err != nil {
+			return err
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-out.Context().Done():
+			return out.Context().Err()
+		}
+	}
+	err := f.step("FollowOutput")
+	<-out.Context().Done() // it goes on
+	return err
 }

@@ -196,8 +196,8 @@ func (o *jobOutput) verdict() error {
 	switch n := len(o.pending.hosts); {
 	case n == 0:
 	case o.filter.Host != "":
-		return &exit{exitSome, fmt.Sprintf("there is no output of %s yet: it is %s; wait for it with: ccsctl job watch %s, or see why with: ccsctl explain %s %s",
-			o.filter.Host, o.pending.state, o.job, o.job, o.filter.Host)}
+		return &exit{exitSome, fmt.Sprintf("there is no output of %s yet: it is %s; see it while it is written with: ccsctl output -f %s %s, or see why with: ccsctl explain %s %s",
+			o.filter.Host, o.pending.state, o.job, o.filter.Host, o.job, o.filter.Host)}
 	default:
 		return &exit{exitSome, fmt.Sprintf("there is no output yet of %s; wait with: ccsctl job watch %s", o.pending.name(), o.job)}
 	}

@@ -21,9 +21,11 @@ type groupDocument struct {
 	StdoutSHA256 string   `json:"stdout_sha256,omitempty"`
 	StdoutSize   uint64   `json:"stdout_size"`
 	StdoutCut    uint64   `json:"stdout_cut,omitempty"`
+	StdoutTail   uint64   `json:"stdout_tail,omitempty"`
 	StderrSHA256 string   `json:"stderr_sha256,omitempty"`
 	StderrSize   uint64   `json:"stderr_size"`
 	StderrCut    uint64   `json:"stderr_cut,omitempty"`
+	StderrTail   uint64   `json:"stderr_tail,omitempty"`
 }
 
 func (a *app) summaryDocument(s client.Summary) summaryDocument {
@@ -40,8 +42,8 @@ func (a *app) summaryDocument(s client.Summary) summaryDocument {
 	for _, g := range s.Groups {
 		d := groupDocument{
 			State: g.State, Reason: g.Reason, Signal: g.Signal, Count: g.Count, Hosts: append([]string{}, g.Hosts...),
-			StdoutSHA256: g.Stdout.Digest, StdoutSize: g.Stdout.Size, StdoutCut: g.Stdout.Cut,
-			StderrSHA256: g.Stderr.Digest, StderrSize: g.Stderr.Size, StderrCut: g.Stderr.Cut,
+			StdoutSHA256: g.Stdout.Digest, StdoutSize: g.Stdout.Size, StdoutCut: g.Stdout.Cut, StdoutTail: g.Stdout.Tail,
+			StderrSHA256: g.Stderr.Digest, StderrSize: g.Stderr.Size, StderrCut: g.Stderr.Cut, StderrTail: g.Stderr.Tail,
 		}
 		if g.State == "SUCCEEDED" || g.State == "FAILED" && g.Signal == 0 {
 			d.ExitCode = &g.ExitCode

@@ -76,8 +76,11 @@ func (a *app) taskRow(t client.Task) []string {
 	}
 }
 
-// kept is how much of an output there is, such as 10+90 cut.
+// kept is how much of an output there is, such as 5+90 cut+5.
 func kept(ref client.OutputRef) string {
+	if ref.Tail > 0 {
+		return fmt.Sprintf("%d+%d cut+%d", ref.Size-ref.Tail, ref.Cut, ref.Tail)
+	}
 	if ref.Cut > 0 {
 		return fmt.Sprintf("%d+%d cut", ref.Size, ref.Cut)
 	}
