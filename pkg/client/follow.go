@@ -55,6 +55,9 @@ func (p OutputPiece) Next() uint64 { return p.Offset + uint64(len(p.Content)) }
 func (c *Client) Follow(ctx context.Context, jobID, host string, q FollowQuery) iter.Seq2[OutputPiece, error] {
 	return func(yield func(OutputPiece, error) bool) {
 		err := errors.Join(readable("job id", jobID), readable("host", host))
+		if err == nil && host == "" {
+			err = invalid("no host is named: an output is followed of one host")
+		}
 		if err == nil && (q.Attempt < 0 || int(uint32(q.Attempt)) != q.Attempt) {
 			err = invalid("there is no attempt %d: they count from 1", q.Attempt)
 		}

@@ -97,8 +97,10 @@ type access struct {
 
 	resolved       []*accessv1.ResolveTargetsResponse
 	watch          func(n int, req *accessv1.WatchJobRequest, send func(*accessv1.WatchJobResponse) error) error
-	output         [][]byte // pieces
-	betweenOutputs func()   // after a try to get one has failed; may be nil
+	follows        []*accessv1.FollowOutputResponse // of an output that is followed
+	followed       []*accessv1.FollowOutputRequest  // how it was asked for
+	output         [][]byte                         // pieces
+	betweenOutputs func()                           // after a try to get one has failed; may be nil
 	job            *typesv1.Job
 	host           *typesv1.Host
 	task           func(n int) *typesv1.Task // of page n; nil: one of a host of that number

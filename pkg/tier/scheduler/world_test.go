@@ -290,6 +290,17 @@ func (tk *fakeTask) end(o outcome) {
 	}
 }
 
+// FollowOutput says what the test says.
+func (r *fakeRooms) FollowOutput(ctx context.Context, _ fleet.Via, host fleet.HostID, v wire.View, each func(wire.OutputPiece) error) error {
+	r.mu.Lock()
+	follows := r.follows
+	r.mu.Unlock()
+	if follows == nil {
+		return wire.ErrUnavailable
+	}
+	return follows(ctx, host, v, each)
+}
+
 // FetchBlob is an output that was too large for a report.
 func (r *fakeRooms) FetchBlob(_ context.Context, _ fleet.Via, digest [32]byte, _ uint64) ([]byte, error) {
 	r.mu.Lock()

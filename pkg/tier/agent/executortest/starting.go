@@ -116,8 +116,8 @@ func outputLimit(r rig) {
 	o.Spec.Run.Keep = 1000
 	r.start(o)
 	c := r.ends("loud", task.Succeeded, task.Exit{})
-	if out := c.Detail.Outputs[0]; out.Size != 1000 || out.Cut != 4000 {
-		r.t.Errorf("kept %d, cut %d", out.Size, out.Cut)
+	if out := c.Detail.Outputs[0]; out.Size != 1000 || out.Cut != 4000 || out.Tail != 500 {
+		r.t.Errorf("kept %d, cut %d, and of those kept %d after the cut", out.Size, out.Cut, out.Tail)
 	}
 	if got := r.output("loud", 1, job.Stdout); got != strings.Repeat("\x00", 1000) {
 		r.t.Errorf("%d bytes are kept", len(got))

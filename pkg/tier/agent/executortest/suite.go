@@ -28,6 +28,7 @@ func Run(t *testing.T, open func(t *testing.T) agent.Executor) {
 		{"AnAttemptThatCannotFollowIsInvalid", cannotFollow},
 		{"ATimeoutEndsTheCommand", timesOut},
 		{"OutputPastTheLimitIsCut", outputLimit},
+		{"AnOutputIsFollowedToItsEnd", followed},
 		{"WhatIsDeclinedIsNeverStarted", declined},
 		{"WhatIsStoppedBeforeItCameIsNeverStarted", stoppedBefore},
 		{"WhatRunsIsKilledOnRequest", stoppedRunning},
