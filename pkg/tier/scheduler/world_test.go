@@ -28,6 +28,9 @@ type world struct {
 	// says hello.
 	does func(host fleet.HostID, id job.ID) outcome
 	big  map[[32]byte][]byte // outputs that have to be fetched
+	// follows is what a host sends of an output that is followed; nil: it cannot be
+	// asked.
+	follows func(ctx context.Context, host fleet.HostID, v wire.View, each func(wire.OutputPiece) error) error
 	// fetchFaults is how often the next fetches fail.
 	fetchFaults int
 	fetched     int
@@ -41,6 +44,8 @@ type outcome struct {
 	state  task.State
 	exit   task.Exit
 	output []byte
+	cut    uint64 // bytes that were cut of it
+	tail   uint64 // of the output, what comes after the cut
 	big    bool
 }
 
@@ -64,6 +69,7 @@ type fakeTask struct {
 	report    task.Report
 	ended     time.Time
 	output    []byte
+	cut, tail uint64
 	big       bool
 }
 
@@ -193,7 +199,7 @@ func (w *world) report(h *fakeHost, id job.ID, tk *fakeTask) {
 	blobs := map[[32]byte][]byte{}
 	if tk.report.State.Final() && len(tk.output) > 0 {
 		digest := sha256.Sum256(tk.output)
-		r.Detail.Outputs = []job.OutputRef{{Stream: job.Stdout, Digest: digest, Size: uint64(len(tk.output))}}
+		r.Detail.Outputs = []job.OutputRef{{Stream: job.Stdout, Digest: digest, Size: uint64(len(tk.output)), Cut: tk.cut, Tail: tk.tail}}
 		if tk.big {
 			w.big[digest] = tk.output
 		} else {
@@ -287,6 +293,7 @@ func (w *world) start(h *fakeHost, p *mesh.Payload, d job.Dispatch) {
 func (tk *fakeTask) end(o outcome) {
 	if o.state != task.Unspecified {
 		tk.report.State, tk.report.Exit, tk.output, tk.big, tk.ended = o.state, o.exit, o.output, o.big, time.Now()
+		tk.cut, tk.tail = o.cut, o.tail
 	}
 }
 
