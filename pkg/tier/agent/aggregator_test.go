@@ -64,6 +64,9 @@ type aggregator struct {
 	bundle   *typesv1.Envelope
 	resync   bool
 	give     wire.Credits
+	views    []*sessionv1.View
+
+	looks map[uint64]*look // by view
 }
 
 // beat is one heartbeat as it came.
@@ -171,7 +174,7 @@ func (a *aggregator) hear(t *talk, hb *sessionv1.Heartbeat, size int) {
 func (a *aggregator) push() {
 	a.mu.Lock()
 	t := a.talk
-	due := !a.noPush && len(a.commands)+len(a.stops)+len(a.withdraw) > 0
+	due := !a.noPush && len(a.commands)+len(a.stops)+len(a.withdraw)+len(a.views) > 0
 	a.mu.Unlock()
 	if t != nil && due {
 		a.reply(t, 0)
@@ -186,9 +189,9 @@ func (a *aggregator) reply(t *talk, answers uint64) {
 	t.replies++
 	r := &sessionv1.Reply{
 		Number: t.replies, Heartbeat: answers, Commands: a.commands, Stops: a.stops, Withdrawals: a.withdraw, Forget: a.forgets, HaveHeartbeat: t.have,
-		ServerTime: wire.TimeToProto(time.Now().Add(a.ahead)), Bundle: a.bundle, Resync: a.resync, Credits: wire.CreditsToProto(a.give),
+		ServerTime: wire.TimeToProto(time.Now().Add(a.ahead)), Bundle: a.bundle, Resync: a.resync, Credits: wire.CreditsToProto(a.give), Views: a.views,
 	}
-	a.commands, a.stops, a.withdraw, a.forgets, a.bundle, a.resync, a.give = nil, nil, nil, nil, nil, false, nil
+	a.commands, a.stops, a.withdraw, a.forgets, a.bundle, a.resync, a.give, a.views = nil, nil, nil, nil, nil, false, nil, nil
 	if a.spoil != nil {
 		a.spoil(r)
 	}

@@ -12,3 +12,6 @@ const (
 	LeastInterval = leastInterval
 	MostInterval  = mostInterval
 )
+
+// MaxViews is maxViews.
+const MaxViews = maxViews

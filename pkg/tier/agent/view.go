@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 
 	"google.golang.org/grpc"
 
@@ -50,8 +51,8 @@ func sendOutput(ctx context.Context, api sessionv1.SessionServiceClient, from Ex
 	if err := stream.Send(&sessionv1.SendOutputRequest{ViewId: v.ID}); err != nil {
 		return err
 	}
-	o := outlet{stream: stream, grants: make(chan uint32), over: make(chan struct{})}
-	go o.hear(ctx, end)
+	o := outlet{stream: stream, more: make(chan struct{}, 1), over: make(chan struct{})}
+	go o.hear(end)
 	defer func() { end(nil); <-o.over }()
 	err = from.FollowOutput(ctx, v.Job.String(), v, func(p wire.OutputPiece) error { return o.put(ctx, p) })
 	if err != nil && ctx.Err() == nil {
@@ -78,14 +79,16 @@ func viewFault(err error) sessionv1.ViewFault {
 
 // outlet is an output under way to its viewer.
 type outlet struct {
-	stream grpc.BidiStreamingClient[sessionv1.SendOutputRequest, sessionv1.SendOutputResponse]
-	grants chan uint32
-	over   chan struct{} // closed when nothing is heard any more
-	credit uint32
+	stream  grpc.BidiStreamingClient[sessionv1.SendOutputRequest, sessionv1.SendOutputResponse]
+	granted atomic.Uint64 // bytes, since the beginning
+	more    chan struct{} // a token: more was granted
+	over    chan struct{} // closed when nothing is heard any more
+	sent    uint64
 }
 
-// hear takes credit until the viewer has gone, which ends what is sent.
-func (o *outlet) hear(ctx context.Context, end context.CancelCauseFunc) {
+// hear takes credit until the viewer has gone, which ends what is sent. It never
+// waits for the output: of an end there may be nothing else to see.
+func (o *outlet) hear(end context.CancelCauseFunc) {
 	defer close(o.over)
 	for {
 		r, err := o.stream.Recv()
@@ -93,9 +96,24 @@ func (o *outlet) hear(ctx context.Context, end context.CancelCauseFunc) {
 			end(err)
 			return
 		}
+		o.granted.Add(uint64(r.GetMore()))
 		select {
-		case o.grants <- r.GetMore():
+		case o.more <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// credit waits until something may be sent.
+func (o *outlet) credit(ctx context.Context) (uint64, error) {
+	for {
+		if left := o.granted.Load() - o.sent; left > 0 {
+			return left, nil
+		}
+		select {
+		case <-o.more:
 		case <-ctx.Done():
+			return 0, context.Cause(ctx)
 		}
 	}
 }
@@ -103,20 +121,17 @@ func (o *outlet) hear(ctx context.Context, end context.CancelCauseFunc) {
 // put sends a piece as credit comes; an end needs none.
 func (o *outlet) put(ctx context.Context, p wire.OutputPiece) error {
 	for len(p.Content) > 0 {
-		for o.credit == 0 {
-			select {
-			case more := <-o.grants:
-				o.credit += more
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
+		left, err := o.credit(ctx)
+		if err != nil {
+			return err
 		}
-		n := min(len(p.Content), int(o.credit), wire.BlobPiece)
+		n := min(uint64(len(p.Content)), left, wire.BlobPiece)
 		some := wire.OutputPiece{Offset: p.Offset, Content: p.Content[:n]}
 		if err := o.stream.Send(&sessionv1.SendOutputRequest{Piece: wire.PieceToProto(some)}); err != nil {
 			return err
 		}
-		p.Offset, p.Content, o.credit = some.Next(), p.Content[n:], o.credit-uint32(n)
+		o.sent += n
+		p.Offset, p.Content = some.Next(), p.Content[n:]
 	}
 	if p.End {
 		return o.stream.Send(&sessionv1.SendOutputRequest{Piece: wire.PieceToProto(p)})
