@@ -22,6 +22,7 @@ func schedulerLimits() []Limit {
 		{"tier/scheduler", "maxComing", "lists", "submissions of one user that are coming in", Refused, "UNAVAILABLE with when to come again", "TestSubmissionsThatStallHoldUpNobodyAndAreGivenUp"},
 		{"tier/scheduler", "roomOfSmall", "targets", "target lists of up to 10,000 that are coming in; of one user half", Waits, "until submit_budget", "TestOneUserDoesNotFillTheIntake"},
 		{"tier/scheduler", "roomOfLarge", "targets", "larger target lists that are coming in; of one user half", Waits, "until submit_budget", "TestListsThatHaveComeInPartDoNotWaitForOneAnotherForEver"},
+		{"tier/scheduler", "maxFollows", "outputs", "outputs that are followed; of one user half", Refused, "UNAVAILABLE with when to come again", "TestFollowersAreBoundedAndOneUserTakesHalf"},
 		{"tier/scheduler", "maxWatches", "watches", "watches of jobs; of one user half", Refused, "UNAVAILABLE with when to come again", "TestWatchesAreBoundedAndOneUserTakesHalf"},
 		{"tier/scheduler", "watchedTasks", "tasks", "tasks in one message of a watch", Parts, "", "TestAWatchThatIsNotReadIsEndedAndSlowsNobody"},
 		{"tier/scheduler", "viewerTimeout", "", "the time for one message to a viewer to be taken", Ended, "UNAVAILABLE; a watch goes on from its revision", "TestAWatchThatIsNotReadIsEndedAndSlowsNobody"},
