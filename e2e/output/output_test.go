@@ -143,7 +143,7 @@ func TestAnOutputIsFollowedAcrossTheDeathOfEveryProcess(t *testing.T) {
 	var host string
 	for host = range c.Tasks(t, job.ID) {
 	}
-	task := c.AwaitState(t, job.ID, host, "RUNNING")
+	c.AwaitState(t, job.ID, host, "RUNNING")
 	victims := [][]string{
 		{c.OwnerOf(t, pool, job.ID)}, {"agent-" + host}, {"executor-" + host}, {c.aggregator(t, host)},
 	}
@@ -160,7 +160,7 @@ func TestAnOutputIsFollowedAcrossTheDeathOfEveryProcess(t *testing.T) {
 	if !bytes.Equal(all, want.Bytes()) || !end.Ended || end.Total != uint64(want.Len()) || len(victims) > 0 {
 		t.Errorf("%d bytes of %d were seen, or others; the end is %+v, %v still live", len(all), want.Len(), end, victims)
 	}
-	task = c.Settled(t, job.ID)[host]
+	task := c.Settled(t, job.ID)[host]
 	if got := c.Output(t, job.ID, task.Stdout); !bytes.Equal(got, want.Bytes()) {
 		t.Errorf("%d bytes of %d came back, or others: %s %s %s", len(got), want.Len(), task.State, task.Reason, task.Message)
 	}

@@ -43,7 +43,7 @@ func StreamFromProto(s typesv1.Stream) (job.Stream, error) {
 	if s != typesv1.Stream_STREAM_STDOUT && s != typesv1.Stream_STREAM_STDERR {
 		return 0, fmt.Errorf("%w: output %d; give stdout (1) or stderr (2)", ErrMessage, s)
 	}
-	return job.Stream(s), nil //nolint:gosec // one of two
+	return job.Stream(s), nil
 }
 
 // OutputPiece is bytes of an output on their way to who follows it, or its end.

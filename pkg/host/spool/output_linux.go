@@ -95,7 +95,7 @@ func (o *Output) Kept(d Drained, offset uint64, buf []byte, each func(at uint64,
 		if err := each(at, buf[:n]); err != nil {
 			return err
 		}
-		next += uint64(n)
+		next += uint64(n) //nolint:gosec // of buf
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ func (h *hub) follow(req *meshv1.FollowOutputRequest, out grpc.ServerStreamingSe
 // grant lets the host send as much as was passed on.
 func (v *view) grant(out grpc.ServerStreamingServer[meshv1.FollowOutputResponse], n int) error {
 	select {
-	case v.credits <- uint32(n): //nolint:gosec // a piece
+	case v.credits <- uint32(n):
 	case <-v.over:
 		return v.cause
 	case <-out.Context().Done():

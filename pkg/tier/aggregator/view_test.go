@@ -253,7 +253,7 @@ func TestAViewThatCannotBeIsEnded(t *testing.T) {
 		var code codes.Code
 		done := make(chan struct{})
 		go func() { code = f.code(t); close(done) }()
-		for n := 0; n < 10; n++ {
+		for range 10 {
 			select {
 			case <-done:
 			default:
