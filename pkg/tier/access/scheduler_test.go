@@ -135,6 +135,19 @@ func (s *scheduler) GetOutput(req *schedulerv1.GetOutputRequest, out grpc.Server
 	return out.Send(&schedulerv1.GetOutputResponse{Response: &accessv1.GetOutputResponse{Content: []byte(s.name)}})
 }
 
+// FollowOutput sends its name and goes on.
+func (s *scheduler) FollowOutput(req *schedulerv1.FollowOutputRequest, out grpc.ServerStreamingServer[schedulerv1.FollowOutputResponse]) error {
+	if err := s.called("FollowOutput", req.GetCaller().GetUser()); err != nil {
+		return err
+	}
+	piece := &typesv1.OutputPiece{Offset: req.GetRequest().GetOffset(), Content: []byte(s.name)}
+	if err := out.Send(&schedulerv1.FollowOutputResponse{Response: &accessv1.FollowOutputResponse{Piece: piece}}); err != nil {
+		return err
+	}
+	<-out.Context().Done()
+	return out.Context().Err()
+}
+
 func (s *scheduler) WatchJob(req *schedulerv1.WatchJobRequest, out grpc.ServerStreamingServer[schedulerv1.WatchJobResponse]) error {
 	if err := s.called("WatchJob", req.GetCaller().GetUser()); err != nil {
 		return err
