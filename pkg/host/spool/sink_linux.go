@@ -82,23 +82,17 @@ func (s *Sink) Pull() bool {
 	if s.from < 0 {
 		return false
 	}
-	if !s.failed && s.to < 0 && !s.ready() {
+	if !s.failed && (s.to < 0 || s.pieces.room(s.limit) == 0) && !s.ready() {
 		return false
 	}
 	if s.failed {
 		return s.after(s.discard())
 	}
-	room := s.pieces.room(s.limit)
-	if room == 0 {
-		if room = s.nextPiece(); room == 0 {
-			return s.after(s.discard())
-		}
-	}
-	return s.after(s.keep(int(min(pullSize, room))))
+	return s.after(s.keep(int(min(pullSize, s.pieces.room(s.limit)))))
 }
 
-// ready opens the last piece at the first byte: most commands leave one output
-// empty. False: there is no byte yet.
+// ready opens a piece with room at the first byte for it: most commands leave
+// one output empty. False: there is no byte yet.
 func (s *Sink) ready() bool {
 	fds := []unix.PollFd{{Fd: int32(s.from), Events: unix.POLLIN}} //nolint:gosec // a descriptor
 	if n, err := unix.Poll(fds, 0); err != nil || n == 0 {
@@ -111,7 +105,11 @@ func (s *Sink) ready() bool {
 	if len(s.pieces) == 0 {
 		s.pieces = pieces{{name: s.name}}
 	}
-	s.openPiece()
+	if s.pieces.room(s.limit) == 0 {
+		s.nextPiece()
+	} else {
+		s.openPiece()
+	}
 	return true
 }
 
@@ -129,20 +127,18 @@ func (s *Sink) openPiece() {
 	}
 }
 
-// nextPiece begins a segment of the tail and returns its room; 0: the disk
-// would not. Then what the tail can do without goes: never the last name that
-// says how far the output has come.
-func (s *Sink) nextPiece() uint64 {
+// nextPiece begins a segment of the tail. Then what the tail can do without
+// goes: never the last name that says how far the output has come.
+func (s *Sink) nextPiece() {
 	end := s.pieces.end()
 	s.pieces = append(s.pieces, piece{name: segmentName(s.name, end), at: end})
 	if s.openPiece(); s.failed {
-		return 0
+		return
 	}
 	for keepFrom := end - min(end, tailOf(s.limit)); len(s.pieces) > 2 && s.pieces[1].end() <= keepFrom; {
 		_ = unix.Unlinkat(s.dir.fd, s.pieces[1].name, 0) // what cannot be goes with the command
 		s.pieces = append(s.pieces[:1], s.pieces[2:]...)
 	}
-	return s.pieces.room(s.limit)
 }
 
 func (s *Sink) keep(n int) (int, error) {
