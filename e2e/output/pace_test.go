@@ -33,7 +33,7 @@ func (c cluster) ratio(t *testing.T) {
 	for range 3 {
 		_, task := c.runs(t, rig.Sh("head -c 1G /dev/zero"))
 		alone = append(alone, task.EndedAt.Sub(task.StartedAt))
-		slow = append(slow, c.gigabyte(t, func(t *testing.T, id string) { c.Settled(t, id) }))
+		slow = append(slow, c.gigabyte(t, func(id string) { c.Settled(t, id) }))
 		quick = append(quick, c.gigabyte(t, nil))
 	}
 	a, s, q := slices.Min(alone), slices.Min(slow), slices.Min(quick)
@@ -46,7 +46,7 @@ func (c cluster) ratio(t *testing.T) {
 
 // gigabyte is how long a gigabyte takes with a viewer, who does something else
 // after the first bytes, unless it is nil.
-func (c cluster) gigabyte(t *testing.T, meanwhile func(t *testing.T, id string)) time.Duration {
+func (c cluster) gigabyte(t *testing.T, meanwhile func(id string)) time.Duration {
 	t.Helper()
 	key := rig.NewWitness(t)
 	job := c.Run(t, client.Request{Command: rig.Sh("echo begin; while [ ! -s " + key.Path + " ]; do sleep 0.05; done; date +%s%N >&2; head -c 1G /dev/zero")})
@@ -56,7 +56,7 @@ func (c cluster) gigabyte(t *testing.T, meanwhile func(t *testing.T, id string))
 	seen, gaps := c.view(t.Context(), t, job.ID, host, func() {
 		key.Write(t, "open")
 		if meanwhile != nil {
-			meanwhile(t, job.ID)
+			meanwhile(job.ID)
 		}
 	})
 	task := c.Settled(t, job.ID)[host]
