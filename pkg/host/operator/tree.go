@@ -61,7 +61,7 @@ func endTree(dir *spool.Command, attempt uint32, claim spool.Attempt, spec spool
 	}
 	out.Started, out.Overdue = run.At, dir.Overdue(attempt)
 	for i := range spool.Streams {
-		out.Kept[i], out.Cut[i] = dir.Drained(attempt, i)
+		out.SetOutput(i, dir.Drained(attempt, i, keep))
 	}
 	if err := dir.End(attempt, dir.Explain(out)); err != nil && !errors.Is(err, spool.ErrExists) {
 		return "", err
