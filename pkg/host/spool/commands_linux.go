@@ -53,8 +53,11 @@ func (r *Root) Accept(spec Spec, script, stdin []byte) (err error) {
 	if err == nil && spec.Run.Stdin.Present {
 		err = c.attach(stdinFile, stdin)
 	}
-	// The name of the directory is durable before the spec: a spec without a
-	// directory cannot be, a directory without a spec is swept.
+	// Every name is durable before the spec is: a spec without a directory, or
+	// without its script, cannot be; a directory without a spec is swept.
+	if err == nil && (spec.Run.Script.Present || spec.Run.Stdin.Present) {
+		err = c.dir.sync()
+	}
 	if err == nil {
 		err = r.commands.sync()
 	}

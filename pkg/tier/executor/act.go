@@ -8,7 +8,6 @@ import (
 
 	"github.com/ccs-project/ccs/pkg/core/adopt"
 	"github.com/ccs-project/ccs/pkg/core/task"
-	"github.com/ccs-project/ccs/pkg/host/proc"
 	"github.com/ccs-project/ccs/pkg/host/spool"
 )
 
@@ -31,6 +30,7 @@ func (e *Executor) act(ctx context.Context, c *command, s sight) {
 			e.changed(c)
 		}
 	}
+	e.hold(ctx, c, s)
 	switch action := adopt.Decide(s.found, s.live); action {
 	case adopt.Report:
 		e.finish(ctx, c, s)
@@ -38,7 +38,6 @@ func (e *Executor) act(ctx context.Context, c *command, s sight) {
 		if s.found.Claim == adopt.Begun {
 			e.meters.adopt(ctx, c)
 			e.occupy(c)
-			e.hold(ctx, c, s)
 			e.watchEndProcess(ctx, c, s.claim.Supervisor)
 			e.remind(ctx, c, s)
 		}
@@ -48,7 +47,6 @@ func (e *Executor) act(ctx context.Context, c *command, s sight) {
 	case adopt.TakeOver:
 		e.meters.adopt(ctx, c)
 		e.occupy(c)
-		e.hold(ctx, c, s)
 		e.takeOver(ctx, c, s)
 	case adopt.RecordCanceled, adopt.RecordExpired, adopt.SetAside, adopt.RecordRebooted, adopt.RecordSupervisorLost:
 		c.found = false
@@ -69,21 +67,16 @@ func (e *Executor) remind(ctx context.Context, c *command, s sight) {
 }
 
 // hold keeps the output that is under way, in case that its end-process and its
-// leader die before it is taken. If one of them still has its files once we have
-// them too, what is in them was never let go of in between.
+// leader die before it is taken.
 func (e *Executor) hold(ctx context.Context, c *command, s sight) {
-	if c.held != nil || s.found.Run != adopt.Whole {
+	if s.holdFault != nil {
+		e.log.WarnContext(ctx, "cannot hold the output of a command; its end may be lost with its end-process", slog.String("command_id", c.id), slog.Any("error", s.holdFault))
+	}
+	if c.held == nil {
+		c.held, c.heldInTime = s.held, s.heldInTime
 		return
 	}
-	dir, err := e.root.Command(c.id)
-	if err == nil {
-		c.held, err = dir.Hold(c.attempt)
-		c.heldInTime = err == nil && (!proc.Leaving(s.claim.Supervisor) || !proc.Leaving(s.run.Leader))
-		dir.Close()
-	}
-	if err != nil && !errors.Is(err, spool.ErrMissing) {
-		e.log.WarnContext(ctx, "cannot hold the output of a command; its end may be lost with its end-process", slog.String("command_id", c.id), slog.Any("error", err))
-	}
+	s.drop()
 }
 
 // finish takes the outcome from the disk to the callers.

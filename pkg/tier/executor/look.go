@@ -21,6 +21,10 @@ type sight struct {
 	sums    [2][32]byte   // of the outputs, with an outcome
 	overdue bool
 
+	held       *spool.Holder // of its outputs, if they are to be held and were not
+	heldInTime bool          // since before its end-process or its leader began to end
+	holdFault  error         // why they are not held
+
 	spec     spool.Spec
 	specRead bool  // it was read and is whole
 	err      error // disk or processes could not be looked at; nothing else is meaningful
@@ -38,18 +42,23 @@ func (e *Executor) look(c *command) {
 		return
 	}
 	c.looking = true
-	attempt, ours, startBy, unread := c.attempt, c.supervised && c.wake == nil, c.startBy, c.unread
+	attempt, ours, startBy, unread, held := c.attempt, c.supervised && c.wake == nil, c.startBy, c.unread, c.held != nil
 	e.work.Go(func() {
 		e.looking <- struct{}{}
 		s := e.see(c.id, attempt, ours, startBy)
 		if unread && s.err == nil && !s.specRead {
 			s.err = e.readSpec(c.id, &s)
 		}
+		if !held && s.err == nil {
+			e.holdOutputs(c.id, attempt, &s)
+		}
 		<-e.looking
 		e.post(func(ctx context.Context) {
 			c.looking = false
 			if e.commands[c.id] == c && c.attempt == attempt && !c.report.State.Final() {
 				e.act(ctx, c, s)
+			} else {
+				s.drop()
 			}
 			if c.again {
 				c.again = false
@@ -59,6 +68,32 @@ func (e *Executor) look(c *command) {
 			e.looked(c)
 		})
 	})
+}
+
+// holdOutputs opens the outputs of what runs. If its end-process or its leader
+// still has its files once we have them too, what is in them was never let go of
+// in between.
+func (e *Executor) holdOutputs(id string, attempt uint32, s *sight) {
+	if s.found.Run != adopt.Whole || s.found.Exit == adopt.Whole || s.found.Claim == adopt.Decided {
+		return
+	}
+	dir, err := e.root.Command(id)
+	if err == nil {
+		s.held, err = dir.Hold(attempt)
+		dir.Close()
+	}
+	if err != nil && !errors.Is(err, spool.ErrMissing) {
+		s.holdFault = err
+	}
+	s.heldInTime = s.held != nil && (!proc.Leaving(s.claim.Supervisor) || !proc.Leaving(s.run.Leader))
+}
+
+// drop gives back what is held.
+func (s *sight) drop() {
+	if s.held != nil {
+		s.held.Close()
+		s.held = nil
+	}
 }
 
 // looked tells those who waited for a look.
@@ -103,8 +138,28 @@ func (e *Executor) see(id string, attempt uint32, ours bool, startBy time.Time) 
 			return sight{err: err}
 		}
 		s.sums = digests(dir, attempt, s.outcome)
+		if s.outcome.Message == "" && lacksOutput(dir, attempt, s.outcome) {
+			s.outcome.Message = outputLacking
+		}
 	}
 	return s
+}
+
+// outputLacking is told of an outcome whose output is not all there: the disk has
+// lost it, with its power or by a person's hand.
+const outputLacking = "its outcome is certain, but kept output is missing on this host's disk"
+
+// lacksOutput reports whether less output is there than the outcome says.
+func lacksOutput(dir *spool.Command, attempt uint32, o spool.Outcome) bool {
+	for i, want := range o.Kept {
+		if want == 0 {
+			continue
+		}
+		if kept, _ := dir.Drained(attempt, i); kept < want {
+			return true
+		}
+	}
+	return false
 }
 
 // readSpec reads what could not be read before. A damaged one tells nothing
