@@ -26,10 +26,13 @@ type Program struct {
 	Env  []string
 	Logs *os.File // its standard output and error
 	Dir  string   // the directory that is looked at; absolute, without links
-	// Depth is how deep what it starts is traced. What is deeper goes on by
-	// itself. While a process runs, the one that has started it is held, so that
-	// there is one order of changes.
-	Depth int
+	// From and To are the depths whose changes are told. Before that only starts
+	// are, which costs little; what is deeper goes on by itself. While a process
+	// runs whose changes are told, the one that has started it is held if its
+	// changes are told too: so there is one order of them.
+	From, To int
+	// Begun is called with the program's pid when it is about to run.
+	Begun func(pid int)
 	// Each is called for every change, by one goroutine. What made it is stopped
 	// meanwhile, and may be killed.
 	Each func(Change)
@@ -66,6 +69,7 @@ func trace(p Program) error {
 	if err := syscall.PtraceSetOptions(pid, options); err != nil {
 		return fmt.Errorf("cannot trace: %w", err)
 	}
+	p.Begun(pid)
 	t.resume(t.threads[pid], 0)
 	for len(t.threads) > 0 {
 		if err := t.step(); err != nil {
@@ -141,8 +145,13 @@ func (t *tracer) step() error {
 // resume lets it go on to its next system call, unless what its process has
 // started runs.
 func (t *tracer) resume(th *thread, sig syscall.Signal) {
+	// On an error it is gone, and its end is told.
+	if th.process.depth < t.p.From {
+		_ = syscall.PtraceCont(th.id, int(sig))
+		return
+	}
 	if th.held = th.process.children > 0; !th.held {
-		_ = syscall.PtraceSyscall(th.id, int(sig)) // gone: its end is told
+		_ = syscall.PtraceSyscall(th.id, int(sig))
 	}
 }
 
@@ -174,7 +183,7 @@ func (t *tracer) event(th *thread, cause int) {
 	child := &thread{id: int(born), process: th.process}
 	if cause != unix.PTRACE_EVENT_CLONE {
 		child.process = &process{pid: child.id, depth: th.process.depth + 1, parent: th.process}
-		if child.process.depth > t.p.Depth {
+		if child.process.depth > t.p.To {
 			t.letGo(child.id)
 			t.p.Each(Change{Depth: th.process.depth, PID: th.process.pid, Op: "start"})
 			return

@@ -68,6 +68,8 @@ type life struct {
 	changes       int  // of the command
 	cut           bool // somebody was killed
 	answered      atomic.Bool
+	executor      int // its pid
+	from          int // the depth from which changes count
 	each          func(n int, c tracer.Change)
 }
 
@@ -91,27 +93,23 @@ func (l *life) open() {
 
 // lead leads the life under the tracer: client is what the caller does beside
 // it. each is called after every change of the command.
-func (l *life) lead(each func(n int, c tracer.Change), client func(executor int)) {
+func (l *life) lead(from int, each func(n int, c tracer.Change), client func()) {
 	l.Helper()
 	logs, err := os.OpenFile(l.logs, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		l.Fatal(err)
 	}
 	defer func() { _ = logs.Close() }()
-	l.each, l.begun, l.changes = each, false, 0
-	pids := make(chan int, 1)
-	var once sync.Once
+	l.each, l.from, l.begun, l.changes = each, from, from > 0, 0
 	l.dial()
 	var beside sync.WaitGroup
-	beside.Go(func() { client(<-pids) })
 	err = tracer.Trace(tracer.Program{
-		Path: os.Args[0], Args: os.Args[:1], Env: l.environ(), Logs: logs, Dir: l.state, Depth: 1,
-		Each: func(c tracer.Change) {
-			if c.Depth == 0 {
-				once.Do(func() { pids <- c.PID })
-			}
-			l.see(c)
+		Path: os.Args[0], Args: os.Args[:1], Env: l.environ(), Logs: logs, Dir: l.state, From: from, To: 1,
+		Begun: func(pid int) {
+			l.executor = pid
+			beside.Go(client)
 		},
+		Each: l.see,
 	})
 	if err != nil {
 		l.Fatalf("cannot trace; this test needs ptrace(2): %v", err)
@@ -123,7 +121,7 @@ func (l *life) lead(each func(n int, c tracer.Change), client func(executor int)
 // end-process has recorded that it runs.
 func (l *life) see(c tracer.Change) {
 	l.begun = l.begun || c.Op == "mkdir" && c.Path == "commands/c"
-	if !l.begun || c.Path == "bell" {
+	if !l.begun || c.Path == "bell" || c.Depth < l.from {
 		return
 	}
 	if c.Op == "start" && c.Depth == 1 {
@@ -163,14 +161,14 @@ func record(t *testing.T) (steps []step, l *life) {
 		}
 		steps = append(steps, step{c, promised, lines(t, l.witness), disk.asSeen(), disk.afterPowerLoss()})
 	}
-	l.lead(each, func(executor int) {
+	l.lead(0, each, func() {
 		l.accept(l.order)
 		l.answered.Store(true)
 		l.becomes("c", task.Succeeded, task.Exit{})
 		if !l.release("c", time.Now()) {
 			t.Error("it was not released")
 		}
-		_ = unix.Kill(executor, unix.SIGKILL)
+		_ = unix.Kill(l.executor, unix.SIGKILL)
 	})
 	if got, want := readDisk(t, l.state).asSeen().key(), disk.asSeen().key(); got != want {
 		t.Errorf("the model of the disk has missed something: it is\n%s\nand the disk\n%s", want, got)
@@ -181,23 +179,22 @@ func record(t *testing.T) (steps []step, l *life) {
 // find is the child of that name, which must be there.
 func (n *node) find(name string) *node { return n.names[name] }
 
-// Who is killed.
+// victim says who is killed.
+type victim int
+
 const (
-	both = iota
+	both victim = iota
 	executorAlone
 	endProcessAlone
 )
 
 // kill leads the life once more, ends it for one or both processes after the
-// same change, and tells what becomes of the command.
-func kill(t *testing.T, at int, want step, who int) string {
+// same change of the end-process, and tells what becomes of the command.
+func kill(t *testing.T, at int, want step, who victim) string {
 	t.Helper()
 	l := newLife(t)
-	executor, found := 0, ""
+	found := ""
 	each := func(n int, c tracer.Change) {
-		if executor == 0 {
-			executor = c.PID
-		}
 		if n != at || l.cut {
 			return
 		}
@@ -209,7 +206,7 @@ func kill(t *testing.T, at int, want step, who int) string {
 			_ = unix.Kill(c.PID, unix.SIGKILL)
 		}
 		if who != endProcessAlone {
-			_ = unix.Kill(executor, unix.SIGKILL)
+			_ = unix.Kill(l.executor, unix.SIGKILL)
 		}
 		if who == executorAlone { // the end-process is stopped until we return
 			found = finds(t, l.state)
@@ -219,11 +216,11 @@ func kill(t *testing.T, at int, want step, who int) string {
 		}
 	}
 	var told wire.HostCommand
-	l.lead(each, func(executor int) {
+	l.lead(1, each, func() {
 		_, _ = l.api.Start(l.ctx(), wire.StartToProto(l.order))
 		if who == endProcessAlone {
-			told = l.host.ended("c")
-			_ = unix.Kill(executor, unix.SIGKILL)
+			told = l.ended("c")
+			_ = unix.Kill(l.executor, unix.SIGKILL)
 		}
 	})
 	switch who {
@@ -328,7 +325,8 @@ func TestEveryStepOfACommandsLifeMayBeItsLast(t *testing.T) {
 	steps, l := record(t)
 	var rows []*row
 	cases := map[string]string{}
-	for n, s := range steps {
+	ofEndProcess := 0
+	for _, s := range steps {
 		if len(rows) == 0 || rows[len(rows)-1].name != name(s.Change) {
 			rows = append(rows, &row{name: name(s.Change)})
 		}
@@ -348,9 +346,10 @@ func TestEveryStepOfACommandsLifeMayBeItsLast(t *testing.T) {
 		if s.Op == "exit" {
 			continue
 		}
-		r.add(0, kill(t, n, s, both))
-		r.add(1, kill(t, n, s, executorAlone))
-		r.add(2, kill(t, n, s, endProcessAlone))
+		for cell, who := range []victim{both, executorAlone, endProcessAlone} {
+			r.add(cell, kill(t, ofEndProcess, s, who))
+		}
+		ofEndProcess++
 	}
 	t.Logf("%d steps, %d states of the disk after a loss of power", len(steps), len(cases))
 	var b strings.Builder
