@@ -41,14 +41,19 @@ type Program struct {
 // Trace runs the program until it and everything that is traced of it has
 // ended. It ends nothing by itself.
 func Trace(p Program) error {
-	done := make(chan error)
+	done := make(chan error, 1)
 	go func() {
+		defer close(done) // also if Each ends the goroutine, as a test that fails does
 		// The thread is the tracer, and is not given back: it ends with us, and
 		// what it traces with it.
 		runtime.LockOSThread()
 		done <- trace(p)
 	}()
-	return <-done
+	err, whole := <-done
+	if !whole {
+		return errors.New("it was not traced to its end")
+	}
+	return err
 }
 
 const options = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK |
