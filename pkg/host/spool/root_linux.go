@@ -89,7 +89,9 @@ func (e *LockedError) Error() string {
 }
 
 func takeLock(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator names the directory
+	// It is held open for reading alone: so an administrator can make the disk
+	// read-only under us.
+	file, err := os.OpenFile(path, os.O_RDONLY|os.O_CREATE, 0o600) //nolint:gosec // the operator names the directory
 	if err != nil {
 		return nil, err
 	}
@@ -104,10 +106,7 @@ func takeLock(path string) (*os.File, error) {
 		return nil, &LockedError{Path: filepath.Dir(path), Holder: strings.TrimSpace(string(holder))}
 	}
 	if err == nil {
-		err = file.Truncate(0)
-	}
-	if err == nil {
-		_, err = file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+		err = os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o600)
 	}
 	if err != nil {
 		_ = file.Close()
@@ -218,4 +217,18 @@ func (r *Root) RaiseWatermark(w time.Time) error {
 		return nil
 	}
 	return r.top.replace(watermarkFile, newRecord("watermark").when("until", w).encode())
+}
+
+// Free returns how many bytes and files may still be written to the disk of the
+// directory. A file system that does not count files has room for many.
+func (r *Root) Free() (bytes, files uint64, err error) {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(r.top.fd, &st); err != nil {
+		return 0, 0, r.top.fault("statfs", "", err)
+	}
+	files = st.Ffree
+	if st.Files == 0 {
+		files = 1 << 32
+	}
+	return st.Bavail * uint64(st.Bsize), files, nil //nolint:gosec // a block has a size
 }

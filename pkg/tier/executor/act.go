@@ -83,6 +83,7 @@ func (e *Executor) hold(ctx context.Context, c *command, s sight) {
 func (e *Executor) finish(ctx context.Context, c *command, s sight) {
 	c.letGo()
 	e.removeGroup(s.claim.Group)
+	e.keepOnly(c, s.outcome)
 	c.settle(s.outcome, s.sums)
 	e.meters.end(ctx, c)
 	e.log.InfoContext(c.ran(ctx), "a command has ended", slog.String("command_id", c.id), slog.Uint64("attempt", uint64(c.attempt)),

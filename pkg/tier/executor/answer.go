@@ -37,9 +37,8 @@ func (e *Executor) known(id string, until time.Time, again func(ctx context.Cont
 		}
 		return c, false
 	}
-	_, tomb := e.tombs[id]
 	switch {
-	case tomb:
+	case e.tombs.has(id):
 		reply(answer{acceptance: released}, nil)
 	case !e.watermark.IsZero() && !until.After(e.watermark):
 		reply(answer{acceptance: pastW}, nil)

@@ -43,7 +43,7 @@ func (h *host) mark(id string) proc.Orphans {
 func TestASecondExecutorOnOneDirectoryIsRefusedAndToldWhoHoldsIt(t *testing.T) {
 	h := boot(t)
 	h.accept(shell("a", "true"))
-	cfg := Config{StateDir: h.state, Socket: h.socket + "2", EndProcess: endProcess, Slots: 1, MaxRecords: 100}
+	cfg := Config{StateDir: h.state, Socket: h.socket + "2", EndProcess: endProcess, Slots: 1, MaxRecords: 100, SpoolBytes: 1 << 30}
 	_, err := Open(cfg, Deps{Log: slog.New(slog.DiscardHandler), Version: "test"})
 	if err == nil || !strings.Contains(err.Error(), strconv.Itoa(h.process.Process.Pid)) {
 		t.Errorf("the second executor is told: %v", err)

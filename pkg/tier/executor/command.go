@@ -34,6 +34,9 @@ type command struct {
 	// leaving: it is being released, so that nobody is told of it any more.
 	leaving bool
 
+	room    uint64 // that it holds on the disk
+	outputs uint64 // of that, what the outputs of the present attempt may take
+
 	looking, again bool   // a look is under way; another is wanted
 	queued, slot   bool   // it waits for a slot; it has one
 	supervised     bool   // somebody beside the loop waits for its end-process, or took over

@@ -31,19 +31,28 @@ type Config struct {
 	// CgroupParent is the group below which they are made, as a path within the
 	// hierarchies such as /ccs.slice. Empty: the executor's own.
 	CgroupParent string `mapstructure:"cgroup_parent"`
+	// SpoolBytes is what all commands in the state directory may take, with what
+	// their output may come to, at least 64 MiB. At the limit new ones are refused.
+	SpoolBytes int64 `mapstructure:"spool_bytes"`
+	// MinFreeBytes is how much of its disk must be free for a command to be
+	// accepted; 0: it is not looked at.
+	MinFreeBytes int64 `mapstructure:"min_free_bytes"`
 }
 
 // Default is the configuration of a host that says nothing.
 func Default() Config {
 	c := Config{
 		StateDir: "/var/lib/ccs/executor", Socket: "/run/ccs/executor.sock",
-		Slots: 64, SlotsTotal: 256, MaxRecords: 50_000, Cgroup: string(cgroup.UseAuto),
+		Slots: 64, SlotsTotal: 256, MaxRecords: 50_000, SpoolBytes: 10 << 30, MinFreeBytes: 256 << 20, Cgroup: string(cgroup.UseAuto),
 	}
 	if self, err := os.Executable(); err == nil {
 		c.EndProcess = filepath.Join(filepath.Dir(self), "ccs-endprocess")
 	}
 	return c
 }
+
+// leastSpool fits a command with the longest outputs.
+const leastSpool = 64 << 20
 
 // Validate names every fault.
 func (c Config) Validate() error {
@@ -63,6 +72,8 @@ func (c Config) Validate() error {
 	fault(!cgroup.Choice(c.Cgroup).Valid(), "cgroup: %q is none of auto, none, v1, v2", c.Cgroup)
 	fault(c.CgroupParent != "" && !filepath.IsAbs(c.CgroupParent), "cgroup_parent: %q does not begin with a slash; it is a path below the cgroup mounts, such as /ccs.slice", c.CgroupParent)
 	fault(c.MaxRecords < 100 || c.MaxRecords > 1_000_000, "max_records: %d is not within 100..1000000", c.MaxRecords)
+	fault(c.SpoolBytes < leastSpool, "spool_bytes: %d is less than %d, and one command could not keep its output; give it more", c.SpoolBytes, leastSpool)
+	fault(c.MinFreeBytes < 0, "min_free_bytes: %d is negative; 0 means that it is not looked at", c.MinFreeBytes)
 	if st, err := os.Stat(c.EndProcess); err != nil || st.IsDir() || st.Mode()&0o111 == 0 || !filepath.IsAbs(c.EndProcess) {
 		fault(true, "endprocess: %q is not the absolute path of a program; it is installed as ccs-endprocess beside ccs-executor", c.EndProcess)
 	}

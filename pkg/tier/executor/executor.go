@@ -63,9 +63,10 @@ type Executor struct {
 
 	// Owned by the loop.
 	commands   map[string]*command
-	tombs      map[string]time.Time // released commands and their remember-until
-	watermark  time.Time            // W
-	serverTime time.Time            // the greatest that a caller told
+	tombs      tombs
+	room       room
+	watermark  time.Time // W
+	serverTime time.Time // the greatest that a caller told
 	purging    bool
 	groups     map[string]*group
 	running    int // in all groups
@@ -92,7 +93,7 @@ func Open(cfg Config, d Deps) (*Executor, error) {
 		tracer: d.Telemetry.Tracer(), meters: newMeters(d.Telemetry),
 		calls: make(chan func(context.Context)), stopped: make(chan struct{}), looking: make(chan struct{}, lookers),
 		viewing: make(chan struct{}, maxViewers), hangUp: make(chan struct{}),
-		commands: map[string]*command{}, tombs: map[string]time.Time{},
+		commands: map[string]*command{}, tombs: newTombs(), room: room{limit: uint64(cfg.SpoolBytes)}, //nolint:gosec // validated
 		groups: map[string]*group{}, watchers: map[*watcher]struct{}{},
 	}
 	err = e.load(time.Now())

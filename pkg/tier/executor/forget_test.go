@@ -338,7 +338,7 @@ func TestACommandThatCouldNotBeReadAtFirstIsRunWhenItCan(t *testing.T) {
 	h := newHost(t)
 	o := shell("a", "true")
 	acceptOnly(t, h, o.Spec)
-	e, err := Open(Config{StateDir: h.state, Socket: h.socket, EndProcess: endProcess, Slots: 1, MaxRecords: 100}, Deps{Log: slog.New(slog.DiscardHandler), Version: "test"})
+	e, err := Open(Config{StateDir: h.state, Socket: h.socket, EndProcess: endProcess, Slots: 1, MaxRecords: 100, SpoolBytes: 1 << 30}, Deps{Log: slog.New(slog.DiscardHandler), Version: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,7 @@ type host struct {
 	state, socket, end string
 	slots, total       int
 	cgroup             string // empty: none
+	spool, minFree     int64
 	process            *exec.Cmd
 	logs               string // file
 	conn               *grpc.ClientConn
@@ -50,7 +51,7 @@ func newHost(t *testing.T) *host {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(run) })
-	h := &host{T: t, logs: filepath.Join(run, "log"), state: t.TempDir(), socket: filepath.Join(run, "x.sock"), end: endProcess, slots: 64}
+	h := &host{T: t, logs: filepath.Join(run, "log"), state: t.TempDir(), socket: filepath.Join(run, "x.sock"), end: endProcess, slots: 64, spool: 1 << 30}
 	t.Cleanup(h.cleanUp)
 	return h
 }
@@ -90,13 +91,19 @@ func (h *host) launch() {
 	}
 	defer func() { _ = logs.Close() }()
 	h.process = exec.Command(os.Args[0])
-	h.process.Env = append(os.Environ(), "TEST_EXECUTOR_STATE="+h.state, "TEST_EXECUTOR_SOCKET="+h.socket,
-		"TEST_EXECUTOR_ENDPROCESS="+h.end, "TEST_EXECUTOR_SLOTS="+strconv.Itoa(h.slots),
-		"TEST_EXECUTOR_SLOTS_TOTAL="+strconv.Itoa(h.total), "TEST_EXECUTOR_CGROUP="+h.cgroup)
+	h.process.Env = h.environ()
 	h.process.Stderr = logs
 	if err := h.process.Start(); err != nil {
 		h.Fatal(err)
 	}
+}
+
+// environ makes the test's program an executor of this host.
+func (h *host) environ() []string {
+	return append(os.Environ(), "TEST_EXECUTOR_STATE="+h.state, "TEST_EXECUTOR_SOCKET="+h.socket,
+		"TEST_EXECUTOR_ENDPROCESS="+h.end, "TEST_EXECUTOR_SLOTS="+strconv.Itoa(h.slots),
+		"TEST_EXECUTOR_SLOTS_TOTAL="+strconv.Itoa(h.total), "TEST_EXECUTOR_CGROUP="+h.cgroup,
+		"TEST_EXECUTOR_SPOOL="+strconv.FormatInt(h.spool, 10), "TEST_EXECUTOR_MINFREE="+strconv.FormatInt(h.minFree, 10))
 }
 
 // log is what all executors of the host have said.

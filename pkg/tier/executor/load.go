@@ -25,7 +25,7 @@ func (e *Executor) load(now time.Time) error {
 	}
 	for _, t := range tombs {
 		if t.Released {
-			e.tombs[t.ID] = t.RememberUntil
+			e.tombs.add(t.ID, t.RememberUntil)
 		} else {
 			e.commands[t.ID] = fromTomb(t)
 			e.commands[t.ID].born = true
@@ -54,9 +54,8 @@ func (e *Executor) load(now time.Time) error {
 // buried reports whether there is a tombstone: it is the later word than any
 // directory, which is left of a release or of an acceptance that failed.
 func (e *Executor) buried(id string) bool {
-	_, released := e.tombs[id]
 	c := e.commands[id]
-	return released || c != nil && c.buried
+	return e.tombs.has(id) || c != nil && c.buried
 }
 
 func fromTomb(t spool.Tomb) *command {
@@ -80,6 +79,10 @@ func (e *Executor) fromFound(f spool.Found) *command {
 	}
 	c := newCommand(f.Spec, f.Latest)
 	c.unread = f.Unread != nil
+	if f.Spec.Run.Keep == 0 { // it cannot be read, and may have written as much as most
+		f.Spec.Run.Keep = spool.DefaultKept
+	}
+	e.takeRoom(c, f.Spec)
 	c.born, c.found = true, true
 	if f.Latest == 1 {
 		return c
@@ -117,4 +120,4 @@ func (e *Executor) adoptAll(ctx context.Context) {
 
 // full reports whether nothing more can be remembered. Every command will need
 // a tombstone, so both count.
-func (e *Executor) full() bool { return len(e.commands)+len(e.tombs) >= e.cfg.MaxRecords }
+func (e *Executor) full() bool { return len(e.commands)+e.tombs.len() >= e.cfg.MaxRecords }

@@ -70,6 +70,11 @@ func serveForTest(dir string) int {
 		StateDir:   dir, Socket: os.Getenv("TEST_EXECUTOR_SOCKET"), EndProcess: os.Getenv("TEST_EXECUTOR_ENDPROCESS"),
 		Slots: slots, MaxRecords: 100, Cgroup: os.Getenv("TEST_EXECUTOR_CGROUP"),
 	}
+	for name, to := range map[string]*int64{"TEST_EXECUTOR_SPOOL": &cfg.SpoolBytes, "TEST_EXECUTOR_MINFREE": &cfg.MinFreeBytes} {
+		if *to, err = strconv.ParseInt(os.Getenv(name), 10, 64); err != nil {
+			return 1
+		}
+	}
 	if err := runForTest(ctx, cfg, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

@@ -104,7 +104,7 @@ func TestAnExecutorThatMayStartNothingIsNotReady(t *testing.T) {
 
 func TestAnExecutorIsReadyOnceItsDirectoryIsLoadedUntilItStops(t *testing.T) {
 	h := newHost(t)
-	cfg := Config{StateDir: t.TempDir(), Socket: h.socket, EndProcess: h.end, Slots: 1, MaxRecords: 100}
+	cfg := Config{StateDir: t.TempDir(), Socket: h.socket, EndProcess: h.end, Slots: 1, MaxRecords: 100, SpoolBytes: 1 << 30}
 	idle, err := Open(cfg, Deps{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)

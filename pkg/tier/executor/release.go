@@ -31,8 +31,7 @@ func (e *Executor) release(ctx context.Context, id string, reply func(bool, erro
 	c := e.commands[id]
 	switch {
 	case c == nil:
-		_, tomb := e.tombs[id]
-		reply(tomb, nil)
+		reply(e.tombs.has(id), nil)
 		return
 	case c.busy:
 		c.line = append(c.line, func(ctx context.Context) { e.release(ctx, id, reply) })
@@ -57,7 +56,8 @@ func (e *Executor) release(ctx context.Context, id string, reply func(bool, erro
 		e.post(func(ctx context.Context) {
 			if err == nil {
 				delete(e.commands, id)
-				e.tombs[id] = until
+				e.giveBack(c, c.room)
+				e.tombs.add(id, until)
 			} else {
 				c.leaving = false
 				e.changed(c)
@@ -88,22 +88,15 @@ func (e *Executor) purge(now time.Time) {
 	if e.purging {
 		return
 	}
-	var ids []string
-	var w time.Time
-	for id, until := range e.tombs {
-		if until.IsZero() || !until.Before(now) || !until.Before(e.serverTime) && !planted.Bug("purged by its own clock alone") {
-			continue
-		}
-		ids = append(ids, id)
-		if until.After(w) {
-			w = until
-		}
-		if len(ids) == purgeAtOnce {
-			break
-		}
-	}
-	if len(ids) == 0 {
+	gone, w := e.tombs.past(func(until time.Time) bool {
+		return until.Before(now) && (until.Before(e.serverTime) || planted.Bug("purged by its own clock alone"))
+	}, purgeAtOnce)
+	if len(gone) == 0 {
 		return
+	}
+	ids := make([]string, len(gone))
+	for i, d := range gone {
+		ids[i] = d.id
 	}
 	if w.Before(e.watermark) {
 		w = e.watermark
@@ -115,12 +108,11 @@ func (e *Executor) purge(now time.Time) {
 			e.purging = false
 			if err != nil {
 				e.log.WarnContext(ctx, "cannot purge tombstones; it is tried again", slog.Any("error", err))
+				e.tombs.putBack(gone)
 				return
 			}
 			e.watermark = w
-			for _, id := range ids {
-				delete(e.tombs, id)
-			}
+			e.tombs.forget(gone)
 		})
 	})
 }

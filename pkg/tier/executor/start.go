@@ -33,14 +33,24 @@ func (e *Executor) start(o wire.StartOrder, traceParent string, reply replier) {
 
 func (e *Executor) acceptFirst(o wire.StartOrder, traceParent string, reply replier) {
 	o.Spec.Accepted = time.Now()
+	if more := roomOf(o.Spec); !e.room.fits(more) {
+		reply(answer{}, e.noRoomFor(o.Spec.ID, more))
+		return
+	}
 	c := newCommand(o.Spec, 1)
+	e.takeRoom(c, o.Spec)
 	c.busy, c.trace = true, traceParent
 	e.commands[c.id] = c
 	e.work.Go(func() {
-		err := e.root.Accept(o.Spec, o.Script, o.Stdin)
+		err := e.diskFor(c.id)
+		if err == nil {
+			if err = e.root.Accept(o.Spec, o.Script, o.Stdin); err != nil {
+				err = writeFault("write the specification", c.id, err)
+			}
+		}
 		e.post(func(ctx context.Context) {
 			if err != nil && !planted.Bug("accepted without the disk") {
-				reply(answer{}, writeFault("write the specification", c.id, err))
+				reply(answer{}, err)
 				e.forget(ctx, c)
 				return
 			}
@@ -58,6 +68,7 @@ func (e *Executor) acceptFirst(o wire.StartOrder, traceParent string, reply repl
 func (e *Executor) forget(ctx context.Context, c *command) {
 	if !e.root.Remains(c.id) {
 		delete(e.commands, c.id)
+		e.giveBack(c, c.room)
 		e.unbusy(ctx, c)
 		return
 	}
@@ -79,6 +90,10 @@ func (e *Executor) acceptNext(c *command, o wire.StartOrder, traceParent string,
 		reply(answer{}, cannotFollow(c.id, o.Attempt, c))
 		return
 	}
+	if more := outputRoom(o.Spec.Run); !e.room.fits(more) {
+		reply(answer{}, e.noRoomFor(c.id, more))
+		return
+	}
 	c.busy = true
 	e.work.Go(func() {
 		err := e.write(c.id, func(dir *spool.Command) error {
@@ -87,6 +102,7 @@ func (e *Executor) acceptNext(c *command, o wire.StartOrder, traceParent string,
 		e.post(func(ctx context.Context) {
 			if err == nil {
 				c.next(o.Spec.StartBy, o.Spec.Context)
+				e.takeOutputs(c, o.Spec.Run)
 				c.trace = traceParent
 			}
 			e.unbusy(ctx, c)

@@ -67,7 +67,7 @@ func (e *Executor) bury(v verdict, reply replier) {
 				return
 			case stands.Released: // a damaged one
 				delete(e.commands, c.id)
-				e.tombs[c.id] = stands.RememberUntil
+				e.tombs.add(c.id, stands.RememberUntil)
 				e.unbusy(ctx, c)
 				reply(answer{acceptance: released}, nil)
 				return

@@ -5,19 +5,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 
 	"github.com/ccs-project/ccs/pkg/core/adopt"
 	"github.com/ccs-project/ccs/pkg/host/proc"
 	"github.com/ccs-project/ccs/pkg/host/spool"
 )
-
-// environ makes the test's program an executor of this host.
-func (h *host) environ() []string {
-	return append(os.Environ(), "TEST_EXECUTOR_STATE="+h.state, "TEST_EXECUTOR_SOCKET="+h.socket,
-		"TEST_EXECUTOR_ENDPROCESS="+h.end, "TEST_EXECUTOR_SLOTS="+strconv.Itoa(h.slots))
-}
 
 func lives(id proc.Identity) bool { return alive(id) != adopt.Dead }
 
@@ -40,7 +33,7 @@ func finds(t *testing.T, dir string) string {
 	e := open(t, dir)
 	defer e.root.Close()
 	c := e.commands["c"]
-	if _, tomb := e.tombs["c"]; tomb {
+	if e.tombs.has("c") {
 		return "released"
 	}
 	if c == nil {

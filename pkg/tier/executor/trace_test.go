@@ -41,7 +41,7 @@ func bootHere(t *testing.T) (*host, *obstest.Recorder) {
 // serveHere starts an executor in this process; stop ends it and waits.
 func (h *host) serveHere(t obs.Telemetry) (e *Executor, stop func()) {
 	h.Helper()
-	cfg := Config{StateDir: h.state, Socket: h.socket, EndProcess: h.end, Slots: h.slots, MaxRecords: 100}
+	cfg := Config{StateDir: h.state, Socket: h.socket, EndProcess: h.end, Slots: h.slots, MaxRecords: 100, SpoolBytes: 1 << 30}
 	e, err := Open(cfg, Deps{Log: slog.New(slog.DiscardHandler), Version: "test", Telemetry: t})
 	if err != nil {
 		h.Fatal(err)
