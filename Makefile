@@ -9,6 +9,7 @@ SEEDS ?= 2000
 DURATION ?= 3m
 SEED  ?=
 STORE ?= sqlite
+FUZZTIME ?= 10s
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # main.version is the end-process's: it is too small to import setup.
@@ -24,7 +25,7 @@ BUF_INSTALLED := .tools/buf/installed
 BUF           := .tools/buf/node_modules/.bin/buf
 CHECKS        := check-format check-lint check-vet check-mod check-proto check-gen check-arch
 
-.PHONY: help build $(BINARIES) gen format check $(CHECKS) test race sim planted-bugs torture-jobs e2e degrade cover demo smoke sim-scale bench-core bench-store bench-host bench-history bench-swarm bench-latency clean
+.PHONY: help build $(BINARIES) gen format check $(CHECKS) test race sim planted-bugs fuzz torture-jobs e2e degrade cover demo smoke sim-scale bench-core bench-store bench-host bench-history bench-swarm bench-latency clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -101,6 +102,9 @@ bench-store: ## task results a second that SQLite and PostgreSQL make durable, b
 
 bench-host: build ## durable commands a second through the executor, 1, 8 and 64 at a time, beside bare fork+exec and a floor of the same fsyncs; ARGS="-rounds=50"
 	@set -o pipefail; CCS_BIN=$(CURDIR)/bin go test ./internal/benchhost -count=1 -v -timeout 30m -args -judge -rounds=15 $(ARGS) | grep -v '^=== '
+fuzz: ## fuzz every parser of what is on a host's disk, FUZZTIME each (default 10s); make test runs what was found before
+	@for f in $$(go test ./pkg/host/spool -list '^Fuzz' | grep '^Fuzz'); do \
+		go test ./pkg/host/spool -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) || exit 1; done
 
 cover: build ## test coverage of pkg into coverage.out
 	go test -coverpkg=./pkg/... -coverprofile=coverage.out ./pkg/... ./internal/...

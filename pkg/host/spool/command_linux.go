@@ -280,12 +280,15 @@ func (c *Command) Digest(n uint32) ([2]string, error) {
 	if err != nil {
 		return [2]string{}, err
 	}
+	return decodeDigest(data)
+}
+
+func decodeDigest(data []byte) ([2]string, error) {
 	r, err := decode("digest", data)
 	if err != nil {
 		return [2]string{}, err
 	}
-	sums := [2]string{r.opt("stdout"), r.opt("stderr")}
-	return sums, r.done()
+	return [2]string{r.opt("stdout"), r.opt("stderr")}, r.done()
 }
 
 // KeepDigest caches hashes; it is not synced.

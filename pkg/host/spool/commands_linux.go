@@ -70,6 +70,15 @@ func (r *Root) Accept(spec Spec, script, stdin []byte) (err error) {
 // Remains reports whether the command has a directory.
 func (r *Root) Remains(id string) bool { return r.commands.has(id) }
 
+// Clear deletes the directory of a command whose acceptance failed, if it was
+// left. It is no error that there is none.
+func (r *Root) Clear(id string) error {
+	if !r.Remains(id) {
+		return nil
+	}
+	return r.Remove(id)
+}
+
 // attach writes a file beside the spec. Everybody may read it who gets an open
 // file of it: accounts that a script runs as. Nobody else reaches it, since the
 // directory is closed.

@@ -124,16 +124,20 @@ func (r *Root) identify() error {
 	if err != nil {
 		return err
 	}
-	rd, err := decode("incarnation", data)
-	if err != nil {
+	if r.incarnation, err = decodeIncarnation(data); err != nil {
 		return r.lost("is damaged")
 	}
-	id, ok := parseHexID(rd.text("id"))
-	if !ok || rd.done() != nil {
-		return r.lost("is damaged")
-	}
-	r.incarnation = id
 	return nil
+}
+
+func decodeIncarnation(data []byte) (id [16]byte, err error) {
+	r, err := decode("incarnation", data)
+	if err != nil {
+		return id, err
+	}
+	id, ok := parseHexID(r.text("id"))
+	r.failed = r.failed || !ok
+	return id, r.done()
 }
 
 func (r *Root) lost(how string) error {
@@ -182,16 +186,21 @@ func (r *Root) ReserveSessions(count uint32) (uint64, error) {
 	next := uint64(1)
 	data, err := r.top.read(sessionsFile, maxRecord)
 	if err == nil {
-		var rd *reader
-		if rd, err = decode("sessions", data); err == nil {
-			next, err = rd.size("next"), rd.done()
-		}
+		next, err = decodeSessions(data)
 	}
 	if err != nil && !errors.Is(err, ErrMissing) {
 		return 0, err
 	}
 	data = newRecord("sessions").size("next", next+uint64(count)).encode()
 	return next, r.top.replace(sessionsFile, data)
+}
+
+func decodeSessions(data []byte) (next uint64, err error) {
+	r, err := decode("sessions", data)
+	if err != nil {
+		return 0, err
+	}
+	return r.size("next"), r.done()
 }
 
 // Watermark returns W, the greatest remember-until that was purged; zero: none.
@@ -203,12 +212,15 @@ func (r *Root) Watermark() (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	rd, err := decode("watermark", data)
+	return decodeWatermark(data)
+}
+
+func decodeWatermark(data []byte) (time.Time, error) {
+	r, err := decode("watermark", data)
 	if err != nil {
 		return time.Time{}, err
 	}
-	w := rd.when("until")
-	return w, rd.done()
+	return r.when("until"), r.done()
 }
 
 // RaiseWatermark makes a greater W durable.

@@ -2,7 +2,6 @@ package executor
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -149,12 +148,7 @@ func (e *Executor) decide(ctx context.Context, c *command, o spool.Outcome) {
 // tried again by the slow pull, which comes to the same decision.
 func (e *Executor) beside(ctx context.Context, c *command, write func(dir *spool.Command) error) {
 	e.work.Go(func() {
-		dir, err := e.root.Command(c.id)
-		if err == nil {
-			err = write(dir)
-			dir.Close()
-		}
-		if err != nil && !errors.Is(err, spool.ErrExists) {
+		if err := e.write(c.id, write); err != nil {
 			e.log.ErrorContext(ctx, "cannot record what became of a command; it is tried again", slog.String("command_id", c.id), slog.Any("error", err))
 			return
 		}

@@ -22,9 +22,6 @@ import (
 // news, and a ring may be lost.
 const lookAgainEvery = 15 * time.Second
 
-// lookers is how many commands are looked at side by side.
-const lookers = 16
-
 // errStopping answers calls that come while the executor stops.
 var errStopping = fmt.Errorf("%w: the executor stops; the same again later will work", wire.ErrUnavailable)
 
@@ -56,8 +53,9 @@ type Executor struct {
 	calls   chan func(ctx context.Context) // run by the loop, one at a time
 	stopped chan struct{}                  // closed when the loop takes no more calls
 	work    sync.WaitGroup                 // everything that runs beside the loop
-	looking chan struct{}                  // one token for each looker
 	viewing chan struct{}                  // one token for each output that is followed
+	disk    chan struct{}                  // one token for each who may block now
+	numbers sync.Mutex                     // held while session numbers are reserved
 	hangUp  chan struct{}                  // closed: streams that never end by themselves are to end
 	hang    sync.Once
 
@@ -91,7 +89,7 @@ func Open(cfg Config, d Deps) (*Executor, error) {
 	e := &Executor{
 		cfg: cfg, version: d.Version, log: d.Log, root: root, boot: boot, orphans: newOrphans(),
 		tracer: d.Telemetry.Tracer(), meters: newMeters(d.Telemetry),
-		calls: make(chan func(context.Context)), stopped: make(chan struct{}), looking: make(chan struct{}, lookers),
+		calls: make(chan func(context.Context)), stopped: make(chan struct{}), disk: make(chan struct{}, diskWorkers),
 		viewing: make(chan struct{}, maxViewers), hangUp: make(chan struct{}),
 		commands: map[string]*command{}, tombs: newTombs(), room: room{limit: uint64(cfg.SpoolBytes)}, //nolint:gosec // validated
 		groups: map[string]*group{}, watchers: map[*watcher]struct{}{},
@@ -118,6 +116,7 @@ func (e *Executor) Run(ctx context.Context) error {
 		close(e.stopped)
 		return fmt.Errorf("cannot become a subreaper: %w", err)
 	}
+	makeThreads(spareThreads)
 	bell, err := e.root.OpenBell()
 	if err != nil {
 		close(e.stopped)

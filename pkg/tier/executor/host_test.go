@@ -37,6 +37,9 @@ type host struct {
 	slots, total       int
 	cgroup             string // empty: none
 	spool, minFree     int64
+	program            string // that is the executor
+	account            *syscall.Credential
+	limit              string // file that says how many processes it may have
 	process            *exec.Cmd
 	logs               string // file
 	conn               *grpc.ClientConn
@@ -51,7 +54,7 @@ func newHost(t *testing.T) *host {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(run) })
-	h := &host{T: t, logs: filepath.Join(run, "log"), state: t.TempDir(), socket: filepath.Join(run, "x.sock"), end: endProcess, slots: 64, spool: 1 << 30}
+	h := &host{T: t, logs: filepath.Join(run, "log"), state: t.TempDir(), socket: filepath.Join(run, "x.sock"), end: endProcess, slots: 64, spool: 1 << 30, program: os.Args[0]}
 	t.Cleanup(h.cleanUp)
 	return h
 }
@@ -90,9 +93,10 @@ func (h *host) launch() {
 		h.Fatal(err)
 	}
 	defer func() { _ = logs.Close() }()
-	h.process = exec.Command(os.Args[0])
+	h.process = exec.Command(h.program)
 	h.process.Env = h.environ()
 	h.process.Stderr = logs
+	h.process.SysProcAttr = &syscall.SysProcAttr{Credential: h.account}
 	if err := h.process.Start(); err != nil {
 		h.Fatal(err)
 	}
@@ -102,7 +106,7 @@ func (h *host) launch() {
 func (h *host) environ() []string {
 	return append(os.Environ(), "TEST_EXECUTOR_STATE="+h.state, "TEST_EXECUTOR_SOCKET="+h.socket,
 		"TEST_EXECUTOR_ENDPROCESS="+h.end, "TEST_EXECUTOR_SLOTS="+strconv.Itoa(h.slots),
-		"TEST_EXECUTOR_SLOTS_TOTAL="+strconv.Itoa(h.total), "TEST_EXECUTOR_CGROUP="+h.cgroup,
+		"TEST_EXECUTOR_SLOTS_TOTAL="+strconv.Itoa(h.total), "TEST_EXECUTOR_CGROUP="+h.cgroup, "TEST_EXECUTOR_LIMIT="+h.limit,
 		"TEST_EXECUTOR_SPOOL="+strconv.FormatInt(h.spool, 10), "TEST_EXECUTOR_MINFREE="+strconv.FormatInt(h.minFree, 10))
 }
 

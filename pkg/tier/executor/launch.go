@@ -54,7 +54,11 @@ func (e *Executor) runEndProcess(ctx context.Context, id string, attempt uint32,
 		e.expire(ctx, id, attempt, now)
 		return
 	}
-	p, err := e.spawn(id, attempt)
+	var p *proc.Process
+	err := e.onDisk(func() (err error) {
+		p, err = e.spawn(id, attempt)
+		return err
+	})
 	if err != nil {
 		e.log.WarnContext(ctx, "cannot start an end-process; it is tried again", slog.String("command_id", id), slog.Any("error", err))
 		return
@@ -67,13 +71,9 @@ func (e *Executor) runEndProcess(ctx context.Context, id string, attempt uint32,
 }
 
 func (e *Executor) expire(ctx context.Context, id string, attempt uint32, now time.Time) {
-	dir, err := e.root.Command(id)
-	if err == nil {
-		o := spool.Outcome{State: task.Expired, Exit: task.Exit{Reason: task.StartByPassed}, Ended: now}
-		err = dir.Decide(attempt, spool.Attempt{At: now, Decided: o})
-		dir.Close()
-	}
-	if err != nil && !errors.Is(err, spool.ErrExists) {
+	o := spool.Outcome{State: task.Expired, Exit: task.Exit{Reason: task.StartByPassed}, Ended: now}
+	err := e.write(id, func(dir *spool.Command) error { return dir.Decide(attempt, spool.Attempt{At: now, Decided: o}) })
+	if err != nil {
 		e.log.WarnContext(ctx, "cannot record that a command has expired; it is tried again", slog.String("command_id", id), slog.Any("error", err))
 	}
 }

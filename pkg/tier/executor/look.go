@@ -44,15 +44,17 @@ func (e *Executor) look(c *command) {
 	c.looking = true
 	attempt, ours, startBy, unread, held := c.attempt, c.supervised && c.wake == nil, c.startBy, c.unread, c.held != nil
 	e.work.Go(func() {
-		e.looking <- struct{}{}
-		s := e.see(c.id, attempt, ours, startBy)
-		if unread && s.err == nil && !s.specRead {
-			s.err = e.readSpec(c.id, &s)
-		}
-		if !held && s.err == nil {
-			e.holdOutputs(c.id, attempt, &s)
-		}
-		<-e.looking
+		var s sight
+		_ = e.onDisk(func() error {
+			s = e.see(c.id, attempt, ours, startBy)
+			if unread && s.err == nil && !s.specRead {
+				s.err = e.readSpec(c.id, &s)
+			}
+			if !held && s.err == nil {
+				e.holdOutputs(c.id, attempt, &s)
+			}
+			return s.err
+		})
 		e.post(func(ctx context.Context) {
 			c.looking = false
 			if e.commands[c.id] == c && c.attempt == attempt && !c.report.State.Final() {

@@ -57,6 +57,9 @@ func build(m *testing.M) int {
 func serveForTest(dir string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if file := os.Getenv("TEST_EXECUTOR_LIMIT"); file != "" {
+		go limitMyself(file)
+	}
 	slots, err := strconv.Atoi(os.Getenv("TEST_EXECUTOR_SLOTS"))
 	if err != nil {
 		return 1

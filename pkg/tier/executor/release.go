@@ -47,12 +47,15 @@ func (e *Executor) release(ctx context.Context, id string, reply func(bool, erro
 	until, buried := c.rememberUntil, c.buried
 	e.work.Go(func() {
 		_ = pausing(ctx, afterStarts) // who stops need not wait
-		err := e.root.MarkReleased(id, until)
-		if err == nil && !buried {
+		err := e.onDisk(func() error {
+			if err := e.root.MarkReleased(id, until); err != nil || buried {
+				return err
+			}
 			if left := e.root.Remove(id); left != nil {
 				e.log.WarnContext(ctx, "cannot delete a released command; the next start of the executor will", slog.String("command_id", id), slog.Any("error", left))
 			}
-		}
+			return nil
+		})
 		e.post(func(ctx context.Context) {
 			if err == nil {
 				delete(e.commands, id)
@@ -103,7 +106,7 @@ func (e *Executor) purge(now time.Time) {
 	}
 	e.purging = true
 	e.work.Go(func() {
-		err := e.root.Purge(ids, w)
+		err := e.onDisk(func() error { return e.root.Purge(ids, w) })
 		e.post(func(ctx context.Context) {
 			e.purging = false
 			if err != nil {

@@ -49,18 +49,30 @@ func (s *service) ReserveSessions(ctx context.Context, r *executorv1.ReserveSess
 	if count < 1 || count > maxSessions {
 		return nil, wire.StatusError(fmt.Errorf("%w: count %d is not within 1..%d", wire.ErrInvalid, count, maxSessions))
 	}
-	// In the loop, though it writes: it is rare, and numbers must never repeat.
-	first, err := ask(ctx, s.e, func(_ context.Context, reply func(uint64, error)) {
-		first, err := s.e.root.ReserveSessions(count)
-		if err != nil {
-			err = fmt.Errorf("%w: cannot reserve session numbers: %w", wire.ErrUnavailable, err)
-		}
-		reply(first, err)
-	})
+	first, err := s.e.reserveSessions(ctx, count)
 	if err != nil {
 		return nil, wire.StatusError(err)
 	}
 	return &executorv1.ReserveSessionsResponse{First: first, Count: count}, nil
+}
+
+// reserveSessions does it beside the loop, which would wait for the disk.
+func (e *Executor) reserveSessions(ctx context.Context, count uint32) (uint64, error) {
+	return ask(ctx, e, func(_ context.Context, reply func(uint64, error)) {
+		e.work.Go(func() {
+			var first uint64
+			err := e.onDisk(func() (err error) {
+				e.numbers.Lock() // numbers must never repeat
+				defer e.numbers.Unlock()
+				first, err = e.root.ReserveSessions(count)
+				return err
+			})
+			if err != nil {
+				err = fmt.Errorf("%w: cannot reserve session numbers: %w", wire.ErrUnavailable, err)
+			}
+			reply(first, err)
+		})
+	})
 }
 
 func (s *service) Start(ctx context.Context, r *executorv1.StartRequest) (*executorv1.StartResponse, error) {

@@ -42,12 +42,15 @@ func (e *Executor) acceptFirst(o wire.StartOrder, traceParent string, reply repl
 	c.busy, c.trace = true, traceParent
 	e.commands[c.id] = c
 	e.work.Go(func() {
-		err := e.diskFor(c.id)
-		if err == nil {
-			if err = e.root.Accept(o.Spec, o.Script, o.Stdin); err != nil {
-				err = writeFault("write the specification", c.id, err)
+		err := e.onDisk(func() error {
+			if err := e.diskFor(c.id); err != nil {
+				return err
 			}
-		}
+			if err := e.root.Accept(o.Spec, o.Script, o.Stdin); err != nil {
+				return writeFault("write the specification", c.id, err)
+			}
+			return nil
+		})
 		e.post(func(ctx context.Context) {
 			if err != nil && !planted.Bug("accepted without the disk") {
 				reply(answer{}, err)
@@ -66,20 +69,18 @@ func (e *Executor) acceptFirst(o wire.StartOrder, traceParent string, reply repl
 // it is deleted first: a specification that stays would be started after a
 // restart. Until then whoever asks of it waits.
 func (e *Executor) forget(ctx context.Context, c *command) {
-	if !e.root.Remains(c.id) {
-		delete(e.commands, c.id)
-		e.giveBack(c, c.room)
-		e.unbusy(ctx, c)
-		return
-	}
 	e.work.Go(func() {
-		if err := e.root.Remove(c.id); err != nil {
-			e.log.ErrorContext(ctx, "cannot delete a command that was not accepted; it is tried again", slog.String("command_id", c.id), slog.Any("error", err))
+		for e.onDisk(func() error { return e.root.Clear(c.id) }) != nil {
+			e.log.ErrorContext(ctx, "cannot delete a command that was not accepted; it is tried again", slog.String("command_id", c.id))
 			if pausing(ctx, recordRetry) != nil {
 				return
 			}
 		}
-		e.post(func(ctx context.Context) { e.forget(ctx, c) })
+		e.post(func(ctx context.Context) {
+			delete(e.commands, c.id)
+			e.giveBack(c, c.room)
+			e.unbusy(ctx, c)
+		})
 	})
 }
 
@@ -119,13 +120,15 @@ func (e *Executor) acceptNext(c *command, o wire.StartOrder, traceParent string,
 
 // write runs a write in a command's directory; that it was made before is fine.
 func (e *Executor) write(id string, do func(dir *spool.Command) error) error {
-	dir, err := e.root.Command(id)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	if err := do(dir); err != nil && !errors.Is(err, spool.ErrExists) {
-		return err
-	}
-	return nil
+	return e.onDisk(func() error {
+		dir, err := e.root.Command(id)
+		if err != nil {
+			return err
+		}
+		defer dir.Close()
+		if err := do(dir); err != nil && !errors.Is(err, spool.ErrExists) {
+			return err
+		}
+		return nil
+	})
 }

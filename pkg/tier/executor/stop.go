@@ -57,7 +57,11 @@ func (e *Executor) bury(v verdict, reply replier) {
 	c.busy = true
 	e.commands[c.id] = c
 	e.work.Go(func() {
-		stands, err := e.root.Bury(t)
+		var stands spool.Tomb
+		err := e.onDisk(func() (err error) {
+			stands, err = e.root.Bury(t)
+			return err
+		})
 		e.post(func(ctx context.Context) {
 			switch {
 			case err != nil:
