@@ -131,14 +131,21 @@ func (d *modelDisk) apply(c tracer.Change) {
 // image is one state of a disk: by path what is there.
 type image map[string]node
 
-// key tells images apart.
+// key tells images apart, but for what is in files that are still being written:
+// nobody ever reads those.
 func (i image) key() string {
 	var b strings.Builder
 	for _, path := range slices.Sorted(maps.Keys(i)) {
-		fmt.Fprintf(&b, "%s %v %q\n", path, i[path].mode, i[path].content)
+		n := i[path]
+		if isTemporary(path) {
+			n = node{}
+		}
+		fmt.Fprintf(&b, "%s %v %q\n", path, n.mode, n.content)
 	}
 	return b.String()
 }
+
+func isTemporary(path string) bool { return strings.HasPrefix(filepath.Base(path), ".tmp.") }
 
 // asSeen is the image that processes see: what a kill leaves.
 func (d *modelDisk) asSeen() image {
