@@ -30,14 +30,14 @@ const maxMessage = 4 << 20
 // jobs an executor keeps 1.8 MB less (docs/adr/0010).
 const gcPercent = 40
 
-// mostCPUs is how many processors run the executor's Go code at most: so it
+// processors is how many processors run the executor's Go code at most: so it
 // takes the same memory on a host of 2 and on one of 200. What blocks has
 // threads beside.
-const mostCPUs = 2
+const processors = 2
 
 func main() {
 	debug.SetGCPercent(gcPercent)
-	runtime.GOMAXPROCS(min(mostCPUs, runtime.NumCPU()))
+	runtime.GOMAXPROCS(min(processors, runtime.NumCPU()))
 	os.Exit(setup.Run(context.Background(), setup.Program[executor.Config]{
 		Name:          "executor",
 		Short:         "ccs-executor runs commands on this host and remembers what became of them.",

@@ -29,7 +29,7 @@ var tree = map[string][]string{
 	"pkg/host":            {"cgroup", "operator", "proc", "spool"},
 	"pkg/tier":            {"access", "agent", "aggregator", "endprocess", "executor", "issuer", "scheduler"},
 	"pkg/run":             {"failpoint", "lifecycle", "obs", "planted"},
-	"internal":            {"archtest", "benchhost", "benchstore", "bugs", "cctest", "devcluster", "etcdserver", "fakehost", "postgresserver", "sim"},
+	"internal":            {"archtest", "benchhost", "benchstore", "bugs", "cctest", "devcluster", "etcdserver", "fakehost", "postgresserver", "sim", "tracer"},
 	"deploy":              {"helm", "rpm", "systemd"},
 	"web":                 {"console"},
 }
