@@ -85,7 +85,7 @@ func (t *tracer) change(th *thread, result uint64) (c Change, ok bool) {
 
 // open is the path of an open file; "" if it is not looked at.
 func (t *tracer) open(th *thread, fd uint64) string {
-	path, err := os.Readlink("/proc/" + strconv.Itoa(th.id) + "/fd/" + strconv.Itoa(int(int32(fd)))) //nolint:gosec // a descriptor is an int
+	path, err := os.Readlink("/proc/" + strconv.Itoa(th.id) + "/fd/" + strconv.Itoa(int(int32(fd))))
 	if err != nil {
 		return ""
 	}
@@ -99,7 +99,7 @@ func (t *tracer) at(th *thread, dir, name uint64) string {
 		return t.within(path)
 	}
 	from := "/cwd"
-	if fd := int(int32(dir)); fd != unix.AT_FDCWD { //nolint:gosec // a descriptor is an int
+	if fd := int(int32(dir)); fd != unix.AT_FDCWD {
 		from = "/fd/" + strconv.Itoa(fd)
 	}
 	base, err := os.Readlink("/proc/" + strconv.Itoa(th.id) + from)

@@ -91,7 +91,7 @@ func Open(cfg Config, d Deps) (*Executor, error) {
 		tracer: d.Telemetry.Tracer(), meters: newMeters(d.Telemetry),
 		calls: make(chan func(context.Context)), stopped: make(chan struct{}), disk: make(chan struct{}, diskWorkers),
 		viewing: make(chan struct{}, maxViewers), hangUp: make(chan struct{}),
-		commands: map[string]*command{}, tombs: newTombs(), room: room{limit: uint64(cfg.SpoolBytes)}, //nolint:gosec // validated
+		commands: map[string]*command{}, tombs: newTombs(), room: room{limit: uint64(cfg.SpoolBytes)},
 		groups: map[string]*group{}, watchers: map[*watcher]struct{}{},
 	}
 	err = e.load(time.Now())

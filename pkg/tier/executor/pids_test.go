@@ -49,7 +49,7 @@ func poorHost(t *testing.T) *host {
 // The executor does it to itself: not every root may do it to another account.
 func (h *host) processes(most uint64) {
 	h.Helper()
-	if err := os.WriteFile(h.limit, strconv.AppendUint(nil, most, 10), 0o644); err != nil { //nolint:gosec // another account reads it
+	if err := os.WriteFile(h.limit, strconv.AppendUint(nil, most, 10), 0o644); err != nil {
 		h.Fatal(err)
 	}
 	if err := h.process.Process.Signal(syscall.SIGUSR2); err != nil {
@@ -63,7 +63,7 @@ func limitMyself(file string) {
 	told := make(chan os.Signal, 1)
 	signal.Notify(told, syscall.SIGUSR2)
 	for range told {
-		data, err := os.ReadFile(file) //nolint:gosec // of this test
+		data, err := os.ReadFile(file)
 		var limit unix.Rlimit
 		if err == nil {
 			err = unix.Getrlimit(unix.RLIMIT_NPROC, &limit)

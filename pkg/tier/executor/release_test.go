@@ -17,7 +17,7 @@ import (
 // the host has such a disk: what is measured is not the disk.
 func manyEnded(t *testing.T, n int) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "ccs")
+	dir, err := os.MkdirTemp("/dev/shm", "ccs") //nolint:usetesting // in memory
 	if err != nil {
 		dir = t.TempDir()
 	}
@@ -86,6 +86,7 @@ func TestToReleaseACommandCostsTheSameHoweverManyThereAre(t *testing.T) {
 
 // releaseOne releases a command as soon as it is known to have ended.
 func releaseOne(t *testing.T, e *Executor, id string) {
+	t.Helper()
 	for {
 		done, err := ask(t.Context(), e, func(ctx context.Context, reply func(bool, error)) {
 			e.hearTime(time.Now()) // as every release does

@@ -81,7 +81,7 @@ func (e *Executor) diskFor(id string) error {
 	switch {
 	case err != nil:
 		return writeFault("look at the disk for the acceptance", id, err)
-	case bytes < uint64(e.cfg.MinFreeBytes): //nolint:gosec // validated
+	case bytes < uint64(e.cfg.MinFreeBytes):
 		return fmt.Errorf("%w: the disk of %s has %d bytes free, less than the %d of min_free_bytes; command %q was not accepted: make room, and ask again later",
 			wire.ErrTooMuch, e.cfg.StateDir, bytes, e.cfg.MinFreeBytes, id)
 	case files < freeFiles:

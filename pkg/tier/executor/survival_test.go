@@ -223,11 +223,11 @@ func kill(t *testing.T, at int, want step, who victim) string {
 			_ = unix.Kill(l.executor, unix.SIGKILL)
 		}
 	})
-	switch who {
-	case endProcessAlone:
+	if who == endProcessAlone {
 		l.judge(l.state, want, "", told)
 		return outcomeOf(told)
-	case both: // their command lives on
+	}
+	if who == both { // their command lives on
 		found = finds(t, l.state)
 	}
 	return found + ": " + l.revive(l.state, want, found)
