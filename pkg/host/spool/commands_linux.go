@@ -117,7 +117,8 @@ type Found struct {
 
 // Scan reads all commands. Directories that were never accepted, and what is
 // left of removed ones, are deleted; what cannot be understood is moved to
-// damaged/ and named. Trouble with one holds up no other.
+// damaged/ and named, with the reason, which is beside it too. Trouble with one
+// holds up no other.
 func (r *Root) Scan(now time.Time) (found []Found, aside []string, err error) {
 	entries, err := os.ReadDir(r.commands.path)
 	if err != nil {
@@ -129,8 +130,10 @@ func (r *Root) Scan(now time.Time) (found []Found, aside []string, err error) {
 			found = append(found, f)
 			continue
 		}
-		if gone, err := r.sweep(entry.Name(), now); err != nil || !gone {
-			aside = append(aside, entry.Name())
+		if why, err := r.sweep(entry, now); err != nil {
+			aside = append(aside, entry.Name()+": "+err.Error())
+		} else if why != "" {
+			aside = append(aside, entry.Name()+": "+why)
 		}
 	}
 	return found, aside, nil
@@ -167,13 +170,26 @@ func (r *Root) look(entry os.DirEntry) (f Found, keep bool) {
 }
 
 // sweep deletes what was never a command, or was removed under a tombstone, and
-// sets anything else aside.
-func (r *Root) sweep(name string, now time.Time) (gone bool, err error) {
+// sets anything else aside; why says so then.
+func (r *Root) sweep(entry os.DirEntry, now time.Time) (why string, err error) {
+	name := entry.Name()
 	if r.removed(name) || r.unborn(name) {
-		return true, os.RemoveAll(r.Path(name))
+		return "", os.RemoveAll(r.Path(name))
+	}
+	switch {
+	case !entry.IsDir():
+		why = "it is not a directory, and commands are"
+	case CheckID(name) != nil:
+		why = "its name is not the id of a command"
+	default:
+		why = "it has records of a command, but no specification"
 	}
 	to := filepath.Join(r.top.path, damagedDir, name+"."+strconv.FormatInt(now.UnixNano(), 10))
-	return false, os.Rename(r.Path(name), to)
+	if err := os.Rename(r.Path(name), to); err != nil {
+		return "", err
+	}
+	_ = os.WriteFile(to+".why", []byte(why+"\n"), 0o600) // for a person; the log has it too
+	return why, nil
 }
 
 func (r *Root) removed(name string) bool { return r.tombs.has(name) }

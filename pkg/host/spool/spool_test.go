@@ -332,3 +332,35 @@ func TestTheReasonOfAnEndIsKeptOnceAndForEachAttempt(t *testing.T) {
 		t.Errorf("by a record that cannot be read it ends by %v", got)
 	}
 }
+
+func TestWhatIsNoCommandIsSetAsideWithItsReason(t *testing.T) {
+	path := t.TempDir()
+	r := open(t, path)
+	accept(t, r, "good")
+	half := accept(t, r, "half")
+	if err := half.Decide(1, Attempt{Decided: lost}); err != nil {
+		t.Fatal(err)
+	}
+	err := errors.Join(os.Remove(half.Path(specFile)), os.WriteFile(r.Path("file"), []byte("x"), 0o600),
+		os.Mkdir(r.Path("No id"), 0o700), os.WriteFile(r.Path("No id")+"/x", nil, 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Unix(0, 7)
+	found, aside, err := r.Scan(now)
+	if err != nil || len(found) != 1 || len(aside) != 3 {
+		t.Fatalf("found %+v, set aside %q, %v", found, aside, err)
+	}
+	for name, want := range map[string]string{"half": "no specification", "file": "not a directory", "No id": "not the id"} {
+		why, err := os.ReadFile(filepath.Join(path, damagedDir, name+".7.why"))
+		if err != nil || !strings.Contains(string(why), want) {
+			t.Errorf("of %s it says %q, %v", name, why, err)
+		}
+		if _, err := os.Lstat(filepath.Join(path, damagedDir, name+".7")); err != nil {
+			t.Error(err)
+		}
+	}
+	if found, aside, err := r.Scan(now); err != nil || len(found) != 1 || len(aside) != 0 {
+		t.Errorf("the next time: found %+v, set aside %q, %v", found, aside, err)
+	}
+}

@@ -36,7 +36,7 @@ func (e *Executor) load(now time.Time) error {
 		return err
 	}
 	for _, name := range aside {
-		e.log.Error("something in the state directory cannot be understood; it was moved to damaged/", slog.String("name", name))
+		e.log.Error("something in the state directory cannot be understood; it was moved to damaged/", slog.String("what", name))
 	}
 	planted.Do("no re-adoption", func() { found = nil })
 	for _, f := range found {

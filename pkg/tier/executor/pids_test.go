@@ -116,3 +116,27 @@ func TestWithoutPidsAStartFailsWithTheReasonAndTheLoopGoesOn(t *testing.T) {
 	}
 	h.becomes("runs", task.Failed, task.Exit{Code: 7})
 }
+
+// Without memory an end-process does not come as far as its record.
+func TestWithoutMemoryAStartFailsWithTheReasonAndTheLoopGoesOn(t *testing.T) {
+	h := newHost(t)
+	real := h.end
+	h.end = filepath.Join(t.TempDir(), "ccs-endprocess")
+	provide := func(memory string) {
+		t.Helper()
+		temp := h.end + ".new"
+		if err := os.WriteFile(temp, []byte("#!/bin/sh\nulimit -v "+memory+"\nexec "+real+" \"$@\"\n"), 0o700); err != nil { //nolint:gosec // it is run
+			t.Fatal(err)
+		}
+		if err := os.Rename(temp, h.end); err != nil {
+			t.Fatal(err)
+		}
+	}
+	provide("20000")
+	h.launch()
+	h.accept(shell("no", "true"))
+	h.becomes("no", task.StartFailed, task.Exit{Reason: task.NoResources})
+	provide("unlimited")
+	h.accept(shell("yes", "true"))
+	h.becomes("yes", task.Succeeded, task.Exit{})
+}

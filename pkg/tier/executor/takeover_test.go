@@ -226,6 +226,7 @@ func TestOutputIsHeldInTimeOnlyWhileSomebodyElseHasIt(t *testing.T) {
 		cmd := newCommand(spool.Spec{ID: "a"}, 1)
 		s := sight{claim: spool.Attempt{Supervisor: c.endProcess}, run: spool.Started{Leader: c.leader}}
 		s.found.Run = adopt.Whole
+		e.holdOutputs("a", 1, &s)
 		e.hold(t.Context(), cmd, s)
 		if cmd.held == nil || cmd.heldInTime != c.inTime {
 			t.Errorf("%s: held %v, in time %v, want %v", c.name, cmd.held != nil, cmd.heldInTime, c.inTime)
