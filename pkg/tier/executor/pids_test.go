@@ -125,7 +125,7 @@ func TestWithoutMemoryAStartFailsWithTheReasonAndTheLoopGoesOn(t *testing.T) {
 	provide := func(memory string) {
 		t.Helper()
 		temp := h.end + ".new"
-		if err := os.WriteFile(temp, []byte("#!/bin/sh\nulimit -v "+memory+"\nexec "+real+" \"$@\"\n"), 0o700); err != nil { //nolint:gosec // it is run
+		if err := os.WriteFile(temp, []byte("#!/bin/sh\nulimit -v "+memory+"\nexec "+real+" \"$@\"\n"), 0o700); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Rename(temp, h.end); err != nil {
