@@ -102,6 +102,7 @@ bench-store: ## task results a second that SQLite and PostgreSQL make durable, b
 
 bench-host: build ## durable commands a second through the executor, 1, 8 and 64 at a time, beside bare fork+exec and a floor of the same fsyncs; ARGS="-rounds=50"
 	@set -o pipefail; CCS_BIN=$(CURDIR)/bin go test ./internal/benchhost -count=1 -v -timeout 30m -args -judge -rounds=15 $(ARGS) | grep -v '^=== '
+
 fuzz: ## fuzz every parser of what is on a host's disk, FUZZTIME each (default 10s); make test runs what was found before
 	@for f in $$(go test ./pkg/host/spool -list '^Fuzz' | grep '^Fuzz'); do \
 		go test ./pkg/host/spool -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) || exit 1; done
