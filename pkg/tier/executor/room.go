@@ -33,7 +33,7 @@ func roomOf(s spool.Spec) uint64 {
 }
 
 // outputRoom is what the outputs of one attempt may take.
-func outputRoom(r spool.Run) uint64 { return r.Keep * uint64(len(spool.Streams)) }
+func outputRoom(r spool.Run) uint64 { return spool.OnDisk(r.Keep) * uint64(len(spool.Streams)) }
 
 // takeRoom makes a command hold its room, also beyond the limit: what is on the disk
 // already takes it.
@@ -54,10 +54,19 @@ func (e *Executor) takeOutputs(c *command, r spool.Run) {
 // keepOnly gives back what the outputs of an attempt that has ended did not
 // take.
 func (e *Executor) keepOnly(c *command, o spool.Outcome) {
-	if kept := o.Kept[0] + o.Kept[1]; kept < c.outputs {
-		e.giveBack(c, c.outputs-kept)
+	if taken := onDisk(o.Output(0)) + onDisk(o.Output(1)); taken < c.outputs {
+		e.giveBack(c, c.outputs-taken)
 	}
 	c.outputs = 0
+}
+
+// onDisk is what an output takes. One that was cut is as long as its limit, and
+// takes somewhat more.
+func onDisk(d spool.Drained) uint64 {
+	if d.Tail > 0 {
+		return spool.OnDisk(d.Kept)
+	}
+	return d.Kept
 }
 
 func (e *Executor) giveBack(c *command, bytes uint64) {

@@ -53,7 +53,7 @@ func TestTheRoomOfACommandThatIsReleasedComesBack(t *testing.T) {
 	spec.Run.Keep, spec.Run.Stdin = 1000, spool.Attachment{Present: true, Size: 50}
 	c := newCommand(spec, 1)
 	e.takeRoom(c, spec)
-	if want := uint64(recordBytes + 50 + 2000); e.room.taken != want || c.room != want {
+	if want := uint64(recordBytes+50) + 2*spool.OnDisk(1000); e.room.taken != want || c.room != want {
 		t.Errorf("it takes %d, want %d", e.room.taken, want)
 	}
 	e.keepOnly(c, spool.Outcome{Kept: [2]uint64{10, 20}})
@@ -62,8 +62,12 @@ func TestTheRoomOfACommandThatIsReleasedComesBack(t *testing.T) {
 		t.Errorf("ended it takes %d, want %d", e.room.taken, want)
 	}
 	e.takeOutputs(c, spec.Run) // the next attempt
-	if want := uint64(recordBytes + 50 + 30 + 2000); e.room.taken != want {
+	if want := uint64(recordBytes+50+30) + 2*spool.OnDisk(1000); e.room.taken != want {
 		t.Errorf("with another attempt it takes %d, want %d", e.room.taken, want)
+	}
+	e.keepOnly(c, spool.Outcome{Kept: [2]uint64{1000, 0}, Tail: [2]uint64{500, 0}, Cut: [2]uint64{9000, 0}})
+	if want := uint64(recordBytes+50+30) + spool.OnDisk(1000); e.room.taken != want {
+		t.Errorf("ended with a cut it takes %d, want %d", e.room.taken, want)
 	}
 	e.giveBack(c, c.room)
 	if e.room.taken != 0 || c.room != 0 {
