@@ -6,7 +6,7 @@ include tools/versions.mk
 HOSTS ?= 1000
 JOBS  ?= 200
 SEEDS ?= 2000
-DURATION ?= 3m
+DURATION ?=
 SEED  ?=
 STORE ?= sqlite
 FUZZTIME ?= 10s
@@ -25,7 +25,7 @@ BUF_INSTALLED := .tools/buf/installed
 BUF           := .tools/buf/node_modules/.bin/buf
 CHECKS        := check-format check-lint check-vet check-mod check-proto check-gen check-arch
 
-.PHONY: help build $(BINARIES) gen format check $(CHECKS) test race sim planted-bugs fuzz torture-jobs e2e degrade cover demo smoke sim-scale bench-core bench-store bench-host bench-history bench-swarm bench-latency clean
+.PHONY: help build $(BINARIES) gen format check $(CHECKS) test race sim planted-bugs fuzz torture-jobs torture-host e2e degrade cover demo smoke sim-scale bench-core bench-store bench-host bench-history bench-swarm bench-latency clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -85,7 +85,10 @@ sim-scale: ## the whole fleet of architecture section 10 in virtual time: 500,00
 	@go test ./internal/sim/scale -count=1 -v -timeout 30m -run 'TestTheFleetIsServed|TestASmallJobCosts' -args -hosts=500000 -rooms=200 -jobs=10000 $(ARGS)
 
 torture-jobs: build ## kill and freeze a working cluster at random for DURATION (default 3m), SEED=, STORE=sqlite|postgres; the verdict is read outside CCS
-	@DURATION=$(DURATION) SEED=$(SEED) STORE=$(STORE) CCS_BIN=$(CURDIR)/bin go test -race ./e2e/torture -count=1 -v -timeout 60m -run TestNothingIsLost
+	@DURATION=$(or $(DURATION),3m) SEED=$(SEED) STORE=$(STORE) CCS_BIN=$(CURDIR)/bin go test -race ./e2e/torture -count=1 -v -timeout 60m -run TestNothingIsLost
+
+torture-host: build ## kill agents, executors and end-processes of hosts at random for DURATION (default 2m), and take their power twice, SEED=; needs root; the verdict is read outside CCS
+	@DURATION=$(or $(DURATION),2m) SEED=$(SEED) CCS_BIN=$(CURDIR)/bin go test -race ./e2e/hosttorture -count=1 -v -timeout 60m -run TestEachCommandEndsAsItDid
 
 bench-core: ## speed of the job core and bytes live per pending task, each beside its budget
 	@go test ./internal/sim/scale -count=1 -v -run TestTheCoreKeepsItsBudgets -args -hosts=500000 -rooms=200

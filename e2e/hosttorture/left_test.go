@@ -1,0 +1,75 @@
+package hosttorture
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ccs-project/ccs/e2e/rig"
+)
+
+// nothingIsLeft waits until the hosts hold nothing of commands that are done and
+// forgotten: no process, no zombie, no directory, no FIFO.
+func (s *site) nothingIsLeft(t *testing.T) {
+	t.Helper()
+	rig.Eventually(t, func() string {
+		for _, p := range s.onHosts(t) {
+			if !isTier(p, "ccs-agent", "ccs-executor") {
+				return fmt.Sprintf("process %d is left: %q", p.PID, p.Args)
+			}
+			if n := zombies(t, p.PID); n > 0 {
+				return fmt.Sprintf("%s (%d) has %d zombies", p.Args[0], p.PID, n)
+			}
+		}
+		for _, name := range s.hosts {
+			if left := leftIn(t, s.state(name)); left != "" {
+				return left
+			}
+		}
+		return ""
+	})
+}
+
+// leftIn says what is left of commands in the state directory of an executor.
+func leftIn(t *testing.T, dir string) (left string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil && !os.IsNotExist(err):
+			return err
+		case err != nil:
+			return nil
+		case filepath.Base(filepath.Dir(path)) == "commands", filepath.Base(filepath.Dir(path)) == "damaged",
+			strings.HasSuffix(path, ".fifo"), strings.Contains(e.Name(), ".tmp"):
+			left = path + " is left"
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return left
+}
+
+// zombies counts the children of a process that nobody has waited for.
+func zombies(t *testing.T, pid int) (n int) {
+	t.Helper()
+	found, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range found {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		fields := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:]))
+		if fields[0] == "Z" && fields[1] == fmt.Sprint(pid) {
+			n++
+		}
+	}
+	return n
+}
