@@ -54,7 +54,9 @@ func build(m *testing.M) int {
 func serve(dir, socket, program string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	cfg := executor.Config{StateDir: dir, Socket: socket, EndProcess: program, Slots: 8, MaxRecords: 100}
+	cfg := executor.Default()
+	cfg.StateDir, cfg.Socket, cfg.EndProcess, cfg.MaxRecords = dir, socket, program, 100
+	cfg.Cgroup = "none" // what it says is the same on every machine
 	if err := work(ctx, cfg); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

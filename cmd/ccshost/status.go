@@ -11,6 +11,7 @@ import (
 
 	"github.com/ccs-project/ccs/pkg/core/task"
 	"github.com/ccs-project/ccs/pkg/host/operator"
+	"github.com/ccs-project/ccs/pkg/tier/agent"
 )
 
 func (a *app) statusCommand() *cobra.Command {
@@ -29,8 +30,8 @@ and nothing holds starts up. A freeze is meant, and is no fault.`,
 type view struct {
 	operator.Status
 
-	version  string // of the executor; empty: it does not answer
-	answered error  // why it does not
+	info     agent.Info // what the executor says of itself; zero: it does not answer
+	answered error      // why it does not
 }
 
 // healthy reports whether the host does what it is there for.
@@ -42,8 +43,7 @@ func (v view) healthy() bool {
 func (a *app) status(ctx context.Context) error {
 	v := view{Status: a.host.Status(a.now())}
 	if v.Executor.Up {
-		info, err := a.info(ctx)
-		v.version, v.answered = info.Version, err
+		v.info, v.answered = a.info(ctx)
 	}
 	show := a.showStatus
 	if a.output == formatJSON {
@@ -68,6 +68,7 @@ func (a *app) showStatus(v view) error {
 		"Commands", countsText(v.Counts()),
 		"Spool", bytesText(v.Bytes) + " in " + a.host.StateDir,
 		"W", dash(stamp(v.Watermark)),
+		"Cgroups", dash(cgroupText(v.info)),
 		"Frozen", wordText(v.Freeze),
 		"Foreign", foreignText(v),
 	}
@@ -75,6 +76,15 @@ func (a *app) showStatus(v view) error {
 		pairs = append(pairs, "Fault", err.Error())
 	}
 	return a.fields(pairs...)
+}
+
+// cgroupText says what commands are held in, such as "v2, which limits memory,
+// pids"; "" where the executor does not say.
+func cgroupText(info agent.Info) string {
+	if len(info.CgroupLimits) == 0 {
+		return info.Cgroup
+	}
+	return info.Cgroup + ", which limits " + strings.Join(info.CgroupLimits, ", ")
 }
 
 func processText(p operator.Process, version string) string {
@@ -92,7 +102,7 @@ func processText(p operator.Process, version string) string {
 }
 
 func executorText(v view) string {
-	text := processText(v.Executor, v.version)
+	text := processText(v.Executor, v.info.Version)
 	if v.answered != nil {
 		text += fmt.Sprintf(", and does not answer: %v", v.answered)
 	}
@@ -140,18 +150,20 @@ func foreignText(v view) string {
 }
 
 type statusDocument struct {
-	Healthy     bool              `json:"healthy"`
-	Executor    processDocument   `json:"executor"`
-	Agent       processDocument   `json:"agent"`
-	Session     *sessionDocument  `json:"session"` // null: there is none
-	Incarnation string            `json:"incarnation,omitempty"`
-	BootID      string            `json:"boot_id"`
-	Commands    map[string]int    `json:"commands"` // by state
-	SpoolBytes  uint64            `json:"spool_bytes"`
-	PurgedUntil time.Time         `json:"purged_until,omitzero"` // W
-	Freeze      *freezeDocument   `json:"freeze"`                // null: it is not frozen
-	Foreign     []foreignDocument `json:"foreign"`
-	Faults      []string          `json:"faults,omitempty"`
+	Healthy      bool              `json:"healthy"`
+	Executor     processDocument   `json:"executor"`
+	Agent        processDocument   `json:"agent"`
+	Session      *sessionDocument  `json:"session"` // null: there is none
+	Incarnation  string            `json:"incarnation,omitempty"`
+	BootID       string            `json:"boot_id"`
+	Commands     map[string]int    `json:"commands"` // by state
+	SpoolBytes   uint64            `json:"spool_bytes"`
+	PurgedUntil  time.Time         `json:"purged_until,omitzero"`   // W
+	Cgroup       string            `json:"cgroup,omitempty"`        // v1, v2 or none; absent: the executor does not answer
+	CgroupLimits []string          `json:"cgroup_limits,omitempty"` // of a whole tree that it holds
+	Freeze       *freezeDocument   `json:"freeze"`                  // null: it is not frozen
+	Foreign      []foreignDocument `json:"foreign"`
+	Faults       []string          `json:"faults,omitempty"`
 }
 
 type processDocument struct {
@@ -186,9 +198,9 @@ type foreignDocument struct {
 func (a *app) statusDocument(v view) statusDocument {
 	d := statusDocument{
 		Healthy: v.healthy(), Incarnation: v.Incarnation, BootID: v.Boot, Commands: map[string]int{}, SpoolBytes: v.Bytes,
-		Executor:    processDocument{Up: v.Executor.Up, PID: v.Executor.PID, Version: v.version, Since: v.Executor.Since.UTC()},
+		Executor:    processDocument{Up: v.Executor.Up, PID: v.Executor.PID, Version: v.info.Version, Since: v.Executor.Since.UTC()},
 		Agent:       processDocument{Up: v.Agent.Up, PID: v.Agent.PID, Since: v.Agent.Since.UTC()},
-		PurgedUntil: v.Watermark.UTC(), Foreign: []foreignDocument{},
+		PurgedUntil: v.Watermark.UTC(), Foreign: []foreignDocument{}, Cgroup: v.info.Cgroup, CgroupLimits: v.info.CgroupLimits,
 	}
 	if v.answered != nil {
 		d.Executor.Error = v.answered.Error()

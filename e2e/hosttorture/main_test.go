@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 // again runs this test binary in a mount namespace of its own, in which what is
 // mounted concerns nobody else, and ends with it.
 func again() int {
-	self := exec.Command("/proc/self/exe", os.Args[1:]...) //nolint:gosec,noctx // what runs now, until it ends
+	self := exec.Command("/proc/self/exe", os.Args[1:]...) //nolint:noctx // what runs now, until it ends
 	self.Env = append(os.Environ(), inside+"=1")
 	self.Stdin, self.Stdout, self.Stderr = os.Stdin, os.Stdout, os.Stderr
 	self.SysProcAttr = &unix.SysProcAttr{Unshareflags: unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}

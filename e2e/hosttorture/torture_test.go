@@ -63,8 +63,8 @@ func TestEachCommandEndsAsItDidWhateverDiesOnItsHost(t *testing.T) {
 	go func() { defer close(worked); cr.work(ctx) }()
 	k := &killer{t: t, site: s, rand: r, ended: map[string]bool{}}
 	began := time.Now()
-	for n := range time.Duration(lossesOfPower) {
-		k.rage(ctx, began.Add(duration*(n+1)/(lossesOfPower+1)))
+	for n := range lossesOfPower {
+		k.rage(ctx, began.Add(duration/(lossesOfPower+1)*time.Duration(n+1)))
 		if !t.Failed() {
 			k.losePower()
 		}
