@@ -218,6 +218,7 @@ func TestADamagedSpecificationIsSetAsideAndNeverRun(t *testing.T) {
 	if !exists(spec+".damaged") || lines(t, witness) != 0 {
 		t.Error("the damaged file is gone, or it was run")
 	}
+	h.becomes("a", task.StartFailed, task.Exit{Reason: task.BadSpec}) // the executor has looked
 	if !h.release("a", time.Now()) {
 		t.Error("it cannot be released")
 	}
