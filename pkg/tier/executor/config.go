@@ -20,7 +20,8 @@ type Config struct {
 	// Slots is how many commands of one slot group run at a time, 1..10000.
 	Slots int `mapstructure:"slots"`
 	// SlotsTotal is how many commands of all groups together run at a time,
-	// slots..100000. 0: each group counts alone.
+	// 1..100000, and at least Slots whatever it says: so a host that was given many
+	// slots before there was a total keeps them. 0: each group counts alone.
 	SlotsTotal int `mapstructure:"slots_total"`
 	// MaxRecords is how many commands are remembered, tombstones included,
 	// 100..1000000. At the limit new ones are answered BUSY.
@@ -68,7 +69,7 @@ func (c Config) Validate() error {
 	fault(!filepath.IsAbs(c.Socket), "socket: %q is not an absolute path; name a file such as /run/ccs/executor.sock", c.Socket)
 	fault(len(c.Socket) > socketLen, "socket: the path has %d bytes, the kernel takes about %d; choose a shorter one", len(c.Socket), socketLen)
 	fault(c.Slots < 1 || c.Slots > 10_000, "slots: %d is not within 1..10000", c.Slots)
-	fault(c.SlotsTotal != 0 && (c.SlotsTotal < c.Slots || c.SlotsTotal > 100_000), "slots_total: %d is not 0 and not within %d..100000; it begins at slots", c.SlotsTotal, c.Slots)
+	fault(c.SlotsTotal < 0 || c.SlotsTotal > 100_000, "slots_total: %d is not within 0..100000", c.SlotsTotal)
 	fault(!cgroup.Choice(c.Cgroup).Valid(), "cgroup: %q is none of auto, none, v1, v2", c.Cgroup)
 	fault(c.CgroupParent != "" && !filepath.IsAbs(c.CgroupParent), "cgroup_parent: %q does not begin with a slash; it is a path below the cgroup mounts, such as /ccs.slice", c.CgroupParent)
 	fault(c.MaxRecords < 100 || c.MaxRecords > 1_000_000, "max_records: %d is not within 100..1000000", c.MaxRecords)

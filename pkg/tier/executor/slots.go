@@ -58,7 +58,9 @@ func (e *Executor) vacate(ctx context.Context, c *command) {
 }
 
 // fullHouse reports whether all groups together run as much as they may.
-func (e *Executor) fullHouse() bool { return e.cfg.SlotsTotal > 0 && e.running >= e.cfg.SlotsTotal }
+func (e *Executor) fullHouse() bool {
+	return e.cfg.SlotsTotal > 0 && e.running >= max(e.cfg.SlotsTotal, e.cfg.Slots)
+}
 
 // pumpAll starts what waits in any group, first in those of which least runs:
 // when the host is full, a group that has many waiting takes no more turns than
