@@ -134,10 +134,11 @@ func newScheduler(cfg Config, d Deps, toRooms func(*Scheduler) (rooms, error)) (
 	if s.rooms, err = toRooms(s); err != nil {
 		return nil, err
 	}
+	inHand := make(chan struct{}, 1)
 	for n := range cfg.Shards {
 		s.shards = append(s.shards, shard.New(job.ShardID{Pool: cfg.Pool, N: uint16(n)}, cfg.Name, shard.Deps{
 			Log: d.Log, Store: d.Store, Commit: s.writer, Hosts: s.hosts, Send: s.rooms.Send, Forget: s.rooms.Forget, Serving: s.serving,
-			Telemetry: d.Telemetry, TraceTasks: cfg.Trace.Tasks,
+			InHand: inHand, Telemetry: d.Telemetry, TraceTasks: cfg.Trace.Tasks,
 		}))
 	}
 	s.gauges()

@@ -69,6 +69,11 @@ type Deps struct {
 	Forget func(via fleet.Via, id job.ID, host fleet.HostID)
 	// Serving is told when the shard begins and ends to serve under an epoch.
 	Serving func(shard job.ShardID, epoch job.Epoch, serving bool)
+	// InHand holds one token while a shard has a suspect in hand. All shards of a
+	// process share it (made with a capacity of 1): the process may die of what one
+	// of them does, and what another had in hand then would be held against it. Nil:
+	// the shard is alone.
+	InHand chan struct{}
 	// Telemetry is told what becomes of jobs and tasks.
 	Telemetry obs.Telemetry
 	// TraceTasks is how many tasks of a job get spans, if its trace is sampled.

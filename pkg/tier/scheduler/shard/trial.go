@@ -115,6 +115,17 @@ func (t *tenure) mark(ctx context.Context, b store.Batch) error {
 	return err
 }
 
+// handsFull waits until no other shard of this process has a suspect in hand, and
+// returns what lets the next one have one. It waits for two commits of each at
+// most; all that is not suspicious goes on in those other shards meanwhile.
+func (t *tenure) handsFull() (empty func()) {
+	if t.deps.InHand == nil {
+		return func() {}
+	}
+	t.deps.InHand <- struct{}{}
+	return func() { <-t.deps.InHand }
+}
+
 func (t *tenure) suspect(rec *store.Record) {
 	s := &suspect{id: rec.ID, row: rec.Row, before: rec.Row.Trial}
 	s.before.Unproven = true
@@ -142,6 +153,7 @@ func (t *tenure) alone(ctx context.Context, id job.ID, do func()) {
 	}
 	s := t.trial.suspects[id]
 	if s != nil && t.fault == nil {
+		defer t.handsFull()()
 		t.fault = t.takeInHand(ctx, s)
 	}
 	if t.fault != nil {

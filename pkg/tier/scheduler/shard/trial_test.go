@@ -27,6 +27,7 @@ type line struct {
 	stops []func()                                // of the processes after the first
 	ends  []func()                                // wait for them
 	kill  func(m *job.Machine, ev job.Event) bool // whether a step ends the process
+	hand  chan struct{}                           // that the next process has for all its shards
 }
 
 func newLine(t *testing.T) *line {
@@ -61,6 +62,7 @@ func (l *line) next() {
 	writer := commit.New(l.store, log, l.told.Telemetry())
 	s := New(l.ID(), "s2", Deps{
 		Log: log, Store: l.store, Commit: writer, Hosts: l.rig, Send: l.send, Serving: l.serving, Telemetry: l.told.Telemetry(),
+		InHand: l.hand,
 	})
 	s.step = l.mortal
 	ctx, stop := context.WithCancel(context.WithoutCancel(l.t.Context()))
@@ -391,6 +393,31 @@ func TestARecordOfASuspectThatMakesNoSenseIsSetAside(t *testing.T) {
 		}
 		if l.tell(good); l.row(good).Counts.Of(task.Succeeded) != 1 {
 			t.Error("the other job does not go on")
+		}
+	})
+}
+
+// Else the death of a process would count against a job of another shard.
+func TestASuspectWaitsForThoseOfOtherShardsOfItsProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(t)
+		l.hand = make(chan struct{}, 1)
+		id := l.accept(jobOf(t, 1, 2, ""))
+		l.next() // it loads the job, and dies early
+		l.hand <- struct{}{}
+		l.next() // so the job is a suspect; another shard of the process has one in hand
+		if live, _ := l.Load(); live != 0 {
+			t.Errorf("%d jobs are in hand before their turn", live)
+		}
+		<-l.hand
+		synctest.Wait()
+		if len(l.hand) != 0 {
+			t.Error("the shard keeps the turn, with nothing in hand")
+		}
+		l.say(id, 0, task.Succeeded)
+		l.say(id, 1, task.Succeeded)
+		if row := l.stored(id); row.State != job.Done {
+			t.Errorf("after its turn it is %v", row.State)
 		}
 	})
 }
