@@ -161,8 +161,13 @@ func (r *Root) look(entry os.DirEntry) (f Found, keep bool) {
 		f.Damaged = true
 		f.Spec, _ = c.readSpec(damagedOne) // what can be read of it
 		f.Spec.Run = Run{}
-	case errors.Is(err, ErrMissing):
+	case errors.Is(err, ErrMissing) && (r.removed(f.ID) || r.unborn(f.ID)):
 		return f, false
+	case errors.Is(err, ErrMissing):
+		// Its records say what became of it. Without them it would be a command that
+		// nobody knows, and would be run again.
+		f.Damaged = true
+		_ = c.dir.replace(damagedOne, nil) // for whoever lists it
 	case err != nil:
 		f.Unread = err
 	}
@@ -176,13 +181,9 @@ func (r *Root) sweep(entry os.DirEntry, now time.Time) (why string, err error) {
 	if r.removed(name) || r.unborn(name) {
 		return "", os.RemoveAll(r.Path(name))
 	}
-	switch {
-	case !entry.IsDir():
+	why = "its name is not the id of a command"
+	if !entry.IsDir() {
 		why = "it is not a directory, and commands are"
-	case CheckID(name) != nil:
-		why = "its name is not the id of a command"
-	default:
-		why = "it has records of a command, but no specification"
 	}
 	to := filepath.Join(r.top.path, damagedDir, name+"."+strconv.FormatInt(now.UnixNano(), 10))
 	if err := os.Rename(r.Path(name), to); err != nil {

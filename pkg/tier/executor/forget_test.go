@@ -272,9 +272,32 @@ func TestLeftoversOfAnInterruptedWriteAreSwept(t *testing.T) {
 	}
 	h.launch()
 	h.becomes("whole", task.Succeeded, task.Exit{})
-	aside, _ := filepath.Glob(filepath.Join(h.state, "damaged", "strange.*"))
-	if exists(half) || exists(strange) || len(aside) != 2 { // it, and the reason
-		t.Errorf("half is there: %v, strange is there: %v, set aside: %v", exists(half), exists(strange), aside)
+	h.becomes("strange", task.Lost, task.Exit{Reason: task.SupervisorLost}) // it may have run
+	if exists(half) {
+		t.Error("half is there")
+	}
+}
+
+func TestACommandWhoseSpecificationIsGoneIsNotRunAgain(t *testing.T) {
+	h := boot(t)
+	witness := filepath.Join(t.TempDir(), "witness")
+	o := shell("a", "echo x >>"+witness)
+	h.accept(o)
+	h.becomes("a", task.Succeeded, task.Exit{})
+	for range 2 {
+		h.kill()
+		if err := os.Remove(filepath.Join(h.state, "commands", "a", "spec")); err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		h.launch()
+		h.start(o) // whoever does not know that it has ended sends it again
+		h.becomes("a", task.Succeeded, task.Exit{})
+	}
+	if n := lines(t, witness); n != 1 {
+		t.Errorf("it was run %d times", n)
+	}
+	if !h.release("a", time.Now()) {
+		t.Error("it cannot be released")
 	}
 }
 
