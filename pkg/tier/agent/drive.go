@@ -154,6 +154,12 @@ func (a *Agent) call(ctx context.Context, e *entry, act act) {
 		act, e.refusal, e.why = actDecline, refused(task.ParentLives), fmt.Errorf("%w: job %s", errParentLives, e.parent)
 		e.refusal.Attempt = e.seen.Attempt
 		a.log.WarnContext(ctx, "retry is not taken: its parent lives here", slog.String("job", e.id.String()), slog.String("parent", e.parent.String()))
+	default: // it was judged when it came, and may have waited for the executor since
+		if why := (judge{frozen: a.deps.Frozen}).thawed(time.Now()); why != nil {
+			act, e.refusal, e.why = actDecline, refused(task.Frozen), why
+			e.refusal.Attempt = e.seen.Attempt
+			a.log.WarnContext(ctx, "command is not handed over", slog.String("job", e.id.String()), slog.Any("error", why))
+		}
 	}
 	e.busy = true
 	if e.failures < tracedTries {

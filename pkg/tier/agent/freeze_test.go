@@ -63,6 +63,22 @@ func TestWhatRunsOnAFrozenHostCanBeStopped(t *testing.T) {
 	})
 }
 
+func TestWhatWaitsForTheExecutorDoesNotStartOnAHostThatWasFrozenMeanwhile(t *testing.T) {
+	inFrozenWorld(t, func(w *world) {
+		w.host.GoAway()
+		w.pass(time.Second)
+		job := w.submit(w.run("true"))
+		w.pass(15 * time.Second)
+		w.freeze(spool.Freeze{By: "ops", Since: time.Now()})
+		w.host.ComeBack()
+		w.pass(10 * time.Second)
+		w.outcome(job, task.Refused, task.Frozen)
+		if n := w.host.Starts(job.cmd(), 1); n != 0 {
+			w.Errorf("it was started %d times", n)
+		}
+	})
+}
+
 func TestAFreezeHoldsOverARestartOfTheAgentAndEndsAtItsTime(t *testing.T) {
 	inFrozenWorld(t, func(w *world) {
 		w.freeze(spool.Freeze{By: "ops", Since: time.Now(), Until: time.Now().Add(time.Hour)})

@@ -106,8 +106,10 @@ func (j judge) check(now time.Time, d wire.Delivery) (capsule.Payload, error) {
 	case d.Attempt > uint32(p.Command.MaxAttempts):
 		return capsule.Payload{}, fmt.Errorf("%w: this is attempt %d of %d", errAttempt, d.Attempt, p.Command.MaxAttempts)
 	}
-	if err := j.thawed(now, p); err != nil {
-		return capsule.Payload{}, err
+	if p.Command.Kind != capsule.Ping { // which starts nothing
+		if err := j.thawed(now); err != nil {
+			return capsule.Payload{}, err
+		}
 	}
 	return p, nil
 }
@@ -115,10 +117,10 @@ func (j judge) check(now time.Time, d wire.Delivery) (capsule.Payload, error) {
 // errFrozen: an operator of the host has said that it starts nothing new.
 var errFrozen = errors.New("this host is frozen")
 
-// thawed lets pass what starts nothing. A word that cannot be read is one all the
-// same.
-func (j judge) thawed(now time.Time, p capsule.Payload) error {
-	if j.frozen == nil || p.Command.Kind == capsule.Ping {
+// thawed is why nothing may be started now. A word that cannot be read is one all
+// the same.
+func (j judge) thawed(now time.Time) error {
+	if j.frozen == nil {
 		return nil
 	}
 	f, err := j.frozen()
