@@ -111,6 +111,9 @@ func (f folder) temp(data []byte, mode uint32, durable bool) (string, error) {
 		return "", f.fault("create", name, err)
 	}
 	if err = unix.Fchmod(fd, mode); err == nil {
+		err = f.own(fd)
+	}
+	if err == nil {
 		err = writeAll(fd, data)
 	}
 	if err == nil && durable {
@@ -124,6 +127,19 @@ func (f folder) temp(data []byte, mode uint32, durable bool) (string, error) {
 		return "", f.fault("write", name, err)
 	}
 	return name, nil
+}
+
+// own makes a new file the directory's owner's: an operator who is root may write
+// for an executor that is not, and that could not read it.
+func (f folder) own(fd int) error {
+	var st unix.Stat_t
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	if err := unix.Fstat(f.fd, &st); err != nil || st.Uid == 0 {
+		return err
+	}
+	return unix.Fchown(fd, int(st.Uid), int(st.Gid))
 }
 
 func writeAll(fd int, data []byte) error {

@@ -111,6 +111,27 @@ func TestModesDoNotDependOnTheUmask(t *testing.T) {
 	}
 }
 
+func TestWhatRootWritesBelongsToWhoseTheDirectoryIs(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Log("not run: only root writes for others")
+		return
+	}
+	const nobody = 65534
+	c := accept(t, open(t, t.TempDir()), "a")
+	if err := os.Chown(c.Path(""), nobody, nobody); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(c.StopBecause("ops"), c.Decide(1, Attempt{Decided: lost}), c.End(1, lost)); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{stopFile, "attempt.1", "exit.1"} {
+		var st unix.Stat_t
+		if err := unix.Stat(c.Path(name), &st); err != nil || st.Uid != nobody || st.Gid != nobody || st.Mode&0o777 != 0o600 {
+			t.Errorf("%s belongs to %d:%d with mode %o, %v: who owns the directory cannot read it", name, st.Uid, st.Gid, st.Mode, err)
+		}
+	}
+}
+
 // spoilt is the bytes with one changed.
 func spoilt(data []byte, at int) []byte {
 	changed := bytes.Clone(data)

@@ -120,6 +120,7 @@ func (s *Sink) openPiece() {
 	fd, err := unix.Openat(s.dir.fd, last.name, unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
 	if err == nil {
 		s.to = fd
+		_ = s.dir.own(fd)
 		_, err = unix.Seek(fd, int64(last.size), unix.SEEK_SET) //nolint:gosec // at most MaxKept
 	}
 	if err != nil {
@@ -212,6 +213,7 @@ func (s *Sink) drop(n uint64) {
 	if err != nil {
 		return
 	}
+	_ = s.dir.own(fd)
 	_, _ = unix.Pwrite(fd, strconv.AppendUint(nil, s.lost, 10), 0) // only ever longer
 	unix.Close(fd)
 }
