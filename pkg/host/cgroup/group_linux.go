@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"path/filepath"
@@ -150,7 +151,7 @@ func (g Group) Remove() error {
 }
 
 // removeDir removes a directory of a group and those that a command of root may
-// have made below it.
+// have made below it; none of them while somebody is in any, whose they may be.
 func removeDir(path string) error {
 	err := unix.Rmdir(path)
 	if err == nil || gone(err) {
@@ -159,6 +160,9 @@ func removeDir(path string) error {
 	below, readErr := os.ReadDir(path)
 	if readErr != nil || !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.ENOTEMPTY) {
 		return &os.PathError{Op: "rmdir", Path: path, Err: err}
+	}
+	if in, err := members(path, nil); err != nil || len(in) > 0 {
+		return &os.PathError{Op: "rmdir", Path: path, Err: cmp.Or(err, error(unix.EBUSY))}
 	}
 	for _, entry := range below {
 		if entry.IsDir() {

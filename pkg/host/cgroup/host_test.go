@@ -194,6 +194,25 @@ func TestWhatIsInAGroupBelowIsInTheGroup(t *testing.T) {
 	})
 }
 
+func TestNothingIsRemovedBelowAGroupInWhichSomebodyIs(t *testing.T) {
+	each(t, func(t *testing.T, f Found) {
+		t.Helper()
+		g, _ := made(t, f.Place, Limits{})
+		below := g.at[g.main()] + "/below"
+		cmd := born(t, g, Limits{}, "mkdir "+below+" && exec sleep 300") // such as a daemon that is to go on
+		eventually(t, "the group below", func() bool { return unix.Access(below, unix.F_OK) == nil })
+		if err := g.Remove(); !errors.Is(err, unix.EBUSY) {
+			t.Errorf("a group with somebody in it was removed: %v", err)
+		}
+		if err := unix.Access(below, unix.F_OK); err != nil {
+			t.Errorf("the group that it has made for itself: %v", err)
+		}
+		kill(t, g)
+		_ = cmd.Wait()
+		eventually(t, "the removal with what is below", func() bool { return g.Remove() == nil })
+	})
+}
+
 func TestAFrozenGroupRestsUntilItIsThawed(t *testing.T) {
 	each(t, func(t *testing.T, f Found) {
 		t.Helper()
