@@ -88,6 +88,7 @@ func (e *Executor) fromFound(f spool.Found) *command {
 		return c
 	}
 	if dir, err := e.root.Command(f.ID); err == nil {
+		e.takeEarlier(c, dir, f.Spec.Run.Keep)
 		if a, err := dir.Accepted(f.Latest); err == nil {
 			c.startBy = a.StartBy
 			if len(a.Context) > 0 {

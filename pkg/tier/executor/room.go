@@ -51,6 +51,18 @@ func (e *Executor) takeOutputs(c *command, r spool.Run) {
 	e.room.taken += c.outputs
 }
 
+// takeEarlier makes it hold what the outputs of its attempts before the present
+// one take.
+func (e *Executor) takeEarlier(c *command, dir *spool.Command, limit uint64) {
+	for n := uint32(1); n < c.attempt; n++ {
+		for i := range spool.Streams {
+			taken := onDisk(dir.Drained(n, i, limit))
+			c.room += taken
+			e.room.taken += taken
+		}
+	}
+}
+
 // keepOnly gives back what the outputs of an attempt that has ended did not
 // take.
 func (e *Executor) keepOnly(c *command, o spool.Outcome) {

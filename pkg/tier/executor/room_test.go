@@ -75,6 +75,68 @@ func TestTheRoomOfACommandThatIsReleasedComesBack(t *testing.T) {
 	}
 }
 
+// lostTwice is a directory with two commands, a and b, that were lost and may be
+// run again; the outputs of each may take most of the room.
+func lostTwice(t *testing.T) (path string, e *Executor, o wire.StartOrder) {
+	t.Helper()
+	path = t.TempDir()
+	o = shell("a", "true")
+	o.Spec.Run.Keep = spool.MaxKept
+	for _, id := range []string{"a", "b"} {
+		root, err := spool.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Spec.ID = id
+		if err := root.Accept(o.Spec, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		root.Close()
+	}
+	e = open(t, path)
+	e.room.limit = leastSpool
+	for _, c := range e.commands {
+		e.keepOnly(c, spool.Outcome{})
+		c.settle(spool.Outcome{State: task.Lost, Exit: task.Exit{Reason: task.Rebooted}}, [2][32]byte{})
+	}
+	return path, e, o
+}
+
+func TestTwoReRunsAtATimeDoNotTakeTheSameRoom(t *testing.T) {
+	_, e, o := lostTwice(t)
+	defer e.root.Close()
+	var refused []error
+	for _, id := range []string{"a", "b"} {
+		o.Attempt, o.Spec.ID = 2, id
+		e.acceptNext(e.commands[id], o, "", func(_ answer, err error) { refused = append(refused, err) })
+	}
+	close(e.stopped) // the loop never ran: whatever was answered was answered at once
+	e.work.Wait()
+	if len(refused) != 1 || !errors.Is(refused[0], wire.ErrTooMuch) {
+		t.Errorf("answered %v, want one that is too much; %d of %d bytes are taken", refused, e.room.taken, e.room.limit)
+	}
+}
+
+func TestTheOutputsOfEarlierAttemptsTakeTheirRoomAlsoAfterARestart(t *testing.T) {
+	path, e, o := lostTwice(t)
+	dir, err := e.root.Command("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = errors.Join(os.WriteFile(dir.Path("stdout.1"), make([]byte, 1000), 0o600), dir.Accept(2, spool.Acceptance{}))
+	dir.Close()
+	e.root.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e = open(t, path)
+	defer e.root.Close()
+	o.Spec.ID = "a"
+	if got, want := e.commands["a"].room, roomOf(o.Spec)+1000; got != want {
+		t.Errorf("it takes %d, want %d with the output of its first attempt", got, want)
+	}
+}
+
 func TestNothingIsAcceptedWhileTheDiskIsNearlyFull(t *testing.T) {
 	dir := t.TempDir()
 	cfg := Default()

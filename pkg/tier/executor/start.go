@@ -96,6 +96,7 @@ func (e *Executor) acceptNext(c *command, o wire.StartOrder, traceParent string,
 		return
 	}
 	c.busy = true
+	e.takeOutputs(c, o.Spec.Run)
 	e.work.Go(func() {
 		err := e.write(c.id, func(dir *spool.Command) error {
 			return dir.Accept(o.Attempt, spool.Acceptance{StartBy: o.Spec.StartBy, Context: o.Spec.Context})
@@ -103,8 +104,9 @@ func (e *Executor) acceptNext(c *command, o wire.StartOrder, traceParent string,
 		e.post(func(ctx context.Context) {
 			if err == nil {
 				c.next(o.Spec.StartBy, o.Spec.Context)
-				e.takeOutputs(c, o.Spec.Run)
 				c.trace = traceParent
+			} else {
+				e.keepOnly(c, spool.Outcome{})
 			}
 			e.unbusy(ctx, c)
 			if err != nil {
