@@ -3,10 +3,12 @@ package hosttorture
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/ccs-project/ccs/e2e/rig"
+	"github.com/ccs-project/ccs/pkg/client"
 )
 
 // seen is what the witness has seen of a command.
@@ -63,6 +65,8 @@ func (w *work) judge(s struck) []string {
 	fault(repeats(saw.begun), "an attempt was started twice")
 	fault(!w.rerun && len(saw.begun) > 1, "it was started twice")
 	fault(w.rerun && len(saw.begun) > 1 && !s.ended && !s.rebooted, "it was started again without need")
+	fault(w.task.Reason == "before_start" && slices.Contains(saw.begun, fmt.Sprint(w.task.Attempt)), "it began")
+	fault(missesOutput(w.task) && !s.ended && !s.rebooted, "nothing has taken its output away")
 	switch t := w.task; {
 	case t.State == "LOST" && t.Reason == "rebooted":
 		fault(!s.rebooted, "nobody rebooted the host")
@@ -90,13 +94,16 @@ func (w *work) compare(saw seen, fault func(bool, string)) {
 	fault(!w.want.begun && begun && w.cancel == "", "it began")
 	ended := len(saw.ends) > 0 && saw.ends[len(saw.ends)-1] == fmt.Sprint(last, " ", w.want.exit)
 	fault(w.want.ended != ended, "its end is another")
-	if strings.Contains(w.task.Message, "output may be missing") {
+	if missesOutput(w.task) {
 		return
 	}
 	for i, digest := range [2]string{w.task.Stdout.Digest, w.task.Stderr.Digest} {
 		fault(w.want.out[i] != "" && w.want.out[i] != digest, fmt.Sprintf("output %d is another", i+1))
 	}
 }
+
+// missesOutput reports whether the outcome owns up to a loss.
+func missesOutput(t client.Task) bool { return strings.Contains(t.Message, "output may be missing") }
 
 func repeats(words []string) bool {
 	known := map[string]bool{}
