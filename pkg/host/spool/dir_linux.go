@@ -162,12 +162,15 @@ func writeAll(fd int, data []byte) error {
 // processes: link(2) lets one win.
 func (f folder) create(name string, data []byte, durable bool) error {
 	temp, err := f.temp(data, 0o600, durable)
-	if err != nil {
+	exists := err != nil && f.has(name) // a full disk takes no record, and has this one
+	if err != nil && !exists {
 		return err
 	}
-	err = unix.Linkat(f.fd, temp, f.fd, name, 0)
-	_ = unix.Unlinkat(f.fd, temp, 0)
-	exists := errors.Is(err, unix.EEXIST)
+	if !exists {
+		err = unix.Linkat(f.fd, temp, f.fd, name, 0)
+		_ = unix.Unlinkat(f.fd, temp, 0)
+		exists = errors.Is(err, unix.EEXIST)
+	}
 	if errors.Is(err, unix.ENOENT) {
 		return ErrMissing
 	}
@@ -183,6 +186,18 @@ func (f folder) create(name string, data []byte, durable bool) error {
 		return ErrExists
 	}
 	return nil
+}
+
+// mark makes an empty file durable, which takes no block of the disk. That it is
+// there already is fine.
+func (f folder) mark(name string) error {
+	fd, err := unix.Openat(f.fd, name, unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return f.fault("create", name, err)
+	}
+	_ = f.own(fd)
+	unix.Close(fd)
+	return f.sync()
 }
 
 // replace makes the file durable under its name, whatever was there.

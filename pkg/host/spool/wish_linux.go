@@ -3,13 +3,20 @@ package spool
 import (
 	"errors"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/ccs-project/ccs/pkg/core/task"
 )
 
 // StopBecause makes the wish to stop durable, with words of whoever wishes it,
 // at most 1 KiB. The first words stay. Safe beside other processes, as Decide is.
+// On a full disk it is a wish without words: what is to be stopped may be what
+// fills it.
 func (c *Command) StopBecause(words string) error {
 	err := c.dir.create(stopFile, newRecord("stop").opt("because", clip(words)).encode(), true)
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		err = c.dir.mark(stopFile)
+	}
 	if errors.Is(err, ErrExists) {
 		return nil
 	}

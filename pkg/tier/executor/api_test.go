@@ -280,6 +280,40 @@ func TestAFullDiskRefusesStartsAndHarmsNothingElse(t *testing.T) {
 	h.becomes("no", task.Succeeded, task.Exit{})
 }
 
+func TestWhatFillsTheDiskCanBeStopped(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount the small disk that is filled here")
+	}
+	h := newHost(t)
+	if err := syscall.Mount("tmpfs", h.state, "tmpfs", 0, "size=256k,mode=0700"); err != nil {
+		t.Skipf("cannot mount a small disk here: %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(h.state, syscall.MNT_DETACH) })
+	h.launch()
+	h.accept(shell("fills", "exec sleep 600"))
+	h.running("fills")
+	dir, err := spool.OpenCommand(filepath.Join(h.state, "commands", "fills"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	h.poll("the leader's record", func() bool { _, err := dir.Started(1); return err == nil })
+	run, _ := dir.Started(1)
+	leader, err := proc.Open(run.Leader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer leader.Close()
+	filler := filepath.Join(h.state, "filler")
+	fill(t, filler)
+	h.stop("fills", 1)
+	h.poll("its end", leader.Ended)
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	h.becomes("fills", task.Canceled, task.Exit{Reason: task.Killed, Signal: int32(syscall.SIGTERM)})
+}
+
 func fill(t *testing.T, path string) {
 	t.Helper()
 	file, err := os.Create(path)
