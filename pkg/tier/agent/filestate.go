@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,6 +22,13 @@ type FileState struct {
 
 // lockName is the file that says who works on the directory.
 const lockName = "lock"
+
+// Whoever asks who holds the directory (spool.HeldBy, and so ccshost) has the
+// lock for a moment, which is no other agent.
+const (
+	lockPatience = time.Second
+	lockPause    = 10 * time.Millisecond
+)
 
 // tempPrefix begins what was being written when the process ended.
 const tempPrefix = ".new-"
@@ -38,7 +46,12 @@ func OpenFileState(dir string) (*FileState, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock the state directory: %w", err)
 	}
-	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	for until := time.Now().Add(lockPatience); errors.Is(err, unix.EWOULDBLOCK) && time.Now().Before(until); {
+		time.Sleep(lockPause)
+		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	if err != nil {
 		holder, _ := os.ReadFile(lock.Name()) // for the words alone
 		_ = lock.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {

@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/ccs-project/ccs/pkg/tier/agent"
 )
@@ -67,6 +70,23 @@ func TestTwoAgentsOnOneStateDirectoryAreOneTooMany(t *testing.T) {
 		t.Fatalf("after the first has gone: %v", err)
 	}
 	_ = third.Close()
+}
+
+func TestWhoAsksWhoHoldsTheStateDirectoryKeepsNoAgentFromStarting(t *testing.T) {
+	dir := t.TempDir()
+	asker, err := os.Create(filepath.Join(dir, "lock"))
+	if err == nil {
+		err = unix.Flock(int(asker.Fd()), unix.LOCK_SH|unix.LOCK_NB) // as spool.HeldBy does
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(50*time.Millisecond, func() { _ = asker.Close() })
+	s, err := agent.OpenFileState(dir)
+	if err != nil {
+		t.Fatalf("somebody has only asked: %v", err)
+	}
+	_ = s.Close()
 }
 
 func TestWhatWasHalfWrittenIsGone(t *testing.T) {
