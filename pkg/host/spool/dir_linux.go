@@ -188,6 +188,8 @@ func (f folder) create(name string, data []byte, durable bool) error {
 	return nil
 }
 
+func full(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
+
 // mark makes an empty file durable, which takes no block of the disk. That it is
 // there already is fine.
 func (f folder) mark(name string) error {

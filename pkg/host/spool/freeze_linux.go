@@ -61,7 +61,7 @@ func Frozen(dir string) (Freeze, error) {
 
 // SetFreeze makes the word durable, in place of one that is there. Only whoever
 // runs it can write the directory, which is made if it is missing; others may
-// read it.
+// read it. On a full disk it is a word that cannot be read, unless there is one.
 func SetFreeze(dir string, f Freeze) error {
 	f.Why, f.By = clip(f.Why), clip(f.By)
 	data := f.encode()
@@ -81,6 +81,9 @@ func SetFreeze(dir string, f Freeze) error {
 	}
 	defer top.close()
 	temp, err := top.temp(data, 0o644, true)
+	if full(err) {
+		return top.mark(freezeFile)
+	}
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
 	"github.com/ccs-project/ccs/pkg/core/task"
@@ -71,6 +72,37 @@ func TestAFreezeThatCannotBeReadIsAFreeze(t *testing.T) {
 		if _, err := Frozen(dir); err == nil || errors.Is(err, ErrMissing) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestAHostWithAFullDiskCanBeFrozen(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Log("not run: only root can mount the small disk that is filled here")
+		return
+	}
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4k"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+	filler := filepath.Join(dir, "filler")
+	if err := os.WriteFile(filler, make([]byte, 4096), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := SetFreeze(dir, Freeze{By: "ops", Since: time.Unix(1, 0)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Frozen(dir); err == nil || errors.Is(err, ErrMissing) {
+		t.Errorf("the host is not frozen: %v", err)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	if err := SetFreeze(dir, Freeze{By: "ops", Since: time.Unix(1, 0)}); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := Frozen(dir); err != nil || f.By != "ops" {
+		t.Errorf("with room again the word is %+v, %v", f, err)
 	}
 }
 

@@ -3,8 +3,6 @@ package spool
 import (
 	"errors"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/ccs-project/ccs/pkg/core/task"
 )
 
@@ -14,7 +12,7 @@ import (
 // fills it.
 func (c *Command) StopBecause(words string) error {
 	err := c.dir.create(stopFile, newRecord("stop").opt("because", clip(words)).encode(), true)
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+	if full(err) {
 		err = c.dir.mark(stopFile)
 	}
 	if errors.Is(err, ErrExists) {
