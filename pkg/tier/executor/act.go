@@ -20,7 +20,7 @@ func (e *Executor) act(ctx context.Context, c *command, s sight) {
 		c.fill(s.spec)
 		e.changed(c)
 	}
-	if s.found.Claim == adopt.Begun && s.found.Exit != adopt.Whole {
+	if (s.found.Claim == adopt.Begun || !s.endProcess.IsZero()) && s.found.Exit != adopt.Whole {
 		state := task.Starting
 		if s.found.Run == adopt.Whole {
 			state = task.Running
@@ -34,10 +34,10 @@ func (e *Executor) act(ctx context.Context, c *command, s sight) {
 	case adopt.Report:
 		e.finish(ctx, c, s)
 	case adopt.Watch:
-		if s.found.Claim == adopt.Begun {
+		if !s.endProcess.IsZero() {
 			e.meters.adopt(ctx, c)
 			e.occupy(c)
-			e.watchEndProcess(ctx, c, s.claim.Supervisor)
+			e.watchEndProcess(ctx, c, s.endProcess)
 			e.remind(ctx, c, s)
 		}
 	case adopt.StartEndProcess:
@@ -60,7 +60,7 @@ func (e *Executor) remind(ctx context.Context, c *command, s sight) {
 	if !s.found.Stop {
 		return
 	}
-	if err := knockAt(s.claim.Supervisor); err != nil {
+	if err := knockAt(s.endProcess); err != nil {
 		e.log.WarnContext(ctx, "cannot tell an end-process of the wish to stop; it is tried again", slog.String("command_id", c.id), slog.Any("error", err))
 	}
 }

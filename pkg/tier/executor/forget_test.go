@@ -239,6 +239,41 @@ func TestADamagedRecordOfTheAttemptIsTakenForAStart(t *testing.T) {
 	}
 }
 
+func TestWhatADamagedRecordOfALivingAttemptIsOfIsNotTakenForDead(t *testing.T) {
+	h := boot(t)
+	o, open, _ := gated(t, "a")
+	h.accept(o)
+	h.running("a")
+	h.kill()
+	if err := os.WriteFile(filepath.Join(h.state, "commands", "a", "attempt.1"), []byte("by=\"end-pro"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.launch()
+	h.running("a")
+	open()
+	h.becomes("a", task.Failed, task.Exit{Code: 7})
+	if strings.Contains(h.log(), "taken over") { // two would drain its output
+		t.Error("it was taken over from an end-process that lives")
+	}
+}
+
+func TestACommandWhoseRecordIsDamagedWhileItRunsCanBeStopped(t *testing.T) {
+	h := boot(t)
+	o, _, _ := gated(t, "a")
+	h.accept(o)
+	h.running("a")
+	h.kill()
+	if err := os.WriteFile(filepath.Join(h.state, "commands", "a", "attempt.1"), []byte("by=\"end-pro"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.launch()
+	h.running("a")
+	h.stop("a", 1)
+	if c := h.ended("a"); c.Report.State != task.Canceled || c.Report.Exit.Reason != task.Killed {
+		t.Errorf("it became %+v", c.Report)
+	}
+}
+
 func TestADamagedOutcomeIsLostAndKeptForAPerson(t *testing.T) {
 	h := boot(t)
 	h.accept(shell("a", "true"))

@@ -78,6 +78,9 @@ func (e *Executor) expire(ctx context.Context, id string, attempt uint32, now ti
 	}
 }
 
+// endProcessName is how end-processes are called.
+const endProcessName = "ccs-endprocess"
+
 // spawn starts the end-process in a session of its own, so that nothing that is
 // sent to ours reaches it, with no descriptor and no variable of ours. It is
 // given the mark of what it will start: what it has forked and is not the
@@ -94,7 +97,7 @@ func (e *Executor) spawn(id string, attempt uint32) (*proc.Process, error) {
 	defer func() { _ = null.Close() }()
 	pidfd := -1
 	pid, err := syscall.ForkExec(e.cfg.EndProcess, //nolint:gosec // the operator names the program, and the id was checked
-		[]string{"ccs-endprocess", e.root.Path(id), strconv.FormatUint(uint64(attempt), 10)},
+		[]string{endProcessName, e.root.Path(id), strconv.FormatUint(uint64(attempt), 10)},
 		&syscall.ProcAttr{
 			Dir: "/", Env: []string{"GOMAXPROCS=1", spool.MarkName + "=" + mark, e.owner(), e.placeEntry()}, // fewer threads
 			Files: []uintptr{null.Fd(), null.Fd(), null.Fd()},

@@ -3,6 +3,8 @@ package executor
 import (
 	"context"
 	"errors"
+	"os"
+	"strconv"
 	"time"
 
 	"github.com/ccs-project/ccs/pkg/core/adopt"
@@ -20,6 +22,9 @@ type sight struct {
 	outcome spool.Outcome // if there is one
 	sums    [2][32]byte   // of the outputs, with an outcome
 	overdue bool
+
+	// endProcess is that of the claim, or the one that lives of a damaged claim.
+	endProcess proc.Identity
 
 	held       *spool.Holder // of its outputs, if they are to be held and were not
 	heldInTime bool          // since before its end-process or its leader began to end
@@ -119,7 +124,13 @@ func (e *Executor) see(id string, attempt uint32, ours bool, startBy time.Time) 
 	defer dir.Close()
 	s := read(dir, attempt)
 	for s.err == nil {
-		live, err := e.liveness(s, ours)
+		endProcess := s.claim.Supervisor
+		if s.found.Claim == adopt.DamagedClaim && s.found.Exit != adopt.Whole {
+			if endProcess, err = e.unnamed(id, attempt); err != nil {
+				return sight{err: err}
+			}
+		}
+		live, err := e.liveness(s, endProcess, ours)
 		if err != nil {
 			return sight{err: err}
 		}
@@ -130,7 +141,7 @@ func (e *Executor) see(id string, attempt uint32, ours bool, startBy time.Time) 
 		same := now.claim.Supervisor == s.claim.Supervisor && now.run.Leader == s.run.Leader && now.found.Claim == s.found.Claim
 		s = now
 		if same {
-			s.live = live
+			s.live, s.endProcess = live, endProcess
 			s.live.StartByPassed = !startBy.IsZero() && time.Now().After(startBy)
 			break
 		}
@@ -243,11 +254,11 @@ func recordState(err error) (adopt.Record, error) {
 
 // liveness looks who lives of what the records name. On an error nobody is
 // taken for dead.
-func (e *Executor) liveness(s sight, ours bool) (l adopt.Liveness, err error) {
+func (e *Executor) liveness(s sight, supervisor proc.Identity, ours bool) (l adopt.Liveness, err error) {
 	if s.found.Exit == adopt.Whole || s.found.Claim == adopt.Decided {
 		return l, nil // nothing depends on it
 	}
-	supervisor, leader := s.claim.Supervisor, s.run.Leader
+	leader := s.run.Leader
 	l.OtherBoot = supervisor.Boot != "" && supervisor.Boot != e.boot || leader.Boot != "" && leader.Boot != e.boot
 	switch {
 	case supervisor.IsZero() && ours:
@@ -261,6 +272,20 @@ func (e *Executor) liveness(s sight, ours bool) (l adopt.Liveness, err error) {
 		}
 	}
 	return l, err
+}
+
+// unnamed finds the end-process that lives of an attempt whose record cannot be
+// read: by its arguments, among ours. Zero: there is none.
+func (e *Executor) unnamed(id string, attempt uint32) (proc.Identity, error) {
+	ours, err := proc.Carriers(spool.OwnerName)
+	want := endProcessName + "\x00" + e.root.Path(id) + "\x00" + strconv.FormatUint(uint64(attempt), 10) + "\x00"
+	for _, c := range ours {
+		args, err := os.ReadFile("/proc/" + strconv.Itoa(c.PID) + "/cmdline") // it is gone
+		if err == nil && string(args) == want {
+			return proc.Identity{Boot: e.boot, PID: c.PID, Start: c.Start}, nil
+		}
+	}
+	return proc.Identity{}, err
 }
 
 func alive(id proc.Identity) adopt.Process {

@@ -120,7 +120,7 @@ func TestATakeOverWithoutDescriptorsTouchesNothing(t *testing.T) {
 			t.Error("a knock that nobody heard is a success")
 		}
 	})
-	if l, err := e.liveness(s, false); err != nil || !l.Tree || l.EndProcess != adopt.Dead {
+	if l, err := e.liveness(s, s.claim.Supervisor, false); err != nil || !l.Tree || l.EndProcess != adopt.Dead {
 		t.Errorf("with descriptors it is %+v, %v", l, err)
 	}
 }
