@@ -2,6 +2,7 @@ package proc
 
 import (
 	"errors"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -82,6 +83,8 @@ func (m members) Alive() (bool, error) {
 
 // Living reads the members twice: one that is named both times, and had the
 // start time between, is no stranger who took the pid over, or is gone by now.
+// The caller is none: where version 1 is used, the thread of it that has forked a
+// member may not be quite gone (cgroup.Group.Fork).
 func (m members) Living() ([]Stat, error) {
 	before, err := m.group.Members()
 	if err != nil || len(before) == 0 {
@@ -89,6 +92,9 @@ func (m members) Living() ([]Stat, error) {
 	}
 	stats := map[int]Stat{}
 	for _, pid := range before {
+		if pid == os.Getpid() {
+			continue
+		}
 		st, err := ReadStat(pid)
 		switch {
 		case errors.Is(err, ErrGone):

@@ -181,3 +181,20 @@ func TestAnUnreadableOtherTreeIsNotTakenForDead(t *testing.T) {
 		})
 	})
 }
+
+// The thread that forks stands in the group, and may be there a moment longer.
+func TestWhoForksIntoAGroupIsNoneOfItsMembers(t *testing.T) {
+	inGroups(t, func(t *testing.T, g cgroup.Group) {
+		var living []Stat
+		err := g.Fork(&syscall.SysProcAttr{}, cgroup.Limits{}, func() (err error) {
+			living, err = Grouped{g, nobody{}}.Living()
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(living) > 0 {
+			t.Errorf("members are %v, and this test is %d", living, os.Getpid())
+		}
+	})
+}
