@@ -185,6 +185,7 @@ func TestAnUnreadableOtherTreeIsNotTakenForDead(t *testing.T) {
 // The thread that forks stands in the group, and may be there a moment longer.
 func TestWhoForksIntoAGroupIsNoneOfItsMembers(t *testing.T) {
 	inGroups(t, func(t *testing.T, g cgroup.Group) {
+		t.Helper()
 		var living []Stat
 		err := g.Fork(&syscall.SysProcAttr{}, cgroup.Limits{}, func() (err error) {
 			living, err = Grouped{g, nobody{}}.Living()
