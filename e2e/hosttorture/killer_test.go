@@ -4,16 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/ccs-project/ccs/e2e/rig"
 	"github.com/ccs-project/ccs/pkg/run/lifecycle"
@@ -76,29 +70,15 @@ func (k *killer) strike(names ...string) {
 // ofCommand is how the arguments of an end-process name its command.
 var ofCommand = regexp.MustCompile(`/commands/([0-9a-f-]{36})`)
 
-// killEndProcess kills one of a host, if there is any. What an end-process has
-// forked and is not yet the user's program looks the same; but its parent is one.
+// killEndProcess kills one of a host, if there is any.
 func (k *killer) killEndProcess(host string) {
 	found := rig.Processes(k.t, "ccs-endprocess", k.site.state("executor-"+host))
-	found = slices.DeleteFunc(found, func(p rig.Process) bool {
-		return p.Args[0] != "ccs-endprocess" || slices.ContainsFunc(found, func(q rig.Process) bool { return q.PID == parent(p.PID) })
-	})
 	if len(found) == 0 {
 		return
 	}
 	p := found[k.rand.IntN(len(found))]
-	if id := ofCommand.FindStringSubmatch(strings.Join(p.Args, " ")); id != nil && unix.Kill(p.PID, unix.SIGKILL) == nil {
+	id := ofCommand.FindStringSubmatch(strings.Join(p.Args, " "))
+	if p.Args[0] == "ccs-endprocess" && id != nil && p.KillItself() {
 		k.ended[id[1]] = true
 	}
-}
-
-// parent is the parent of a process; 0: it is gone.
-func parent(pid int) int {
-	raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:]))
-	ppid, _ := strconv.Atoi(fields[1])
-	return ppid
 }

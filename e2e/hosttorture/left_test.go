@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/ccs-project/ccs/e2e/rig"
+	"github.com/ccs-project/ccs/pkg/host/proc"
 )
 
 // nothingIsLeft waits until the hosts hold nothing of commands that are done and
@@ -84,17 +85,12 @@ func leftIn(t *testing.T, dir string) (left string) {
 // zombies counts the children of a process that nobody has waited for.
 func zombies(t *testing.T, pid int) (n int) {
 	t.Helper()
-	found, err := filepath.Glob("/proc/[0-9]*/stat")
+	table, err := proc.Table()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range found {
-		raw, err := os.ReadFile(path)
-		if err != nil {
-			continue
-		}
-		fields := strings.Fields(string(raw[strings.LastIndexByte(string(raw), ')')+1:]))
-		if fields[0] == "Z" && fields[1] == fmt.Sprint(pid) {
+	for _, st := range table {
+		if st.Parent == pid && st.State == 'Z' {
 			n++
 		}
 	}
